@@ -1,0 +1,57 @@
+"""Logs, traces, metrics, AI token costs and error reports for FastAPI and Flask apps, in one call.
+
+    import obskit
+
+    obskit.instrument(app)
+
+Importing this package loads nothing heavy: each name below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from obskit._version import __version__
+
+if TYPE_CHECKING:
+    from obskit._setup import Handle, instrument
+    from obskit.llm.record import record_usage
+    from obskit.signals.context import bind
+    from obskit.signals.logs import get_logger
+    from obskit.signals.reports import report_error
+    from obskit.signals.traces import span
+
+__all__ = [
+    "Handle",
+    "__version__",
+    "bind",
+    "get_logger",
+    "instrument",
+    "record_usage",
+    "report_error",
+    "span",
+]
+
+_HOME = {
+    "Handle": "obskit._setup",
+    "bind": "obskit.signals.context",
+    "get_logger": "obskit.signals.logs",
+    "instrument": "obskit._setup",
+    "record_usage": "obskit.llm.record",
+    "report_error": "obskit.signals.reports",
+    "span": "obskit.signals.traces",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

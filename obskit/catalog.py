@@ -1,0 +1,275 @@
+"""Every metric that obskit records: the one vocabulary that the runtime and the definitions share.
+
+The runtime records from this table, queries and ready-made definitions read it, and
+``docs/metrics.md`` is generated from it. Nothing else in the package spells a metric's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+__all__ = [
+    "AI_COST",
+    "AI_OPERATION_DURATION",
+    "AI_TIME_TO_FIRST_CHUNK",
+    "AI_TOKENS",
+    "AI_TOKEN_USAGE",
+    "AI_UNPRICED_CALLS",
+    "HTTP_CLIENT_DURATION",
+    "HTTP_SERVER_DURATION",
+    "METRICS",
+    "OTHER",
+    "TELEMETRY_LOST",
+    "Kind",
+    "Label",
+    "Metric",
+    "Route",
+    "metric_named",
+    "prometheus_label",
+    "promql_label",
+    "promql_name",
+]
+
+OTHER: Final = "other"
+"""The value that takes the place of a label's values beyond its cap."""
+
+
+class Kind(StrEnum):
+    """What a metric measures and how its points add up."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Route(StrEnum):
+    """How metrics reach Cloud Monitoring; each route gives them another metric type.
+
+    Source: "Export routes" of Google's migration guide from its own exporters to OTLP.
+    """
+
+    GCP = "gcp"
+    """Google's OpenTelemetry exporters: ``workload.googleapis.com/NAME``."""
+    OTLP = "otlp"
+    """OTLP to ``telemetry.googleapis.com``: ``prometheus.googleapis.com/NAME/KIND``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One label of a metric.
+
+    Attributes:
+        name: the OpenTelemetry attribute's name.
+        cap: how many distinct values one process may send; later ones become `OTHER`.
+        help: what the value is.
+    """
+
+    name: str
+    cap: int
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric of the catalog.
+
+    Attributes:
+        name: the OpenTelemetry instrument's name.
+        kind: counter, gauge or histogram.
+        unit: in UCUM notation, e.g. ``s`` or ``{token}``.
+        help: what one point says.
+        labels: the attributes that a point may carry.
+        buckets: upper bounds, ascending, for a histogram.
+        is_int: whether points are whole numbers.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+    is_int: bool = False
+
+    def metric_type(self, route: Route) -> str:
+        """Return the Cloud Monitoring metric type under which `route` stores this metric."""
+        if route is Route.GCP:
+            return f"workload.googleapis.com/{self.name}"
+        return f"prometheus.googleapis.com/{self.name}/{self.kind}"
+
+    def resource_type(self, route: Route) -> str:
+        """Return the monitored resource type that `route` writes this metric against, off a Google platform."""
+        return "generic_task" if route is Route.GCP else "prometheus_target"
+
+    def label_key(self, label: str, route: Route) -> str:
+        """Return the key under which `route` stores the attribute `label` in Cloud Monitoring."""
+        return prometheus_label(label) if route is Route.GCP else label
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels, in the catalog's order."""
+        return tuple(label.name for label in self.labels)
+
+
+_NOT_PROMETHEUS = re.compile(r"[^a-zA-Z0-9_]")
+
+
+def prometheus_label(name: str) -> str:
+    """Return a label's name with every character that classic Prometheus refuses replaced by ``_``."""
+    return _NOT_PROMETHEUS.sub("_", name)
+
+
+def promql_name(metric_type: str) -> str:
+    """Return the PromQL name of a Cloud Monitoring metric type.
+
+    The first ``/`` becomes ``:``, every other special character ``_``;
+    ``prometheus.googleapis.com/NAME/KIND`` is just NAME.
+
+    Source: "Mapping Cloud Monitoring metric names to PromQL" in Google's documentation.
+    """
+    if metric_type.startswith("prometheus.googleapis.com/"):
+        name = metric_type.removeprefix("prometheus.googleapis.com/")
+        stem, _, kind = name.rpartition("/")
+        known = kind in {"counter", "gauge", "histogram", "summary", "unknown"}
+        return re.sub(r"[^a-zA-Z0-9_:]", "_", stem if known else name)
+    domain, slash, rest = metric_type.partition("/")
+    return _NOT_PROMETHEUS.sub("_", domain) + (":" if slash else "") + _NOT_PROMETHEUS.sub("_", rest)
+
+
+def promql_label(label: str) -> str:
+    """Return the PromQL spelling of an attribute's name, the same on both routes."""
+    return prometheus_label(label)
+
+
+# --------------------------------------------------------------------------- the table
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
+# OpenTelemetry's advisory bounds for HTTP durations, plus 2 s, because that is where the shipped latency
+# alert draws its line and a percentile is only exact at a bound, and 30 s and 60 s for AI-backed routes.
+_AI_SECONDS = tuple(0.01 * 2**power for power in range(14))  # Source: GenAI semantic conventions, 0.01 … 81.92
+_TOKENS = tuple(float(4**power) for power in range(14))  # Source: GenAI semantic conventions, 1 … 67108864
+
+_METHOD = Label(name="http.request.method", cap=10, help="HTTP method; unknown ones are `_OTHER`")
+_ROUTE = Label(name="http.route", cap=500, help="the route's template, e.g. `/items/{item_id}`")
+_STATUS = Label(name="http.response.status_code", cap=70, help="HTTP status code")
+_ERROR = Label(name="error.type", cap=50, help="exception type or status that made it fail; absent on success")
+_OPERATION = Label(name="gen_ai.operation.name", cap=20, help="`chat`, `generate_content`, `embeddings`, …")
+_PROVIDER = Label(name="gen_ai.provider.name", cap=20, help="`gcp.gemini`, `gcp.vertex_ai`, `openai`, …")
+_MODEL = Label(name="gen_ai.request.model", cap=50, help="the model that was asked for")
+_TIER = Label(name="user.tier", cap=10, help="the tier given to `obskit.bind(user_tier=…)`")
+_AI = (_OPERATION, _PROVIDER, _MODEL)
+
+HTTP_SERVER_DURATION = Metric(
+    name="http.server.request.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Duration of a request, from its first byte to the end of the response's body.",
+    labels=(_METHOD, _ROUTE, _STATUS, _ERROR, Label(name="url.scheme", cap=4, help="`http` or `https`")),
+    buckets=_SECONDS,
+)
+HTTP_CLIENT_DURATION = Metric(
+    name="http.client.request.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Duration of an outgoing HTTP request.",
+    labels=(
+        _METHOD,
+        _STATUS,
+        _ERROR,
+        Label(name="server.address", cap=100, help="host that was called"),
+        Label(name="server.port", cap=100, help="port that was called"),
+    ),
+    buckets=_SECONDS,
+)
+AI_OPERATION_DURATION = Metric(
+    name="gen_ai.client.operation.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Duration of one call to a model; with `error.type` = HTTP status (429, 503, …) when it failed.",
+    labels=(*_AI, _TIER, _ERROR),
+    buckets=_AI_SECONDS,
+)
+AI_TIME_TO_FIRST_CHUNK = Metric(
+    name="gen_ai.client.operation.time_to_first_chunk",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Time from the call to the first chunk of a streamed reply.",
+    labels=(*_AI, _TIER),
+    buckets=_AI_SECONDS,
+)
+AI_TOKEN_USAGE = Metric(
+    name="gen_ai.client.token.usage",
+    kind=Kind.HISTOGRAM,
+    unit="{token}",
+    help="Tokens of one call by `gen_ai.token.type` (`input` includes cached, `output` includes thinking).",
+    labels=(*_AI, Label(name="gen_ai.token.type", cap=4, help="`input` or `output`"), _TIER),
+    buckets=_TOKENS,
+)
+AI_TOKENS = Metric(
+    name="obskit.gen_ai.tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help="Billed tokens by finer kind; the kinds do not overlap, so their sum is what is billed.",
+    labels=(
+        *_AI,
+        Label(
+            name="obskit.token.kind",
+            cap=8,
+            help="`input` (without cached and tool use), `cached`, `tool_use`, `output`, `thinking`",
+        ),
+        _TIER,
+    ),
+    is_int=True,
+)
+AI_COST = Metric(
+    name="obskit.gen_ai.cost",
+    kind=Kind.COUNTER,
+    unit="USD",
+    help="Cost of calls in US dollars, by the list prices in force or the configured ones.",
+    labels=(*_AI, _TIER),
+)
+AI_UNPRICED_CALLS = Metric(
+    name="obskit.gen_ai.unpriced_calls",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Calls whose price is unknown; their tokens are counted, their cost is not (and is not $0).",
+    labels=(*_AI, _TIER),
+    is_int=True,
+)
+TELEMETRY_LOST = Metric(
+    name="obskit.telemetry.lost",
+    kind=Kind.COUNTER,
+    unit="{item}",
+    help="Telemetry items that were dropped instead of delivered.",
+    labels=(
+        Label(name="obskit.signal", cap=4, help="`spans`, `metrics`, `logs`, `errors`"),
+        Label(name="obskit.reason", cap=10, help="`queue_full`, `rejected`, `timeout`, …"),
+    ),
+    is_int=True,
+)
+
+METRICS: Final[tuple[Metric, ...]] = (
+    HTTP_SERVER_DURATION,
+    HTTP_CLIENT_DURATION,
+    AI_OPERATION_DURATION,
+    AI_TIME_TO_FIRST_CHUNK,
+    AI_TOKEN_USAGE,
+    AI_TOKENS,
+    AI_COST,
+    AI_UNPRICED_CALLS,
+    TELEMETRY_LOST,
+)
+
+_BY_NAME: Final = {metric.name: metric for metric in METRICS}
+
+
+def metric_named(name: str) -> Metric:
+    """Return the catalog's metric of that OpenTelemetry name.
+
+    Raises:
+        KeyError: no such metric in the catalog.
+    """
+    return _BY_NAME[name]

@@ -1,0 +1,78 @@
+"""The command line: one file a command, imported when that command is run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+import typer.core
+import typer.main
+
+from obskit.errors import ObskitError
+
+__all__ = ["COMMANDS", "app", "main"]
+
+# name → (module with a function `command`, one line of help). Modules load only when their command runs,
+# so that `obskit check` does not pay for the servers of `obskit local`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": (
+        "obskit.cli.demo",
+        "Run two example services, a scripted incident and the local backend, all on this machine.",
+    ),
+    "run": ("obskit.cli.run", "Run any command against the local backend, without a change to it."),
+    "local": ("obskit.cli.local", "Start the local backend and its web UI."),
+    "check": ("obskit.cli.check", "Check alert and dashboard definitions against the platform's rules."),
+    "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
+    "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),
+    "sync-dashboards": ("obskit.cli.sync_dashboards", "Plan and apply dashboards."),
+}
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """A command group that imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of that name, or None."""
+        # `obskit --help` needs one line of each, not the modules behind them.
+        if cmd_name not in COMMANDS:
+            return None
+        module, summary = COMMANDS[cmd_name]
+        if ctx.resilient_parsing or (not ctx.args and not ctx._protected_args):  # noqa: SLF001
+            return _build(cmd_name, lambda: None, summary)
+        return _build(cmd_name, import_module(module).command, summary)
+
+
+def _build(name: str, function: Any, summary: str) -> Any:
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, short_help=summary)(function)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Logs, traces, metrics, AI costs, dashboards and alerts for Python services.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; definitions' and settings' errors end it with their text and exit code 1."""
+    try:
+        app()
+    except ObskitError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(1)

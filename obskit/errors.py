@@ -1,0 +1,116 @@
+"""The exception tree, and the three-part problem that every error message is made of.
+
+Imports nothing from the package, so that every layer can raise these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+__all__ = [
+    "BackendError",
+    "ConfigError",
+    "DefinitionError",
+    "ObskitError",
+    "Problem",
+    "QueryError",
+    "UnsafePlanError",
+    "collecting",
+    "nearest",
+    "report",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, where it is, and how to mend it.
+
+    Attributes:
+        place: where to look, e.g. ``alerts/latency.py:12: policy "p95-high"``.
+        problem: what is wrong, as a clause without a full stop.
+        way_out: what to write instead, as an imperative sentence without a full stop.
+    """
+
+    place: str
+    problem: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}. {self.way_out}."
+
+
+class ObskitError(Exception):
+    """Anything that obskit raises on purpose."""
+
+
+class ProblemsError(ObskitError):
+    """An error that carries every problem that was found, not only the first."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(ProblemsError):
+    """A setting has a value that cannot be used."""
+
+
+class DefinitionError(ProblemsError):
+    """An alert, dashboard or other definition breaks a rule of the platform or of its model."""
+
+
+class QueryError(ProblemsError):
+    """A PromQL query or a Monitoring filter does not parse or cannot be evaluated."""
+
+
+class UnsafePlanError(ProblemsError):
+    """A plan would delete more than was asked for, or was made from an incomplete load."""
+
+
+class BackendError(ProblemsError):
+    """Google's API, or the local backend, refused a call or could not be reached."""
+
+
+_collector: ContextVar[list[Problem] | None] = ContextVar("obskit_problem_collector", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[list[Problem]]:
+    """Collect the problems that `report` is told of instead of raising the first one."""
+    problems: list[Problem] = []
+    token = _collector.set(problems)
+    try:
+        yield problems
+    finally:
+        _collector.reset(token)
+
+
+def report(
+    problems: Problem | Sequence[Problem], *, error: Callable[[Sequence[Problem]], ProblemsError] = DefinitionError
+) -> None:
+    """Hand problems to the running `collecting` block, or raise them when there is none.
+
+    Args:
+        problems: one problem or several; nothing happens when the sequence is empty.
+        error: the class that is raised outside a `collecting` block.
+
+    Raises:
+        ProblemsError: of class `error`, outside a `collecting` block.
+    """
+    found = [problems] if isinstance(problems, Problem) else list(problems)
+    if not found:
+        return
+    collector = _collector.get()
+    if collector is None:
+        raise error(found)
+    collector.extend(found)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` was probably meant to be, or None."""
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
