@@ -7,6 +7,7 @@ define), which wins over ``[tool.obskit]`` in ``pyproject.toml``, which wins ove
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ __all__ = ["SETTINGS", "Config", "Resolved", "Setting", "parse_duration", "resol
 # --------------------------------------------------------------------------- values
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART: Final = r"(\d+(?:\.\d+)?)(ms|[smhdw])"
 
 
 def parse_duration(value: object) -> timedelta:
@@ -33,27 +35,14 @@ def parse_duration(value: object) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a duration")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
     text = str(value).strip()
-    try:
+    if re.fullmatch(r"\d+(\.\d+)?", text):
         return timedelta(seconds=float(text))
-    except ValueError:
-        pass
-    seconds, number, unit = 0.0, "", ""
-    for char in [*text, "\0"]:
-        if char.isdigit() or char == "." or char == "\0":
-            if unit:
-                seconds += float(number) * _UNITS[unit] if number and unit in _UNITS else float("nan")
-                number, unit = "", ""
-            number += "" if char == "\0" else char
-        else:
-            unit += char
-    if number or not text or seconds != seconds:
+    if not re.fullmatch(rf"({_PART})+", text):
         raise ValueError(f'{text!r} is not a duration, write for example "90s", "5m" or "1h30m"')
-    return timedelta(seconds=seconds)
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text)))
 
 
 def _text(value: object) -> str:
@@ -74,9 +63,9 @@ def _flag(value: object) -> bool:
 def _words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(word for word in (part.strip() for part in value.split(",")) if word)
-    if isinstance(value, Sequence):
-        return tuple(str(word) for word in value)
-    raise ValueError(f"{value!r} is not a list of words")
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{value!r} is not a list of words")
+    return tuple(str(word) for word in value)
 
 
 def _share(value: object) -> float:
@@ -105,7 +94,7 @@ def _one_of(*choices: str) -> Callable[[object], str]:
 
 def _prices(value: object) -> Mapping[str, Mapping[str, float]]:
     if not isinstance(value, Mapping):
-        raise ValueError("prices are a table: model = {input = USD per million tokens, output = …}")
+        raise TypeError("prices are a table: model = {input = USD per million tokens, output = …}")
     known = {"input", "output", "cached", "thinking", "tool_use"}
     table: dict[str, Mapping[str, float]] = {}
     for model, row in value.items():
@@ -196,8 +185,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=_exporters,
         default=("auto",),
         help="Where signals go: `auto`, or some of `gcp`, `otlp`, `console`, `memory`, `none`. `auto` is `otlp` where "
-        "the standard environment names an endpoint, `gcp` on Google Cloud and under `obskit run`, `memory` under pytest, "
-        "else `console`.",
+        "the standard environment names an endpoint, `gcp` on Google Cloud and under `obskit run`, `memory` under "
+        "pytest, else `console`.",
     ),
     Setting(
         name="otlp_endpoint",
@@ -210,7 +199,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         name="local_endpoint",
         parse=_text,
         default="",
-        help="HOST:PORT of the local backend's gRPC services; `obskit run` sets it. Google's clients then go there, unauthenticated.",
+        help="HOST:PORT of the local backend's gRPC services; `obskit run` sets it. Google's clients then go there, "
+        "unauthenticated.",
     ),
     Setting(
         name="sentry_dsn",
@@ -225,7 +215,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=_share,
         default=1.0,
         other_env=("OTEL_TRACES_SAMPLER_ARG",),
-        help="Share of requests whose trace is exported, 0 to 1. Errors are always kept; metrics and logs are not sampled.",
+        help="Share of requests whose trace is exported, 0 to 1. Errors are always kept; metrics and logs are not "
+        "sampled.",
     ),
     Setting(
         name="trust_incoming_sampling",
@@ -304,7 +295,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         name="queue_bytes",
         parse=_positive,
         default=32 * 1024 * 1024,
-        help="Most bytes of finished spans and error reports that wait for export; what comes then is dropped and counted.",
+        help="Most bytes of finished spans and error reports that wait for export; what comes then is dropped and "
+        "counted.",
     ),
     Setting(
         name="flush_timeout",

@@ -1,0 +1,51 @@
+# `make demo` runs the whole thing on this machine; `make test` runs every test. Both install what they need into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: demo test test-deps lint format docs bench screenshots build clean help
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(BIN)/.installed  ## Two services, a scripted incident and the local backend; ARGS="--duration 60 --check"
+	$(BIN)/obskit demo $(ARGS)
+
+test: $(BIN)/.installed  ## All tests; ARGS=tests/engine for some of them
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-deps:  ## Debian packages that some tests need (as root)
+	@(for part in redis-server prometheus promtool chromium chromedriver valgrind; do command -v $$part >/dev/null || exit 1; done) \
+	|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	     redis-server prometheus chromium chromium-driver valgrind fonts-dejavu-core; }
+
+lint: $(BIN)/.installed  ## Ruff, mypy and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/.installed  ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(BIN)/.installed  ## Generate the configuration, metrics and command line references
+	$(BIN)/python docs/generate.py
+
+bench: $(BIN)/.installed  ## Compare the cost of a request with plain OpenTelemetry and structlog
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from the demo
+	$(BIN)/python docs/screenshots.py $(ARGS)
+
+build: $(BIN)/.installed  ## Wheel and source distribution in dist/
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,136 @@
+"""Generate the references: configuration from the settings table, metrics from the catalog, commands from --help.
+
+`python docs/generate.py` writes them; with --check it exits 1 when one on disk is out of date.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from obskit.catalog import METRICS, Metric, Route, promql_name
+from obskit.cli import COMMANDS
+from obskit.config import OTHER_ENVIRONMENT, SETTINGS, Setting
+
+HERE = Path(__file__).resolve().parent
+
+
+def configuration() -> str:
+    """Return the configuration reference."""
+    rows = [
+        "# Configuration",
+        "",
+        "Generated from the settings table in `obskit/config.py`; do not edit.",
+        "",
+        "A keyword of `obskit.instrument(app, …)` wins over the environment, which wins over `[tool.obskit]` in",
+        "`pyproject.toml`, which wins over the default. An unknown name is a warning that names the nearest one; a",
+        "value that cannot be used is a warning too, and the next source decides. Lists are separated by commas in the",
+        'environment; durations are written `"250ms"`, `"30s"`, `"5m"`.',
+        "",
+        "| setting | environment | default | meaning |",
+        "|---|---|---|---|",
+        *(_setting_row(setting) for setting in SETTINGS),
+        "",
+        "Read elsewhere:",
+        "",
+        "| environment | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {text} |" for name, text in OTHER_ENVIRONMENT.items()),
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _setting_row(setting: Setting) -> str:
+    names = ", ".join(f"`{name}`" for name in (setting.env, *setting.other_env))
+    return f"| `{setting.name}` | {names} | {_shown(setting.default)} | {_cell(setting.help)} |"
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "—"
+    if isinstance(value, timedelta):
+        return f"`{value.total_seconds():g}s`"
+    if isinstance(value, tuple):
+        return f"`{','.join(str(item) for item in value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def metrics() -> str:
+    """Return the metrics reference."""
+    rows = [
+        "# Metrics",
+        "",
+        "Generated from `obskit/catalog.py`; do not edit. Each metric's name on each export route follows from the",
+        "table: `workload.googleapis.com/NAME` through Google's exporters (`gcp`),",
+        "`prometheus.googleapis.com/NAME/KIND` through OTLP. Beyond its cap, a label's further values are counted",
+        "under `other`.",
+    ]
+    for metric in METRICS:
+        rows += ["", f"## `{metric.name}`", "", metric.help, "", *_metric_rows(metric)]
+    return "\n".join(rows) + "\n"
+
+
+def _metric_rows(metric: Metric) -> list[str]:
+    gcp, otlp = (promql_name(metric.metric_type(route)) for route in (Route.GCP, Route.OTLP))
+    rows = [
+        f"- {metric.kind}, unit `{metric.unit}`" + (", whole numbers" if metric.is_int else ""),
+        f"- in PromQL: `{gcp}` (`gcp`), `{otlp}` (`otlp`)",
+    ]
+    if metric.buckets:
+        rows.append(f"- buckets: {', '.join(f'{bound:g}' for bound in metric.buckets)}")
+    if metric.labels:
+        rows += ["", "| label | cap | meaning |", "|---|---|---|"]
+        rows += [f"| `{label.name}` | {label.cap} | {_cell(label.help)} |" for label in metric.labels]
+    return rows
+
+
+def commands() -> str:
+    """Return the command line reference."""
+    rows = [
+        "# Command line",
+        "",
+        "Generated from `--help`; do not edit.",
+        "",
+        "```",
+        _help(),
+        "```",
+    ]
+    for name in COMMANDS:
+        rows += ["", f"## `obskit {name}`", "", "```", _help(name), "```"]
+    return "\n".join(rows) + "\n"
+
+
+def _help(*command: str) -> str:
+    environment = {**os.environ, "COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
+    code = "import sys; from obskit.cli import main; sys.argv[0] = 'obskit'; main()"
+    arguments = [sys.executable, "-c", code, *command, "--help"]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+
+REFERENCES = {"configuration.md": configuration, "metrics.md": metrics, "cli.md": commands}
+
+
+def main() -> int:
+    """Write the references, or compare them."""
+    stale = []
+    for name, make in REFERENCES.items():
+        path, text = HERE / name, make()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"{'out of date' if '--check' in sys.argv else 'written'}: {', '.join(stale)}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

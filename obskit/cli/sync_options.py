@@ -1,0 +1,64 @@
+"""The sync commands: one signature, three scopes.
+
+Annotations are evaluated here, because the help of an argument names the folders of its command.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from obskit.catalog import Route
+from obskit.cli.synchronise import Options, synchronise
+from obskit.sync.kinds import Kind
+from obskit.sync.plan import DELETE_SHARE
+
+__all__ = ["sync_command"]
+
+
+def sync_command(kinds: Sequence[Kind], *, folders: Sequence[str], summary: str) -> Callable[..., None]:
+    """Return a command that plans and applies the definitions of some kinds, from those folders by default."""
+
+    def command(  # the options of a command are its parameters
+        folder: Annotated[
+            list[Path] | None, typer.Argument(help=f"Folders of definitions; by default {' and '.join(folders)}.")
+        ] = None,
+        *,
+        project: Annotated[str, typer.Option(help="Project to write to; GOOGLE_CLOUD_PROJECT by default.")] = "",
+        stack: Annotated[
+            str, typer.Option(help="Name that separates several sets of definitions in one project.")
+        ] = "default",
+        route: Annotated[Route, typer.Option(help="Export route that the queries are written for.")] = Route.GCP,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
+        exit_code: Annotated[
+            bool, typer.Option("--exit-code", help="Exit with 2 when the plan has changes, 0 when it has none.")
+        ] = False,
+        json: Annotated[
+            bool, typer.Option("--json", help="Print the plan as JSON on stdout; text goes to stderr.")
+        ] = False,
+        prune: Annotated[
+            bool, typer.Option("--prune", help="Delete this stack's objects whose definition is gone.")
+        ] = False,
+        max_delete_share: Annotated[
+            float, typer.Option(min=0.0, max=1.0, help="Largest share of the stack's objects that --prune may delete.")
+        ] = DELETE_SHARE,
+        local: Annotated[
+            str, typer.Option(help="HOST:PORT of a local backend's gRPC services, instead of Google Cloud.")
+        ] = "",
+    ) -> None:
+        options = Options(
+            project=project,
+            stack=stack,
+            route=route,
+            dry_run=dry_run,
+            exit_code=exit_code,
+            json=json,
+            prune=prune,
+            max_delete_share=max_delete_share,
+            local=local,
+        )
+        synchronise(folder or [Path(name) for name in folders], kinds, options)
+
+    command.__doc__ = summary
+    return command
