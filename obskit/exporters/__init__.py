@@ -1,0 +1,1 @@
+"""One destination a file; each has `create(config, resource)`, which the export thread calls."""

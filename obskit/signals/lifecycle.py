@@ -1,0 +1,288 @@
+"""The way out of the process: one thread that delivers all signals, from the first span to the last exit."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context as otel_context
+
+from obskit import catalog
+from obskit.config import Config
+from obskit.errors import Problem
+from obskit.signals import endings
+from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome, Status
+from obskit.signals.lanes import BATCH_BYTES, report_size_bytes, span_size_bytes
+from obskit.signals.outlets import Outlet
+from obskit.signals.resource import instance_id
+from obskit.signals.tally import Tally, undelivered
+from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
+from obskit.signals.worker import Worker, suppressed
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+    from obskit.signals.reports import ErrorReport
+
+__all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
+
+_LEAST_TIMEOUT_S: Final = 0.1
+_GRACE_S: Final = 0.1  # between the thread's own deadline and that of the caller who waits for it
+
+_running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def running() -> tuple[Pipeline, ...]:
+    """Return the pipelines that are started in this process."""
+    return tuple(pipeline for pipeline in _running if pipeline.is_running)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Errand:
+    """What a caller wants of the export thread."""
+
+    deadline: float = 0.0
+    is_last: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    is_delivered: bool = False
+
+
+class Pipeline:
+    """Takes spans, metrics and error reports from the app without ever blocking it, and delivers them.
+
+    One daemon thread, ``obskit-export``, loads the destinations when there is first something to deliver,
+    sends, and tries again after a failure. What cannot wait (`Config.queue_bytes`) is dropped and counted.
+    A fork gets its own queues, thread and instance id; its counters begin at the fork.
+
+    Args:
+        config: the settings in force.
+        resource: the process's resource; kept for destinations that are made from it.
+        factories: make the destinations, on the export thread.
+    """
+
+    def __init__(self, config: Config, resource: Resource, factories: Sequence[Callable[[], Destination]]) -> None:
+        self.resource = resource
+        self._config = config
+        self._factories = tuple(factories)
+        self._tally = Tally()
+        self._span_tap = SpanTap(self._submit_span, self.flush)
+        self._metric_tap = MetricTap(self.flush)
+        self._inherited: list[object] = []
+        self._at_fork: tuple[Baseline, int] = ({}, 0)
+        self._failed: tuple[float, float] | None = None
+        self._thread: threading.Thread | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
+        self._commands: SimpleQueue[_Errand | None] = SimpleQueue()
+        self._is_woken = False
+        self._outlets = tuple(Outlet(make, queue_bytes=cap, tell=self._tally.tell) for make in self._factories)
+        self._wake_bytes = min(BATCH_BYTES, cap // 4)
+        self._worker = Worker(self._config, self._outlets, self._metric_tap, self._tally, count_lost=_count_lost)
+
+    # ------------------------------------------------------------------ taking in
+
+    @property
+    def span_processor(self) -> SpanProcessor:
+        """The processor to add to the tracer provider, obskit's own or the app's."""
+        return self._span_tap
+
+    @property
+    def metric_reader(self) -> MetricReader:
+        """The reader to give to the meter provider."""
+        return self._metric_tap
+
+    def submit_error(self, report: ErrorReport) -> None:
+        """Queue an error report; it goes out at once, not with the next interval."""
+        size = report_size_bytes(report)
+        for outlet in self._outlets:
+            outlet.errors.put(report, size)
+        self._wake()
+
+    def _submit_span(self, span: ReadableSpan) -> None:
+        self._worker.renew_span(span)
+        size = span_size_bytes(span)
+        for outlet in self._outlets:
+            outlet.spans.put(span, size)
+            if outlet.spans.waiting_bytes > self._wake_bytes:
+                self._wake()
+
+    def _wake(self) -> None:
+        if not self._is_woken:
+            self._is_woken = True
+            self._commands.put(None)
+
+    # ------------------------------------------------------------------ start, flush, stop
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the export thread is alive in this process."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the export thread, and arrange for the end of the process. Safe to call again."""
+        if self.is_running:
+            return
+        if self._thread is not None:
+            self._renew()
+        self._start_thread()
+        if self not in _running:
+            _running.add(self)
+            endings.watch(self)
+
+    def _start_thread(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="obskit-export", daemon=True)
+        self._thread.start()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Deliver everything that waits.
+
+        Args:
+            timeout_s: for all signals together, in seconds; the setting `flush_timeout` by default. A call that
+                comes right after one that failed shares that one's deadline, so that the several endings of a
+                process (a server's, the interpreter's) do not add up.
+
+        Returns:
+            Whether everything that was recorded since the last flush has been delivered. What has not is kept
+            and tried again, unless the process ends first.
+        """
+        return self._errand(timeout_s, is_last=False)
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """Deliver everything that waits, give up the rest, count it in one log line, and end the thread.
+
+        Args:
+            timeout_s: as for `flush`.
+
+        Returns:
+            Whether everything has been delivered.
+        """
+        return self._errand(timeout_s, is_last=True)
+
+    def _errand(self, timeout_s: float | None, *, is_last: bool) -> bool:
+        if threading.current_thread() is self._thread:
+            return False
+        if not self.is_running:
+            return not any(outlet.spans.queued or outlet.errors.queued for outlet in self._outlets)
+        begun = time.monotonic()
+        deadline = self._deadline(begun, timeout_s)
+        errand = _Errand(deadline=deadline - _GRACE_S, is_last=is_last)
+        self._commands.put(errand)
+        is_delivered = errand.done.wait(max(0.0, deadline - time.monotonic())) and errand.is_delivered
+        self._failed = None if is_delivered else (begun, deadline)
+        if not is_delivered:
+            counts = undelivered(self._outlets, waiting_as="timeout")
+            if is_last:
+                for outlet in self._outlets:
+                    outlet.abandon("timeout")
+            self._tally.announce(counts, at_once=True)
+        if is_last:
+            _running.discard(self)
+        return is_delivered
+
+    def _deadline(self, begun: float, timeout_s: float | None) -> float:
+        timeout_s = self._config.flush_timeout.total_seconds() if timeout_s is None else timeout_s
+        deadline = begun + max(timeout_s, _LEAST_TIMEOUT_S)
+        if self._failed is not None and begun - self._failed[0] <= timeout_s + 1.0:
+            deadline = min(deadline, max(self._failed[1], begun + _LEAST_TIMEOUT_S))
+        return deadline
+
+    def status(self) -> Status:
+        """Return what was sent, lost and queued so far, and the problems. Settings are the caller's to add."""
+        counts = undelivered(self._outlets)
+        lost = dict.fromkeys((SPANS, METRICS, ERRORS), 0)
+        for (signal, _), count in counts.items():
+            lost[signal] += count
+        spans, errors = [o.spans for o in self._outlets], [o.errors for o in self._outlets]
+        return Status(
+            exporters=tuple(o.destination.name for o in self._outlets if o.destination is not None),
+            sent={
+                SPANS: sum(lane.sent for lane in spans),
+                METRICS: sum(o.points_sent for o in self._outlets),
+                ERRORS: sum(lane.sent for lane in errors),
+            },
+            lost=lost,
+            lost_by_reason={f"{signal}: {reason}": count for (signal, reason), count in sorted(counts.items())},
+            queued={
+                SPANS: sum(lane.queued for lane in spans),
+                METRICS: sum(o.points_pending for o in self._outlets),
+                ERRORS: sum(lane.queued for lane in errors),
+            },
+            problems=self._tally.problems,
+            is_running=self.is_running,
+        )
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        otel_context.attach(suppressed())
+        worker, commands = self._worker, self._commands
+        while True:
+            try:
+                errand = commands.get(timeout=worker.due_in_s())
+            except Empty:
+                errand = None
+            self._is_woken = False
+            try:
+                if errand is None:
+                    worker.tick(lambda: not commands.empty())
+                    continue
+                errand.is_delivered = worker.flush(errand.deadline)
+                if errand.is_last:
+                    worker.close("timeout", max(_LEAST_TIMEOUT_S, errand.deadline - time.monotonic()))
+            except Exception as error:  # noqa: BLE001 - the thread must outlive a bug, and say it
+                self._tally.tell(
+                    Problem(
+                        place="export thread",
+                        problem=f"{type(error).__name__}: {error}",
+                        way_out="Please report it as a bug of obskit",
+                    )
+                )
+            finally:
+                if errand is not None:
+                    errand.done.set()
+            if errand is not None and errand.is_last:
+                return
+
+    # ------------------------------------------------------------------ fork
+
+    def before_fork(self) -> None:
+        """Note every counter, so that the child can count from here. Called in the parent, by `endings`."""
+        try:
+            self._at_fork = (baseline(self._metric_tap.read()), time.time_ns())
+        except Exception as error:  # noqa: BLE001 - a callback of the app raised; a fork must go on
+            self._at_fork = ({}, time.time_ns())
+            self._tally.tell(
+                Problem(
+                    place="metrics, at a fork",
+                    problem=f"could not be read: {type(error).__name__}: {error}",
+                    way_out="Mend the callback of the observable instrument that raised",
+                )
+            )
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: empty queues, a new thread, a new instance id. Called in the child, by `endings`."""
+        was_started = self._thread is not None
+        # Never freed: a gRPC channel of the parent must not be torn down by a process that has not its threads.
+        self._inherited.extend(outlet.destination for outlet in self._outlets)
+        self._metric_tap.renew_after_fork()
+        self._thread, self._failed = None, None
+        self._tally = Tally()
+        self._renew()
+        self._worker.forked(instance_id(), *self._at_fork)
+        if was_started:
+            self._start_thread()
+
+
+def _count_lost(signal: str, reason: str, count: int) -> None:
+    from obskit.signals.metrics import record  # noqa: PLC0415 - metrics may want to know of the pipeline one day
+
+    record(catalog.TELEMETRY_LOST, count, {"obskit.signal": signal, "obskit.reason": reason})

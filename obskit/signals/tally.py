@@ -1,0 +1,94 @@
+"""The pipeline's conscience: problems said once, losses counted in one line."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS
+
+if TYPE_CHECKING:
+    from obskit.errors import Problem
+    from obskit.signals.outlets import Outlet
+
+__all__ = ["Tally", "Undelivered", "undelivered"]
+
+_log = logging.getLogger("obskit")
+_NOUNS: Final = {SPANS: ("span", "spans"), METRICS: ("metric point", "metric points"), ERRORS: ("error", "errors")}
+_SAY_EVERY_S: Final = 60.0
+_MOST_PROBLEMS: Final = 20
+
+Undelivered = Counter[tuple[str, str]]
+"""How many items were not delivered, by signal and reason."""
+
+
+def undelivered(outlets: Iterable[Outlet], *, waiting_as: str | None = None) -> Undelivered:
+    """Count what the outlets have lost, and with `waiting_as` also what waits, under that reason."""
+    counts: Undelivered = Counter()
+    for outlet in outlets:
+        for signal, reasons in outlet.lost().items():
+            for reason, count in reasons.items():
+                counts[signal, reason] += count
+        if waiting_as is not None:
+            for lane in outlet.lanes:
+                counts[lane.signal, waiting_as] += lane.queued
+            counts[METRICS, waiting_as] += outlet.points_pending
+    return +counts
+
+
+class Tally:
+    """Keeps the problems, and says what was lost: at most one line a minute, and one at the end.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._problems: dict[tuple[str, str], Problem] = {}
+        self._said: Counter[str] = Counter()
+        self._said_at = float("-inf")
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems so far, the last ones when there were many."""
+        return tuple(self._problems.values())
+
+    def tell(self, problem: Problem) -> None:
+        """Remember a problem, and log it when its like is new: same place, same first words."""
+        key = (problem.place, problem.problem[:40])
+        is_new = key not in self._problems
+        self._problems[key] = problem
+        if not is_new:
+            return
+        if len(self._problems) > _MOST_PROBLEMS:
+            del self._problems[next(iter(self._problems))]
+        self._say(str(problem))
+
+    def announce(self, counts: Mapping[tuple[str, str], int], *, at_once: bool = False) -> None:
+        """Log one line that counts what was not delivered and has not been said yet.
+
+        Args:
+            counts: from `undelivered`.
+            at_once: also within a minute of the line before.
+        """
+        totals: Counter[str] = Counter()
+        for (signal, _), count in counts.items():
+            totals[signal] += count
+        news = totals - self._said
+        if not news or not (at_once or self._clock() - self._said_at >= _SAY_EVERY_S):
+            return
+        self._said |= totals
+        self._said_at = self._clock()
+        parts = [f"{news[signal]} {_NOUNS[signal][news[signal] != 1]}" for signal in SIGNALS if news[signal]]
+        reasons = sorted({reason for (signal, reason), count in counts.items() if count and news[signal]})
+        self._say(f"obskit did not deliver {', '.join(parts)} ({', '.join(reasons)})")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        # In an empty context: the export thread's own is marked as "record nothing that happens here".
+        contextvars.Context().run(_log.warning, "%s", text)

@@ -1,0 +1,217 @@
+"""Where the pipeline taps OpenTelemetry: a span processor, a metric reader, and the arithmetic of forked counters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics.export import (
+    HistogramDataPoint,
+    MetricReader,
+    MetricsData,
+    NumberDataPoint,
+    Sum,
+)
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import StatusCode
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+__all__ = ["Baseline", "MetricTap", "SpanTap", "baseline", "fingerprint", "point_count", "since", "with_resource"]
+
+
+class SpanTap(SpanProcessor):
+    """Hands every finished span that is sampled, or failed, to the pipeline.
+
+    Args:
+        submit: takes one finished span; must not block.
+        flush: delivers everything within that many seconds, and says whether it did.
+    """
+
+    def __init__(self, submit: Callable[[ReadableSpan], None], flush: Callable[[float | None], bool]) -> None:
+        self._submit = submit
+        self._flush = flush
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing; a span is of interest when it has ended."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span. An unsampled span that is recorded at all is kept when it failed."""
+        context = span.context
+        if context is not None and (context.trace_flags.sampled or span.status.status_code is StatusCode.ERROR):
+            self._submit(span)
+
+    def shutdown(self) -> None:
+        """Deliver what waits; the provider that this processor was given to is about to end."""
+        self._flush(None)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Deliver what waits within the time given."""
+        return self._flush(timeout_millis / 1000)
+
+
+class MetricTap(MetricReader):
+    """Collects when the pipeline asks, and never on its own. Temporality is cumulative throughout.
+
+    Args:
+        flush: delivers everything within that many seconds, and says whether it did.
+    """
+
+    def __init__(self, flush: Callable[[float | None], bool]) -> None:
+        super().__init__()
+        self._flush = flush
+        self._received: MetricsData | None = None
+        self._lock = threading.Lock()
+
+    def read(self, timeout_s: float = 5.0) -> MetricsData | None:
+        """Return a snapshot of every metric of the provider, None when there is no provider or no point."""
+        if not self.is_connected:
+            return None
+        with self._lock:
+            self._received = None
+            self.collect(timeout_millis=timeout_s * 1000)
+            data, self._received = self._received, None
+        return data if data is not None and point_count(data) else None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a meter provider has this reader; without one there is nothing to read, and nothing is wrong."""
+        return bool(getattr(self, "_collect", None))
+
+    def renew_after_fork(self) -> None:
+        """Replace the lock, whose owner may not exist in this process."""
+        self._lock = threading.Lock()
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
+        self._received = metrics_data
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Deliver what waits within the time given."""
+        return self._flush(timeout_millis / 1000)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Deliver what waits; the provider that this reader was given to is about to end."""
+        self._flush(timeout_millis / 1000)
+
+
+def point_count(data: MetricsData) -> int:
+    """Return how many points a snapshot holds."""
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+def fingerprint(data: MetricsData) -> tuple[object, ...]:
+    """Return a value that is equal for two snapshots between which nothing was recorded."""
+    return tuple(
+        (scope.scope.name, metric.name, *(_figures(point) for point in metric.data.data_points))
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+def _figures(point: Any) -> tuple[object, ...]:
+    return (_key(point), getattr(point, "value", None), getattr(point, "count", None), getattr(point, "sum", None))
+
+
+def _key(point: Any) -> tuple[object, ...]:
+    return tuple(sorted((point.attributes or {}).items(), key=lambda item: item[0]))
+
+
+def with_resource(data: MetricsData, resource_of: Callable[[Resource], Resource]) -> MetricsData:
+    """Return the snapshot with each resource replaced."""
+    return MetricsData(
+        resource_metrics=[replace(part, resource=resource_of(part.resource)) for part in data.resource_metrics]
+    )
+
+
+Baseline = Mapping[tuple[object, ...], Any]
+
+
+def baseline(data: MetricsData | None) -> Baseline:
+    """Return the cumulative points of a snapshot by series, for `since`."""
+    if data is None:
+        return {}
+    return {
+        (scope.scope.name, metric.name, _key(point)): point
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+        if _is_cumulative(metric.data)
+    }
+
+
+def _is_cumulative(data: Any) -> bool:
+    return (isinstance(data, Sum) and data.is_monotonic) or (
+        not isinstance(data, Sum) and hasattr(data, "aggregation_temporality")
+    )
+
+
+def since(data: MetricsData, before: Baseline, start_ns: int) -> MetricsData:
+    """Return what was recorded after a fork: cumulative points less those that the parent had, from `start_ns` on.
+
+    A forked process inherits its parent's counters. Were they exported again under the child's own instance id,
+    a counter at 100 before three forks would add up to 400.
+
+    Args:
+        data: a snapshot of the child.
+        before: the parent's points at the fork, from `baseline`.
+        start_ns: the fork's time in nanoseconds since the epoch.
+    """
+    if not before:
+        return data
+    return MetricsData(
+        resource_metrics=[
+            replace(
+                part,
+                scope_metrics=[
+                    replace(scope, metrics=_metrics_since(scope.scope.name, scope.metrics, before, start_ns))
+                    for scope in part.scope_metrics
+                ],
+            )
+            for part in data.resource_metrics
+        ]
+    )
+
+
+def _metrics_since(scope: str, metrics: Sequence[Any], before: Baseline, start_ns: int) -> list[Any]:
+    kept = []
+    for metric in metrics:
+        points = []
+        for point in metric.data.data_points:
+            old = before.get((scope, metric.name, _key(point)))
+            new = point if old is None else _difference(point, old, start_ns)
+            if new is not None:
+                points.append(new)
+        if points:
+            kept.append(replace(metric, data=replace(metric.data, data_points=points)))
+    return kept
+
+
+def _difference(point: Any, old: Any, start_ns: int) -> Any:
+    if isinstance(point, NumberDataPoint):
+        if point.value == old.value:
+            return None
+        return replace(point, value=point.value - old.value, start_time_unix_nano=start_ns)
+    if isinstance(point, HistogramDataPoint):
+        if point.count == old.count:
+            return None
+        return replace(
+            point,
+            count=point.count - old.count,
+            sum=point.sum - old.sum,
+            bucket_counts=[new - was for new, was in zip(point.bucket_counts, old.bucket_counts, strict=True)],
+            start_time_unix_nano=start_ns,
+        )
+    # Exponential histograms, which obskit never makes, may have been rescaled in between and go out whole.
+    return point if getattr(point, "count", None) != getattr(old, "count", None) else None

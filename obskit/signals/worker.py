@@ -1,0 +1,225 @@
+"""The export thread's work, free of threads: what to deliver when, and how a flush keeps its deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+
+from obskit.config import Config
+from obskit.errors import Problem
+from obskit.signals.delivery import METRICS
+from obskit.signals.lanes import backoff_s
+from obskit.signals.outlets import Outlet
+from obskit.signals.resource import with_instance
+from obskit.signals.tally import Tally, Undelivered, undelivered
+from obskit.signals.taps import MetricTap, fingerprint, point_count, since, with_resource
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.resources import Resource
+
+__all__ = ["Worker", "suppressed"]
+
+_MOST_SPACING_S: Final = 5.0  # Cloud Monitoring takes one point per series in 5 s
+
+
+def suppressed() -> Any:
+    """Return a context in which nothing is traced, by obskit or by OpenTelemetry's own instrumentation."""
+    context = otel_context.get_current()
+    for key in (
+        otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 - OpenTelemetry's own packages import these two
+        otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY,  # noqa: SLF001
+        "suppress_instrumentation",
+    ):
+        context = otel_context.set_value(key, True, context)
+    return context
+
+
+class Worker:
+    """Delivers through its outlets. Called by one thread at a time.
+
+    Args:
+        config: the settings in force.
+        outlets: the destinations and their queues.
+        tap: where metrics are read.
+        tally: told of problems and losses.
+        count_lost: records lost items in the metric of that purpose: signal, reason, how many.
+        clock: monotonic seconds.
+        sleep: waits for seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        outlets: Sequence[Outlet],
+        tap: MetricTap,
+        tally: Tally,
+        *,
+        count_lost: Callable[[str, str, int], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.outlets = tuple(outlets)
+        self._tap = tap
+        self._tally = tally
+        self._count_lost = count_lost
+        self._clock = clock
+        self._sleep = sleep
+        self._span_interval_s = config.trace_export_interval.total_seconds()
+        self._metric_interval_s = max(0.01, config.metric_export_interval.total_seconds())
+        self._spacing_s = min(_MOST_SPACING_S, self._metric_interval_s)
+        self._metrics_due_at = clock() + self._metric_interval_s
+        self._metrics_sent_at = float("-inf")
+        self._metrics_attempt = 0
+        self._delivered_print: tuple[object, ...] | None = None
+        self._counted: Undelivered = Undelivered()
+        self._flushed: Undelivered = Undelivered()
+        self._forked: tuple[str, Mapping[Any, Any], int] | None = None
+        self._resources: dict[int, tuple[Resource, Resource]] = {}
+
+    def forked(self, identity: str, before: Mapping[Any, Any], at_ns: int) -> None:
+        """Say that this process is a fork: its id, the parent's points at that moment, and when it was."""
+        self._forked = (identity, before, at_ns)
+
+    # ------------------------------------------------------------------ in ordinary times
+
+    def due_in_s(self) -> float:
+        """Return how long there is nothing to do."""
+        waits = [self._metrics_due_at - self._clock(), self._span_interval_s]
+        for outlet in self.outlets:
+            for lane in outlet.lanes:
+                wait = lane.due_in_s(self._span_interval_s)
+                if wait is not None:
+                    waits.append(wait)
+        return max(0.0, min(waits))
+
+    def tick(self, pressed: Callable[[], bool] = lambda: False) -> None:
+        """Deliver what is due, while not `pressed` for something more urgent."""
+        for outlet in self.outlets:
+            if any((wait := lane.due_in_s(self._span_interval_s)) is not None and wait <= 0 for lane in outlet.lanes):
+                outlet.load()
+                outlet.pump(float("inf"), pressed)
+        if self._clock() >= max(self._metrics_due_at, self._metrics_ready_at()):
+            self._export_metrics(float("inf"))
+        self._tally.announce(undelivered(self.outlets))
+
+    def _metrics_ready_at(self) -> float:
+        spacing = max([self._spacing_s, *(outlet.metric_spacing_s for outlet in self.outlets)])
+        return self._metrics_sent_at + spacing
+
+    def _read(self) -> MetricsData | None:
+        self._record_losses()
+        try:
+            data = self._tap.read()
+        except Exception as error:  # noqa: BLE001 - a callback of the app raised, or took too long
+            self._tally.tell(
+                Problem(
+                    place="metrics",
+                    problem=f"could not be read: {type(error).__name__}: {error}",
+                    way_out="Mend the callback of the observable instrument that raised",
+                )
+            )
+            return None
+        if data is None or self._forked is None:
+            return data
+        identity, before, at_ns = self._forked
+        data = since(data, before, at_ns)
+        return with_resource(data, lambda resource: self._renewed(resource, identity)) if point_count(data) else None
+
+    def _renewed(self, resource: Resource, identity: str) -> Resource:
+        known = self._resources.get(id(resource))
+        if known is None or known[0] is not resource:
+            known = self._resources[id(resource)] = (resource, with_instance(resource, identity))
+        return known[1]
+
+    def renew_span(self, span: Any) -> None:
+        """Put this process's id on a span of a provider that was made before the fork."""
+        if self._forked is not None:
+            span._resource = self._renewed(span.resource, self._forked[0])  # noqa: SLF001 - has no setter
+
+    def _record_losses(self) -> None:
+        counts = undelivered(self.outlets)
+        for (signal, reason), count in (counts - self._counted).items():
+            self._count_lost(signal, reason, count)
+        self._counted = counts
+
+    def _export_metrics(self, until: float) -> bool:
+        """Export one snapshot everywhere; return whether nothing of it is left to do."""
+        now = self._clock()
+        self._metrics_due_at = now + self._metric_interval_s
+        data = self._read() if self.outlets else None
+        if data is None:
+            return True
+        points, is_done, pause_s = point_count(data), True, 0.0
+        for outlet in self.outlets:
+            outlet.load()
+        self._metrics_sent_at = self._clock()
+        for outlet in self.outlets:
+            outcome = outlet.send_metrics(data, points, until)
+            if outcome.retry_after_s is not None:
+                is_done, pause_s = False, max(pause_s, outcome.retry_after_s)
+        self._metrics_attempt = 0 if is_done else self._metrics_attempt + 1
+        if not is_done:
+            wait = max(self._spacing_s, backoff_s(self._metrics_attempt, pause_s))
+            self._metrics_due_at = self._clock() + wait
+        self._delivered_print = fingerprint(data) if is_done else None
+        return is_done
+
+    # ------------------------------------------------------------------ flush and close
+
+    def flush(self, deadline: float) -> bool:
+        """Deliver everything that waits now, before `deadline` on the clock, over all signals together.
+
+        Returns:
+            Whether everything recorded since the last flush was delivered.
+        """
+        marks = [(lane, lane.accepted) for outlet in self.outlets for lane in outlet.lanes]
+        for outlet in self.outlets:
+            if outlet.spans.queued or outlet.errors.queued:
+                outlet.load()
+        has_metrics = self._has_new_metrics()
+        while self._clock() < deadline:
+            for outlet in self.outlets:
+                outlet.pump(deadline)
+            now = self._clock()
+            ready_at = max(self._metrics_ready_at(), self._metrics_due_at if self._metrics_attempt else now)
+            if has_metrics and now >= ready_at and now < deadline:
+                has_metrics = not self._export_metrics(deadline)
+                ready_at = max(self._metrics_ready_at(), self._metrics_due_at)
+            waits = [
+                wait
+                for lane, mark in marks
+                if lane.accepted - lane.queued < mark and (wait := lane.due_in_s(0.0)) is not None
+            ]
+            if has_metrics:
+                waits.append(ready_at - self._clock())
+            if not waits or self._clock() + min(waits) >= deadline:
+                break
+            self._sleep(max(0.0, min(waits)))
+        lost = undelivered(self.outlets)
+        is_whole = not (lost - self._flushed) and not has_metrics
+        self._flushed = lost
+        return is_whole and all(lane.accepted - lane.queued >= mark for lane, mark in marks)
+
+    def _has_new_metrics(self) -> bool:
+        data = self._read() if self.outlets else None
+        if data is None:
+            return False
+        if not any(outlet.destination is None or METRICS in outlet.destination.handles for outlet in self.outlets):
+            return False
+        if fingerprint(data) == self._delivered_print:
+            return False
+        points = point_count(data)
+        for outlet in self.outlets:
+            if outlet.destination is None or METRICS in outlet.destination.handles:
+                outlet.points_pending = points  # until an export says otherwise, this is what would be lost
+        return True
+
+    def close(self, reason: str, timeout_s: float) -> None:
+        """Give up what waits, free the destinations, and say what was lost."""
+        for outlet in self.outlets:
+            outlet.close(reason, timeout_s)
+        self._tally.announce(undelivered(self.outlets), at_once=True)
