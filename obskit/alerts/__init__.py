@@ -1,0 +1,43 @@
+"""Alert policies as code, and the ready-made ones."""
+
+from __future__ import annotations
+
+from obskit.alerts.channels import NotificationChannel, email, pagerduty, pubsub, slack, sms, webhook
+from obskit.alerts.conditions import (
+    AbsenceCondition,
+    Comparison,
+    MissingData,
+    PromQLCondition,
+    ThresholdCondition,
+    Trigger,
+)
+from obskit.alerts.documentation import Documentation, Link
+from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.queries.aggregations import Aggregation, Aligner, Reducer, metric_filter
+from obskit.queries.context import env
+
+__all__ = [
+    "AbsenceCondition",
+    "Aggregation",
+    "AlertPolicy",
+    "Aligner",
+    "Combiner",
+    "Comparison",
+    "Documentation",
+    "Link",
+    "MissingData",
+    "NotificationChannel",
+    "PromQLCondition",
+    "Reducer",
+    "Severity",
+    "ThresholdCondition",
+    "Trigger",
+    "email",
+    "env",
+    "metric_filter",
+    "pagerduty",
+    "pubsub",
+    "slack",
+    "sms",
+    "webhook",
+]

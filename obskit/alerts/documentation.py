@@ -1,0 +1,96 @@
+"""What the on-call engineer reads in a notification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from obskit.errors import Problem
+from obskit.queries.definitions import Definition, definition, given, many, text
+
+__all__ = ["Documentation", "Link"]
+
+# Source: AlertPolicy.Documentation in google.cloud.monitoring_v3.
+_CONTENT_CHARACTERS: Final = 8192
+_CONTENT_BYTES: Final = 10_240
+_SUBJECT_BYTES: Final = 255
+_LINKS: Final = 3
+_LINK_NAME: Final = 63
+_LINK_URL: Final = 2083
+
+
+@definition
+class Link(Definition):
+    """A link in a notification.
+
+    Attributes:
+        name: what is shown, at most 63 characters.
+        url: an http or https address, at most 2,083 characters.
+    """
+
+    noun: ClassVar[str] = "link"
+    named_by: ClassVar[str] = "name"
+
+    name: str = given(text, placeholder="")
+    url: str = given(text, placeholder="")
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """Return what breaks the platform's rules."""
+        if not self.name or len(self.name) > _LINK_NAME:
+            yield f"the link's name has {len(self.name)} characters, 1 to {_LINK_NAME} are allowed", "Name it shorter"
+        if not self.url.startswith(("https://", "http://")):
+            yield f"{self.url!r} is no http or https address", 'Write the full address, "https://…"'
+        if len(self.url) > _LINK_URL:
+            yield f"the link's URL has {len(self.url)} characters, at most {_LINK_URL} are allowed", "Shorten it"
+
+
+@definition
+class Documentation(Definition):
+    """What a notification says beside the bare facts.
+
+    Attributes:
+        content: Markdown; at most 8,192 characters and 10,240 bytes.
+        subject: subject line of e-mails, at most 255 bytes; the platform's own when empty.
+        links: at most 3 links, shown apart from the content.
+    """
+
+    noun: ClassVar[str] = "documentation"
+
+    content: str = given(text, default="")
+    subject: str = given(text, default="")
+    links: tuple[Link, ...] = given(many(Link), default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the REST form."""
+        rendered: dict[str, Any] = {"content": self.content, "mimeType": "text/markdown"}
+        if self.subject:
+            rendered["subject"] = self.subject
+        if self.links:
+            rendered["links"] = [{"displayName": link.name, "url": link.url} for link in self.links]
+        return rendered
+
+    def problems(self, place: str) -> list[Problem]:
+        """Return what breaks the platform's rules, at the place of the policy."""
+        found = [] if self.is_broken else list(self._rules())
+        for link in self.links:
+            found += [] if link.is_broken else link.rules()
+        return [Problem(place=place, problem=f"documentation: {problem}", way_out=way) for problem, way in found]
+
+    def _rules(self) -> Iterator[tuple[str, str]]:
+        size = len(self.content.encode())
+        if len(self.content) > _CONTENT_CHARACTERS:
+            yield (
+                f"the content has {len(self.content)} characters, at most {_CONTENT_CHARACTERS} are allowed",
+                "Move the details to a page and link it",
+            )
+        elif size > _CONTENT_BYTES:
+            yield f"the content has {size} bytes, at most {_CONTENT_BYTES} are allowed", "Shorten it"
+        if len(self.subject.encode()) > _SUBJECT_BYTES:
+            yield (
+                f"the subject has {len(self.subject.encode())} bytes, at most {_SUBJECT_BYTES} are allowed",
+                "Shorten it",
+            )
+        if "\n" in self.subject or "\r" in self.subject:
+            yield "the subject has more than one line", "Write one line"
+        if len(self.links) > _LINKS:
+            yield f"there are {len(self.links)} links, at most {_LINKS} are allowed", "Put the others into the content"

@@ -1,0 +1,28 @@
+"""Dashboards as code, and the ready-made ones."""
+
+from __future__ import annotations
+
+from obskit.dashboards.charts import DataSet, Plot, Scale, Scorecard, Spark, Threshold, XyChart
+from obskit.dashboards.dashboards import Dashboard
+from obskit.dashboards.layout import CollapsibleGroup, Row, SectionHeader
+from obskit.dashboards.sources import FilterQuery
+from obskit.dashboards.widgets import IncidentList, LogsPanel, RawWidget, Text
+
+__all__ = [
+    "CollapsibleGroup",
+    "Dashboard",
+    "DataSet",
+    "FilterQuery",
+    "IncidentList",
+    "LogsPanel",
+    "Plot",
+    "RawWidget",
+    "Row",
+    "Scale",
+    "Scorecard",
+    "SectionHeader",
+    "Spark",
+    "Text",
+    "Threshold",
+    "XyChart",
+]

@@ -1,0 +1,211 @@
+"""The model decorator: keyword-only frozen dataclasses that report every wrong field, with its place, at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import Enum
+from functools import wraps
+from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+
+from obskit.errors import Problem, nearest, report
+
+__all__ = ["Definition", "caller", "checked_id", "definition", "flag", "given", "many", "number", "one_of", "text"]
+
+T = TypeVar("T")
+Parse = Callable[[Any], Any]
+
+_ABOVE: Final = ("obskit.queries", "obskit.alerts", "obskit.dashboards", "obskit.packs", "dataclasses", "functools")
+
+
+def caller() -> str:
+    """Return ``path:line`` of the nearest frame that is not the definition library itself."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's line, and the only cheap one
+    while frame.f_back is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        is_ours = any(module == name or module.startswith(f"{name}.") for name in _ABOVE)
+        if not is_ours and frame.f_code.co_filename != "<string>":
+            break
+        frame = frame.f_back
+    path = frame.f_code.co_filename
+    relative = os.path.relpath(path) if os.path.isabs(path) else path  # noqa: PTH117 - a code object's file may be "<stdin>"
+    return f"{path if relative.startswith('..') else relative}:{frame.f_lineno}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What every model has.
+
+    Attributes:
+        source: ``path:line`` where it was made. Not compared.
+        is_broken: whether its constructor reported a problem, so that checking it again would only confuse.
+    """
+
+    noun: ClassVar[str] = "definition"
+    named_by: ClassVar[str] = ""
+
+    source: str = field(init=False, compare=False, repr=False, default="")
+    is_broken: bool = field(init=False, compare=False, repr=False, default=False)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a `Problem`: ``alerts/latency.py:12: policy "p95-high"``."""
+        return _place(type(self), self.source, getattr(self, self.named_by, None) if self.named_by else None)
+
+    def problem(self, problem: str, way_out: str) -> Problem:
+        """Return a problem of this definition."""
+        return Problem(place=self.place, problem=problem, way_out=way_out)
+
+
+def given(
+    parse: Parse, *, default: Any = MISSING, default_factory: Any = MISSING, placeholder: Any = None, repr: bool = True
+) -> Any:
+    """Declare a field of a definition.
+
+    Args:
+        parse: turns what the user wrote into the value; raises ValueError or TypeError with the reason.
+        default: the value when nothing is given. None also means that None may be given.
+        default_factory: makes the value when nothing is given.
+        placeholder: stands in for a value that was missing or wrong, while more problems are collected.
+        repr: whether the value may be shown.
+    """
+    metadata = {"parse": parse, "placeholder": placeholder}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata, repr=repr)
+    if default is not MISSING:
+        return field(default=default, metadata=metadata, repr=repr)
+    return field(metadata=metadata, repr=repr)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(given,))
+def definition(cls: type[T]) -> type[T]:
+    """Make a model: a frozen, slotted, keyword-only dataclass whose constructor reports all that is wrong."""
+    made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    construct = made.__init__
+    known = {item.name: item for item in fields(made) if item.init}
+
+    @wraps(construct)
+    def init(self: Any, *args: object, **values: object) -> None:
+        source = caller()
+        label = values.get(made.named_by) if made.named_by else None
+        parsed, found = _parsed(known, args, values)
+        place = _place(made, source, label)
+        report([Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in found])
+        construct(self, **parsed)
+        object.__setattr__(self, "source", source)
+        object.__setattr__(self, "is_broken", bool(found))
+
+    made.__init__ = init
+    return made  # type: ignore[no-any-return]
+
+
+def _place(model: Any, source: str, label: object) -> str:
+    return f"{source}: {model.noun}" + (f' "{label}"' if label else "")
+
+
+def _parsed(
+    known: Mapping[str, Field[Any]], args: Sequence[object], values: Mapping[str, object]
+) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    found: list[tuple[str, str]] = []
+    if args:
+        found.append((f"{args[0]!r} has no field name", f"Write it as FIELD=…; the fields are {', '.join(known)}"))
+    unknown = [name for name in values if name not in known]
+    guesses = {name: nearest(name, set(known) - set(values)) for name in unknown}
+    for name, guess in guesses.items():
+        way_out = f'Did you mean "{guess}"' if guess else f"Remove it; the fields are {', '.join(known)}"
+        found.append((f'unknown field "{name}"', way_out))
+    parsed: dict[str, object] = {}
+    for name, item in known.items():
+        if name in values:
+            parsed[name] = _value(item, values[name], found)
+        elif item.default is MISSING and item.default_factory is MISSING:
+            parsed[name] = item.metadata["placeholder"]
+            if name not in guesses.values():
+                found.append((f'field "{name}" is missing', f"Add {name}=…"))
+    return parsed, found
+
+
+def _value(item: Field[Any], value: object, found: list[tuple[str, str]]) -> object:
+    if value is None and item.default is None:
+        return None
+    try:
+        return item.metadata["parse"](value)
+    except (ValueError, TypeError) as error:
+        reason, _, way_out = str(error).partition(" | ")
+        found.append((f'field "{item.name}": {reason}', way_out or "See the field's description for what it may be"))
+    if item.default is not MISSING:
+        return item.default
+    return item.default_factory() if item.default_factory is not MISSING else item.metadata["placeholder"]
+
+
+# --------------------------------------------------------------------------- values; "reason | way out"
+
+
+def text(value: object) -> str:
+    """Return a text that was given as one."""
+    if not isinstance(value, str):
+        raise TypeError(f'{value!r} is not a text | Put it in quotes: "{value}"')
+    return value
+
+
+def number(value: object) -> float:
+    """Return a finite number that was given as one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number | Write a number without quotes or unit")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"{value!r} is not a finite number | Write a finite number")
+    return float(value)
+
+
+def flag(value: object) -> bool:
+    """Return True or False that was given as such."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither True nor False | Write True or False")
+    return value
+
+
+def checked_id(value: object) -> str:
+    """Return an id: a lower-case letter, then lower-case letters, digits and dashes, at most 63 characters."""
+    name = text(value)
+    fits = name.replace("-", "a").isalnum() and name.isascii() and name == name.lower() and name[:1].isalpha()
+    if not fits or len(name) > 63:
+        guess = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")[:63]
+        raise ValueError(
+            f"{name!r} is not an id of at most 63 lower-case letters, digits and dashes that starts with a letter"
+            f' | Write for example "{guess if guess[:1].isalpha() else "my-" + guess}"'
+        )
+    return name
+
+
+def one_of(choices: type[Enum]) -> Parse:
+    """Return a parser of an enum's member, given as the member or as its value in any case."""
+
+    def parse(value: object) -> Enum:
+        if isinstance(value, choices):
+            return value
+        by_value = {str(choice.value).lower(): choice for choice in choices}
+        found = by_value.get(str(value).lower())
+        if found is None:
+            guess = nearest(str(value).lower(), by_value)
+            listed = ", ".join(f'"{choice.value}"' for choice in choices)
+            hint = f'Did you mean "{by_value[guess].value}"' if guess else f"Use one of {listed}"
+            raise ValueError(f"{value!r} is not one of {listed} | {hint}")
+        return found
+
+    return parse
+
+
+def many(*kinds: type, parse: Parse | None = None) -> Parse:
+    """Return a parser of one or several things of some kinds, into a tuple."""
+
+    def several(value: object) -> tuple[Any, ...]:
+        items = tuple(value) if isinstance(value, list | tuple) else (value,)
+        for item in items:
+            if parse is None and not isinstance(item, kinds):
+                names = " or ".join(kind.__name__ for kind in kinds)
+                raise TypeError(f"{item!r} is not a {names} | Give one {names}, or a list of them")
+        return tuple(parse(item) for item in items) if parse else items
+
+    return several

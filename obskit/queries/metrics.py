@@ -1,0 +1,124 @@
+"""The questions one asks of catalog metrics: rate, increase, percentile, ratio, average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from obskit.catalog import Kind, Metric
+from obskit.errors import Problem, QueryError, report
+from obskit.queries.definitions import caller
+from obskit.queries.durations import DurationLike
+from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, select
+
+__all__ = ["average", "growth", "increase", "latest", "percentile", "rate", "ratio", "seen"]
+
+
+def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
+    """Return how fast a counter, or the count of a histogram, grows, per second.
+
+    Args:
+        metric: a counter or histogram of the catalog.
+        where: labels that the series must have.
+        by: labels to keep; all series add up where none is given.
+        window: averaging window; at least two exports must fall into it.
+    """
+    _needs(metric, Kind.COUNTER, Kind.HISTOGRAM, asked="rate")
+    return _sum(metric, by, "rate(", select(metric, where=where, window=window), ")")
+
+
+def increase(
+    metric: Metric,
+    *,
+    where: Labels | None = None,
+    by: Sequence[str] | str = (),
+    window: DurationLike,
+    offset: DurationLike | None = None,
+) -> Query:
+    """Return by how much a counter, or the count of a histogram, grew in a window that ended `offset` ago.
+
+    What a series held at its first export is not counted; see `growth` for when that matters.
+    """
+    _needs(metric, Kind.COUNTER, Kind.HISTOGRAM, asked="increase")
+    return _sum(metric, by, "increase(", select(metric, where=where, window=window, offset=offset), ")")
+
+
+def growth(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
+    """Return by how much a counter grew in a window, counting series that were born in it from zero.
+
+    A counter's series begins at its first increment, so Prometheus' ``increase`` never sees that increment:
+    the first 429s of a storm, or all that a process of one minute spent. Here, a series that was not seen in the
+    hour before the window counts with all that it holds. The price: after a gap in the telemetry of more than an
+    hour, a process that lived through it counts once with its whole life.
+    """
+    _needs(metric, Kind.COUNTER, Kind.HISTOGRAM, asked="growth")
+    inside = select(metric, where=where, window=window)
+    before = select(metric, where=where, window="1h", offset=window)
+    return _sum(
+        metric, by, "(max_over_time(", inside, ") unless present_over_time(", before, ")) or increase(", inside, ")"
+    )
+
+
+def percentile(
+    percent: float, metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+) -> Query:
+    """Return a percentile of a histogram, in the metric's unit.
+
+    Args:
+        percent: above 0, below 100, e.g. 95.
+        metric: a histogram of the catalog.
+        where: labels that the series must have.
+        by: labels to keep.
+        window: averaging window; at least two exports must fall into it.
+    """
+    _needs(metric, Kind.HISTOGRAM, asked="percentile")
+    if not 0 < percent < 100:
+        _report(f"percentile {percent} is not above 0 and below 100", "Write for example percentile(95, …)")
+    labels = LabelList(("le", *labels_of(metric, by)))
+    bucket = select(metric, where=where, window=window, suffix="_bucket")
+    return query(f"histogram_quantile({percent / 100:g}, sum by (", labels, ") (rate(", bucket, ")))")
+
+
+def average(
+    metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+) -> Query:
+    """Return the mean value of a histogram over a window, in the metric's unit."""
+    _needs(metric, Kind.HISTOGRAM, asked="average")
+    total = _sum(metric, by, "rate(", select(metric, where=where, window=window, suffix="_sum"), ")")
+    return total / _sum(metric, by, "rate(", select(metric, where=where, window=window), ")")
+
+
+def ratio(part: Query, whole: Query) -> Query:
+    """Return `part` over `whole`; no series where there is no `part`, NaN (never above anything) where `whole` is 0."""
+    return part / whole
+
+
+def latest(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = ()) -> Query:
+    """Return the sum of a metric's latest values."""
+    return _sum(metric, by, select(metric, where=where))
+
+
+def seen(
+    metric: Metric, *, where: Labels | None = None, window: DurationLike, offset: DurationLike | None = None
+) -> Query:
+    """Return 1 if any series of a metric had a point in a window that ended `offset` ago, else nothing."""
+    return query("max(present_over_time(", select(metric, where=where, window=window, offset=offset), "))")
+
+
+def _sum(metric: Metric, by: Sequence[str] | str, *inner: str | Selector) -> Query:
+    labels = labels_of(metric, by)
+    head: tuple[str | LabelList, ...] = ("sum by (", LabelList(labels), ") (") if labels else ("sum(",)
+    return query(*head, *inner, ")")
+
+
+def _needs(metric: Metric, *kinds: Kind, asked: str) -> None:
+    if metric.kind not in kinds:
+        _report(
+            f"{asked} needs a {' or '.join(kinds)}, {metric.name} is a {metric.kind}",
+            "Ask another question of it, e.g. latest(…)"
+            if metric.kind is Kind.GAUGE
+            else "Use rate(…), increase(…) or growth(…)",
+        )
+
+
+def _report(problem: str, way_out: str) -> None:
+    report(Problem(place=f"{caller()}: query", problem=problem, way_out=way_out), error=QueryError)
