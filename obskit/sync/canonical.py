@@ -1,0 +1,98 @@
+"""The canonical form of an object's JSON: equal exactly when the platform would treat two documents as equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from obskit.sync.kinds import Kind
+
+__all__ = ["canonical", "content_hash"]
+
+# Written by the server; never part of what a definition says.
+_OUTPUT_ONLY: Final = frozenset({"name", "etag", "creationRecord", "mutationRecord", "mutationRecords", "validity"})
+_OUTPUT_ONLY_ANYWHERE: Final = frozenset({"apiSource"})
+# What the server fills in, and what therefore means the same as leaving it out.
+# Source: observed round trips of dashboards, see docs/fidelity.md.
+_DEFAULTS: Final[Mapping[str, tuple[object, ...]]] = {
+    "crossSeriesReducer": ("REDUCE_NONE",),
+    "perSeriesAligner": ("ALIGN_NONE",),
+    "enabled": (True,),
+    "verificationStatus": ("UNVERIFIED", "VERIFIED"),
+    "targetAxis": ("Y1", "TARGET_AXIS_UNSPECIFIED"),
+}
+# A widget's kind is told by which of these is present, even when it is empty.
+_TELLS_BY_PRESENCE: Final = frozenset(
+    {"blank", "incidentList", "text", "logsPanel", "sectionHeader", "collapsibleGroup"}
+)
+_UNORDERED: Final = frozenset({"notificationChannels", "policyNames", "notificationPrompts"})
+_DURATION: Final = re.compile(r"-?\d+(\.\d+)?s")
+_WHOLE: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
+
+
+def canonical(document: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return a document without what the server adds, with one spelling for each value.
+
+    Ownership labels and masked secrets are left out, since neither is for comparison.
+    """
+    stripped = {key: value for key, value in document.items() if key not in _OUTPUT_ONLY}
+    labels = stripped.get(kind.labels_field)
+    if isinstance(labels, Mapping):
+        stripped[kind.labels_field] = {key: value for key, value in labels.items() if not _is_ownership(key)}
+    if kind.masked and isinstance(stripped.get("labels"), Mapping):
+        stripped["labels"] = {key: value for key, value in stripped["labels"].items() if key not in kind.masked}
+        stripped.pop("sensitiveLabels", None)
+    if isinstance(stripped.get("conditions"), list):
+        stripped["conditions"] = [
+            {key: value for key, value in condition.items() if key != "name"} for condition in stripped["conditions"]
+        ]
+    found = _value("", stripped)
+    return found if isinstance(found, dict) else {}
+
+
+def content_hash(document: Mapping[str, Any], kind: Kind) -> str:
+    """Return 32 hex digits that change exactly when what a definition says changes, its secrets included."""
+    body: dict[str, Any] = {"document": canonical(document, kind)}
+    if kind.masked:
+        body["secrets"] = {key: value for key, value in (document.get("labels") or {}).items() if key in kind.masked}
+        body["sensitive"] = document.get("sensitiveLabels") or {}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
+
+
+def _is_ownership(key: str) -> bool:
+    return key == "managed-by" or key.startswith("obskit-")
+
+
+def _value(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        pairs = ((inner, _value(inner, item)) for inner, item in value.items() if inner not in _OUTPUT_ONLY_ANYWHERE)
+        return {inner: item for inner, item in pairs if not _says_nothing(inner, item)}
+    if isinstance(value, list | tuple):
+        items = [_value("", item) for item in value]
+        return sorted(items, key=str) if key in _UNORDERED else items
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    text = str(value)
+    if _DURATION.fullmatch(text):
+        return f"{_number(float(text[:-1]))}s"
+    # 64-bit numbers travel as strings in Google's JSON.
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+def _number(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    if value in _DEFAULTS.get(key, ()):
+        return True
+    if key in _TELLS_BY_PRESENCE:
+        return value is None
+    if key == "enabled":
+        return value is None
+    return value is None or value in ("", 0, False) or value in ([], {})

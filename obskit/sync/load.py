@@ -1,0 +1,177 @@
+"""Import the definition files of a folder and collect what they define, with every problem at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from obskit.errors import Problem, collecting
+from obskit.queries.context import RenderContext
+from obskit.sync.kinds import KINDS, Definition, Kind
+
+__all__ = ["Loaded", "check", "kind_of", "load"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What the files of some folders define.
+
+    Attributes:
+        definitions: in the order of files and of lines.
+        problems: everything that was wrong while the files were imported.
+        files: how many files were read.
+        folders: the folders that were asked for, as given.
+    """
+
+    definitions: tuple[Definition, ...]
+    problems: tuple[Problem, ...]
+    files: int
+    folders: tuple[str, ...]
+
+    def of(self, kinds: Sequence[Kind]) -> tuple[Definition, ...]:
+        """Return the definitions of some kinds."""
+        return tuple(found for found in self.definitions if kind_of(found) in kinds)
+
+
+def kind_of(definition: Definition) -> Kind:
+    """Return the kind of a definition."""
+    return next(kind for kind in KINDS if isinstance(definition, kind.model))
+
+
+def load(folders: Sequence[Path | str]) -> Loaded:
+    """Import every ``*.py`` below the folders and collect the definitions at their modules' top level.
+
+    A file may import its neighbours by the folder's name: ``from alerts.channels import oncall``.
+    A file that fails becomes a problem; the others are loaded all the same, so that all problems show at once.
+    """
+    definitions: list[Definition] = []
+    problems: list[Problem] = []
+    files = 0
+    paths = [Path(folder) for folder in folders]
+    problems += [
+        Problem(place=str(folder), problem="is not a folder", way_out="Name the folder that holds the definitions")
+        for folder in paths
+        if not folder.is_dir()
+    ]
+    existing = [folder for folder in paths if folder.is_dir()]
+    with _importable(existing), collecting() as reported:
+        for folder in existing:
+            for path in sorted(folder.rglob("*.py")):
+                if path.name.startswith("_") or "__pycache__" in path.parts:
+                    continue
+                files += 1
+                module = _import(folder, path, problems)
+                if module is not None:
+                    definitions += _top_level(module)
+    unique = list({id(found): found for found in definitions}.values())
+    problems += dict.fromkeys(reported)
+    problems += _duplicates(unique)
+    return Loaded(
+        definitions=tuple(unique), problems=tuple(problems), files=files, folders=tuple(str(path) for path in paths)
+    )
+
+
+def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
+    """Return every problem of loading, and of every definition against the platform's rules."""
+    found = list(loaded.problems)
+    for definition in loaded.definitions:
+        found += definition.problems(context)
+    return tuple(dict.fromkeys(found))
+
+
+@contextmanager
+def _importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Make each folder a package of its own name for the time of loading, and leave no trace of it."""
+    before = dict(sys.modules)
+    path_before = list(sys.path)
+    names = {folder.resolve().name for folder in folders}
+    for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+        del sys.modules[name]
+    for folder in folders:
+        package = ModuleType(folder.resolve().name)
+        package.__path__ = [str(folder.resolve())]
+        sys.modules[package.__name__] = package
+        sys.path.insert(0, str(folder.resolve().parent))
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = bytecode
+        sys.path[:] = path_before
+        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+            del sys.modules[name]
+        sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in names})
+
+
+def _import(folder: Path, path: Path, problems: list[Problem]) -> ModuleType | None:
+    relative = path.relative_to(folder).with_suffix("")
+    name = ".".join([folder.resolve().name, *relative.parts])
+    if name in sys.modules:  # a neighbour imported it already
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        problems.append(Problem(place=str(path), problem="cannot be imported", way_out="Give it a module's name"))
+        return None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - a user's file may raise anything, and each becomes a problem
+        del sys.modules[name]
+        problems.append(_failure(folder, path, error))
+        return None
+    return module
+
+
+def _failure(folder: Path, path: Path, error: Exception) -> Problem:
+    if isinstance(error, SyntaxError):
+        place, line = error.filename or str(path), error.lineno
+        text = f"does not parse: {error.msg}"
+    else:
+        root = str(folder.resolve())
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(root)]
+        place, line = (frames[-1].filename, frames[-1].lineno) if frames else (str(path), None)
+        text = f"fails to import: {type(error).__name__}: {error}"
+    return Problem(
+        place=f"{_shown(folder, Path(place))}:{line or 1}",
+        problem=text,
+        way_out="Mend the file; nothing is written while a definition file fails",
+    )
+
+
+def _shown(folder: Path, path: Path) -> str:
+    try:
+        return str(folder / path.resolve().relative_to(folder.resolve()))
+    except ValueError:
+        return str(path)
+
+
+def _top_level(module: ModuleType) -> Iterator[Definition]:
+    for value in vars(module).values():
+        values = value if isinstance(value, list | tuple) else (value,)
+        for item in values:
+            if isinstance(item, Definition):
+                yield item
+
+
+def _duplicates(definitions: Sequence[Definition]) -> list[Problem]:
+    seen: dict[tuple[str, str], Definition] = {}
+    problems = []
+    for definition in definitions:
+        key = (kind_of(definition).name, definition.id)
+        first = seen.setdefault(key, definition)
+        if first is not definition:
+            problems.append(
+                Problem(
+                    place=f'{definition.source}: {key[0]} "{key[1]}"',
+                    problem=f"has the same id as the one at {first.source}",
+                    way_out="Give each definition of a kind an id of its own",
+                )
+            )
+    return problems
