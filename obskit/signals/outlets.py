@@ -99,10 +99,10 @@ class Outlet:
     def send_metrics(self, data: MetricsData, points: int, until: float) -> Outcome:
         """Deliver one snapshot; what it could not deliver is pending, as the next snapshot includes it."""
         destination = self.destination
+        if self.is_broken:
+            self.points_lost["unavailable"] += points
+            self.points_pending = 0
         if destination is None or METRICS not in destination.handles:
-            if self.is_broken:
-                self.points_pending = points
-                return Outcome(reason="unavailable", retry_after_s=0.0)
             return Outcome()
         outcome = self._guarded(METRICS, lambda _, timeout_s: destination.export_metrics(data, timeout_s), until)([])
         self.points_sent += outcome.delivered

@@ -65,7 +65,7 @@ class MetricTap(MetricReader):
     def __init__(self, flush: Callable[[float | None], bool]) -> None:
         super().__init__()
         self._flush = flush
-        self._received: MetricsData | None = None
+        self._received: list[MetricsData] = []
         self._lock = threading.Lock()
 
     def read(self, timeout_s: float = 5.0) -> MetricsData | None:
@@ -73,9 +73,9 @@ class MetricTap(MetricReader):
         if not self.is_connected:
             return None
         with self._lock:
-            self._received = None
+            self._received.clear()
             self.collect(timeout_millis=timeout_s * 1000)
-            data, self._received = self._received, None
+            data = self._received.pop() if self._received else None
         return data if data is not None and point_count(data) else None
 
     @property
@@ -88,7 +88,7 @@ class MetricTap(MetricReader):
         self._lock = threading.Lock()
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        self._received = metrics_data
+        self._received.append(metrics_data)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Deliver what waits within the time given."""

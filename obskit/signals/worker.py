@@ -104,7 +104,9 @@ class Worker:
                 outlet.pump(float("inf"), pressed)
         if self._clock() >= max(self._metrics_due_at, self._metrics_ready_at()):
             self._export_metrics(float("inf"))
-        self._tally.announce(undelivered(self.outlets))
+        counts = undelivered(self.outlets)
+        # An exporter that could not be loaded has been said once; its losses are counted, and said at the end.
+        self._tally.announce({key: count for key, count in counts.items() if key[1] != "unavailable"})
 
     def _metrics_ready_at(self) -> float:
         spacing = max([self._spacing_s, *(outlet.metric_spacing_s for outlet in self.outlets)])
