@@ -13,6 +13,8 @@ from obskit.alerts.conditions import (
 )
 from obskit.alerts.documentation import Documentation, Link
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.alerts.ready.llm import daily_cost, gemini_rate_limit, token_spike
+from obskit.alerts.ready.service import error_spike, latency_p95
 from obskit.queries.aggregations import Aggregation, Aligner, Reducer, metric_filter
 from obskit.queries.context import env
 
@@ -32,12 +34,17 @@ __all__ = [
     "Severity",
     "ThresholdCondition",
     "Trigger",
+    "daily_cost",
     "email",
     "env",
+    "error_spike",
+    "gemini_rate_limit",
+    "latency_p95",
     "metric_filter",
     "pagerduty",
     "pubsub",
     "slack",
     "sms",
+    "token_spike",
     "webhook",
 ]

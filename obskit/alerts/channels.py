@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from obskit.errors import Problem
 from obskit.queries.context import EnvVar, RenderContext
-from obskit.queries.definitions import Definition, checked_id, definition, flag, given, text
+from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given
 from obskit.queries.labels import checked_labels, label_problems
 
 __all__ = ["NotificationChannel", "email", "pagerduty", "pubsub", "slack", "sms", "webhook"]
@@ -28,7 +28,7 @@ _KINDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 
 def _kind(value: object) -> str:
-    kind = text(value)
+    kind = as_text(value)
     if kind not in _KINDS:
         raise ValueError(f"{kind!r} is no kind of channel | Use one of {', '.join(_KINDS)}")
     return kind
@@ -64,10 +64,10 @@ class NotificationChannel(Definition):
 
     id: str = given(checked_id, placeholder="")
     kind: str = given(_kind, placeholder="email")
-    settings: Mapping[str, Setting] = given(_settings, default_factory=dict, repr=False)
-    display_name: str = given(text, default="")
-    description: str = given(text, default="")
-    enabled: bool = given(flag, default=True)
+    settings: Mapping[str, Setting] = given(_settings, default_factory=dict, is_shown=False)
+    display_name: str = given(as_text, default="")
+    description: str = given(as_text, default="")
+    enabled: bool = given(as_flag, default=True)
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
 
     def to_dict(self, context: RenderContext) -> dict[str, Any]:

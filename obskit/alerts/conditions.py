@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from obskit.errors import Problem
 from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, Reducer, check_filter
 from obskit.queries.checks import check_promql, lookback
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, definition, flag, given, many, number, one_of, text
+from obskit.queries.definitions import Definition, as_flag, as_number, as_text, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels
 from obskit.queries.promql import Query, promql
@@ -105,11 +105,11 @@ class Condition(Definition):
 def _query(value: object) -> Query:
     if isinstance(value, Query):
         return value
-    return promql(text(value))
+    return promql(as_text(value))
 
 
 def _filter(value: object) -> str | MetricFilter:
-    return value if isinstance(value, MetricFilter) else text(value)
+    return value if isinstance(value, MetricFilter) else as_text(value)
 
 
 def _rendered(value: str | MetricFilter, context: RenderContext) -> str:
@@ -134,9 +134,9 @@ class PromQLCondition(Condition):
     query: Query | str = given(_query, placeholder=Query(("vector(0)",)))
     duration: DurationLike = given(as_duration, default=timedelta(0))
     interval: DurationLike | None = given(as_duration, default=None)
-    name: str = given(text, default="")
+    name: str = given(as_text, default="")
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
-    disable_metric_validation: bool = given(flag, default=True)
+    disable_metric_validation: bool = given(as_flag, default=True)
 
     @property
     def limit(self) -> float | None:
@@ -181,9 +181,9 @@ class PromQLCondition(Condition):
         if far > _LONGEST_LOOKBACK:
             yield f"the query looks back {shown_duration(far)}, at most 2 years are allowed", "Look back less far"
         elif 0 < interval < shortest.total_seconds():
+            allowed, asked = shown_duration(shortest), shown_duration(interval)
             yield (
-                f"the query looks back {shown_duration(far)}, so it may be evaluated every "
-                f"{shown_duration(shortest)} at the shortest, and interval is {shown_duration(interval)}",
+                f"interval is {asked}, must be at least {allowed} as the query looks back {shown_duration(far)}",
                 f'Use interval="{int(shortest.total_seconds())}s", or leave it out',
             )
         for label in self.labels:
@@ -209,8 +209,8 @@ class Trigger(Definition):
 
     noun: ClassVar[str] = "trigger"
 
-    count: float | None = given(number, default=None)
-    percent: float | None = given(number, default=None)
+    count: float | None = given(as_number, default=None)
+    percent: float | None = given(as_number, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the REST form."""
@@ -226,7 +226,7 @@ class Trigger(Definition):
             yield f"the trigger's percent is {self.percent:g}, must be above 0 and at most 100", "Use percent=50"
 
 
-def _aggregation_rules(aggregations: tuple[Aggregation, ...], kinds: tuple[Kind, ...]) -> Iterator[tuple[str, str]]:
+def _aggregation_rules(aggregations: Sequence[Aggregation], kinds: tuple[Kind, ...]) -> Iterator[tuple[str, str]]:
     for place, aggregation in enumerate(aggregations):
         if not aggregation.is_broken:
             # A later aggregation works on what an earlier one made, which is no longer the metric.
@@ -252,16 +252,16 @@ class ThresholdCondition(Condition):
     """
 
     filter: str | MetricFilter = given(_filter, placeholder="")
-    threshold: float = given(number, placeholder=0.0)
-    comparison: Comparison = given(one_of(Comparison), default=Comparison.ABOVE)
+    threshold: float = given(as_number, placeholder=0.0)
+    comparison: str = given(one_of(Comparison), default=Comparison.ABOVE)
     duration: DurationLike = given(as_duration, default=timedelta(0))
-    aggregations: tuple[Aggregation, ...] = given(many(Aggregation), default=())
+    aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     denominator: str | MetricFilter | None = given(_filter, default=None)
-    denominator_aggregations: tuple[Aggregation, ...] = given(many(Aggregation), default=())
+    denominator_aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
     forecast: DurationLike | None = given(as_duration, default=None)
-    missing_data: MissingData | None = given(one_of(MissingData), default=None)
-    name: str = given(text, default="")
+    missing_data: str | None = given(one_of(MissingData), default=None)
+    name: str = given(as_text, default="")
 
     @property
     def limit(self) -> float | None:
@@ -272,7 +272,7 @@ class ThresholdCondition(Condition):
         """Return the REST form."""
         body: dict[str, Any] = {
             "filter": _rendered(self.filter, context),
-            "comparison": "COMPARISON_GT" if self.comparison is Comparison.ABOVE else "COMPARISON_LT",
+            "comparison": "COMPARISON_GT" if self.comparison == Comparison.ABOVE else "COMPARISON_LT",
             "thresholdValue": self.threshold,
             "duration": json_duration(self.duration),
             "aggregations": [aggregation.to_dict() for aggregation in self.aggregations],
@@ -284,7 +284,7 @@ class ThresholdCondition(Condition):
         if self.forecast is not None:
             body["forecastOptions"] = {"forecastHorizon": json_duration(self.forecast)}
         if self.missing_data is not None:
-            body["evaluationMissingData"] = f"EVALUATION_MISSING_DATA_{_MISSING[self.missing_data]}"
+            body["evaluationMissingData"] = f"EVALUATION_MISSING_DATA_{_MISSING[MissingData(self.missing_data)]}"
         return {"displayName": self.name or default_name, "conditionThreshold": body}
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
@@ -319,7 +319,7 @@ class ThresholdCondition(Condition):
         over, under = self.aggregations[-1], self.denominator_aggregations[-1]
         if whole_seconds(self.aggregations[0].period) != whole_seconds(self.denominator_aggregations[0].period):
             yield "a ratio needs the same alignment period on both sides", "Give both sides the same period"
-        if set(over.by) != set(under.by) or (over.reducer is Reducer.NONE) != (under.reducer is Reducer.NONE):
+        if set(over.by) != set(under.by) or (over.reducer == Reducer.NONE) != (under.reducer == Reducer.NONE):
             yield "a ratio needs the same labels on both sides", "Give both sides the same by= and reduce both"
         if Aligner.NONE in (self.aggregations[0].aligner, self.denominator_aggregations[0].aligner):
             yield "a ratio needs an aligner on both sides", 'Use for example aligner="rate"'
@@ -339,9 +339,9 @@ class AbsenceCondition(Condition):
 
     filter: str | MetricFilter = given(_filter, placeholder="")
     duration: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
-    aggregations: tuple[Aggregation, ...] = given(many(Aggregation), default=())
+    aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
-    name: str = given(text, default="")
+    name: str = given(as_text, default="")
 
     def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
         """Return the REST form."""

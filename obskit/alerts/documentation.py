@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from obskit.errors import Problem
-from obskit.queries.definitions import Definition, definition, given, many, text
+from obskit.queries.definitions import Definition, as_text, definition, given, many
 
 __all__ = ["Documentation", "Link"]
 
@@ -31,8 +31,8 @@ class Link(Definition):
     noun: ClassVar[str] = "link"
     named_by: ClassVar[str] = "name"
 
-    name: str = given(text, placeholder="")
-    url: str = given(text, placeholder="")
+    name: str = given(as_text, placeholder="")
+    url: str = given(as_text, placeholder="")
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
@@ -56,9 +56,9 @@ class Documentation(Definition):
 
     noun: ClassVar[str] = "documentation"
 
-    content: str = given(text, default="")
-    subject: str = given(text, default="")
-    links: tuple[Link, ...] = given(many(Link), default=())
+    content: str = given(as_text, default="")
+    subject: str = given(as_text, default="")
+    links: Sequence[Link] = given(many(Link), default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the REST form."""

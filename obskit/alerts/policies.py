@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final
@@ -12,7 +12,7 @@ from obskit.alerts.conditions import AbsenceCondition, PromQLCondition, Threshol
 from obskit.alerts.documentation import Documentation
 from obskit.errors import Problem
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, checked_id, definition, flag, given, many, one_of, text
+from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels, label_problems
 
@@ -48,6 +48,10 @@ _COMBINERS: Final = {
 }
 
 
+def _conditions(value: object) -> tuple[AnyCondition, ...]:
+    return many(PromQLCondition, ThresholdCondition, AbsenceCondition)(value)  # type: ignore[no-any-return]
+
+
 def _documentation(value: object) -> Documentation:
     if isinstance(value, str):
         return Documentation(content=value)
@@ -77,24 +81,22 @@ class AlertPolicy(Definition):
     named_by: ClassVar[str] = "id"
 
     id: str = given(checked_id, placeholder="")
-    conditions: tuple[AnyCondition, ...] = given(
-        many(PromQLCondition, ThresholdCondition, AbsenceCondition), placeholder=()
-    )
-    display_name: str = given(text, default="")
-    channels: tuple[NotificationChannel | str, ...] = given(many(NotificationChannel, str), default=())
-    combiner: Combiner = given(one_of(Combiner), default=Combiner.ANY)
-    documentation: Documentation | None = given(_documentation, default=None)
-    severity: Severity | None = given(one_of(Severity), default=None)
+    conditions: Sequence[AnyCondition] | AnyCondition = given(_conditions, placeholder=())
+    display_name: str = given(as_text, default="")
+    channels: Sequence[NotificationChannel | str] = given(many(NotificationChannel, str), default=())
+    combiner: str = given(one_of(Combiner), default=Combiner.ANY)
+    documentation: Documentation | str | None = given(_documentation, default=None)
+    severity: str | None = given(one_of(Severity), default=None)
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
     auto_close: DurationLike | None = given(as_duration, default=None)
-    notify_on_close: bool = given(flag, default=True)
+    notify_on_close: bool = given(as_flag, default=True)
     renotify: DurationLike | None = given(as_duration, default=None)
-    enabled: bool = given(flag, default=True)
+    enabled: bool = given(as_flag, default=True)
 
     @property
     def threshold(self) -> float | None:
         """The number of the first condition that compares with one; what a chart draws as the alert's line."""
-        return next((each.limit for each in self.conditions if each.limit is not None), None)
+        return next((each.limit for each in _conditions(self.conditions) if each.limit is not None), None)
 
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form, without ``name``; channels that do not exist yet stand as references."""
@@ -102,15 +104,15 @@ class AlertPolicy(Definition):
         channels = [self._channel(channel, context) for channel in self.channels]
         rendered: dict[str, Any] = {
             "displayName": name,
-            "combiner": _COMBINERS[self.combiner],
-            "conditions": [condition.to_dict(context, name) for condition in self.conditions],
+            "combiner": _COMBINERS[Combiner(self.combiner)],
+            "conditions": [condition.to_dict(context, name) for condition in _conditions(self.conditions)],
             "notificationChannels": channels,
             "enabled": self.enabled,
         }
         if self.documentation is not None:
-            rendered["documentation"] = self.documentation.to_dict()
+            rendered["documentation"] = _documentation(self.documentation).to_dict()
         if self.severity is not None:
-            rendered["severity"] = self.severity.name
+            rendered["severity"] = Severity(self.severity).name
         if self.labels:
             rendered["userLabels"] = dict(self.labels)
         strategy = self._strategy(channels)
@@ -138,18 +140,21 @@ class AlertPolicy(Definition):
     def problems(self, context: RenderContext) -> list[Problem]:
         """Return every rule of the platform that this policy breaks."""
         found = [] if self.is_broken else [self.problem(problem, way_out) for problem, way_out in self._rules()]
-        for condition in self.conditions:
+        for condition in _conditions(self.conditions):
             found += condition.problems(context, self.place)
         if self.documentation is not None:
-            found += self.documentation.problems(self.place)
+            found += _documentation(self.documentation).problems(self.place)
         return [*found, *label_problems(self.labels, self.place)]
 
     def _rules(self) -> Iterator[tuple[str, str]]:
-        if not 1 <= len(self.conditions) <= _MOST_CONDITIONS:
-            yield f"there are {len(self.conditions)} conditions, must be 1 to {_MOST_CONDITIONS}", "Split the policy"
+        if not 1 <= len(_conditions(self.conditions)) <= _MOST_CONDITIONS:
+            yield (
+                f"there are {len(_conditions(self.conditions))} conditions, must be 1 to {_MOST_CONDITIONS}",
+                "Split the policy",
+            )
         if len(self.display_name) > 512:
             yield f"display_name has {len(self.display_name)} characters, at most 512 are allowed", "Shorten it"
-        names = [condition.name for condition in self.conditions if condition.name]
+        names = [condition.name for condition in _conditions(self.conditions) if condition.name]
         if len(set(names)) < len(names):
             yield "two conditions have the same name", "Name each condition otherwise"
         yield from self._notification_rules()

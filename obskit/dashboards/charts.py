@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from obskit.dashboards.sources import FilterQuery, query_dict, query_rules, source
 from obskit.dashboards.widgets import Policy, Widget, span
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, definition, given, number, one_of, text
+from obskit.queries.definitions import Definition, as_number, as_text, definition, given, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, whole_seconds
 from obskit.queries.promql import Query
 
@@ -73,10 +73,10 @@ class Threshold(Definition):
     noun: ClassVar[str] = "threshold"
     named_by: ClassVar[str] = "label"
 
-    value: float = given(number, placeholder=0.0)
-    label: str = given(text, default="")
-    color: Color = given(one_of(Color), default=Color.RED)
-    direction: Direction = given(one_of(Direction), default=Direction.ABOVE)
+    value: float = given(as_number, placeholder=0.0)
+    label: str = given(as_text, default="")
+    color: str = given(one_of(Color), default=Color.RED)
+    direction: str = given(one_of(Direction), default=Direction.ABOVE)
 
     def line(self) -> dict[str, Any]:
         """Return the REST form for a chart, where colour and direction are not allowed."""
@@ -84,7 +84,7 @@ class Threshold(Definition):
 
     def limit(self) -> dict[str, Any]:
         """Return the REST form for a scorecard."""
-        return self.line() | {"color": self.color.name, "direction": self.direction.name}
+        return self.line() | {"color": Color(self.color).name, "direction": Direction(self.direction).name}
 
 
 def _thresholds(value: object) -> tuple[Threshold, ...]:
@@ -100,7 +100,7 @@ def _threshold(value: object) -> Iterator[Threshold]:
             raise ValueError(f'policy "{value.id}" compares with no number | Give a Threshold(value=…)')
         yield Threshold(value=value.threshold, label=f"alert: {value.display_name or value.id}")
     else:
-        yield Threshold(value=number(value))
+        yield Threshold(value=as_number(value))
 
 
 @definition
@@ -119,19 +119,19 @@ class DataSet(Definition):
     noun: ClassVar[str] = "data set"
 
     query: Query | FilterQuery | str = given(source, placeholder=Query(("vector(0)",)))
-    legend: str = given(text, default="")
-    plot: Plot = given(one_of(Plot), default=Plot.LINE)
-    unit: str = given(text, default="")
-    axis: AxisSide = given(one_of(AxisSide), default=AxisSide.Y1)
+    legend: str = given(as_text, default="")
+    plot: str = given(one_of(Plot), default=Plot.LINE)
+    unit: str = given(as_text, default="")
+    axis: str = given(one_of(AxisSide), default=AxisSide.Y1)
     period: DurationLike = given(as_duration, default="60s")
 
     def to_dict(self, context: RenderContext, *, unit: str) -> dict[str, Any]:
         """Return the REST form."""
         rendered: dict[str, Any] = {
             "timeSeriesQuery": query_dict(self.query, context, unit=self.unit or unit),
-            "plotType": self.plot.name,
+            "plotType": Plot(self.plot).name,
             "minAlignmentPeriod": json_duration(self.period),
-            "targetAxis": self.axis.name,
+            "targetAxis": AxisSide(self.axis).name,
         }
         if self.legend:
             rendered["legendTemplate"] = self.legend
@@ -167,49 +167,49 @@ class XyChart(Widget):
         height: in grid blocks.
     """
 
-    title: str = given(text, placeholder="")
-    data: tuple[DataSet, ...] = given(_data, placeholder=())
-    thresholds: tuple[Threshold, ...] = given(_thresholds, default=())
-    unit: str = given(text, default="")
-    label: str = given(text, default="")
-    label_y2: str = given(text, default="")
-    scale: Scale = given(one_of(Scale), default=Scale.LINEAR)
+    title: str = given(as_text, placeholder="")
+    data: Sequence[DataSet | Query | FilterQuery | str] | DataSet | Query | FilterQuery = given(_data, placeholder=())
+    thresholds: Sequence[Threshold | Policy | float] = given(_thresholds, default=())
+    unit: str = given(as_text, default="")
+    label: str = given(as_text, default="")
+    label_y2: str = given(as_text, default="")
+    scale: str = given(one_of(Scale), default=Scale.LINEAR)
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:
+    def shown(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form."""
-        axis = ({"label": self.label} if self.label else {}) | {"scale": self.scale.name}
+        axis = ({"label": self.label} if self.label else {}) | {"scale": Scale(self.scale).name}
         chart: dict[str, Any] = {
-            "dataSets": [data.to_dict(context, unit=self.unit) for data in self.data],
+            "dataSets": [data.to_dict(context, unit=self.unit) for data in _data(self.data)],
             "yAxis": axis,
             "chartOptions": {"mode": "COLOR"},
         }
-        if any(data.axis is AxisSide.Y2 for data in self.data):
+        if any(data.axis == AxisSide.Y2 for data in _data(self.data)):
             chart["y2Axis"] = ({"label": self.label_y2} if self.label_y2 else {}) | {"scale": "LINEAR"}
         if self.thresholds:
-            chart["thresholds"] = [threshold.line() for threshold in self.thresholds]
+            chart["thresholds"] = [threshold.line() for threshold in _thresholds(self.thresholds)]
         return {"xyChart": chart}
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
         if not self.data:
             yield "the chart has no data", "Add data=[DataSet(query=…)]"
-        for place, data in enumerate(self.data, 1):
+        for place, data in enumerate(_data(self.data), 1):
             if data.is_broken:
                 continue
-            where = f"data set {place}: " if len(self.data) > 1 else ""
+            where = f"data set {place}: " if len(_data(self.data)) > 1 else ""
             yield from ((where + problem, way_out) for problem, way_out in data.rules(context))
-        if self.label_y2 and all(data.axis is AxisSide.Y1 for data in self.data):
+        if self.label_y2 and all(data.axis == AxisSide.Y1 for data in _data(self.data)):
             yield "label_y2 names an axis that no data set uses", 'Give one axis="y2", or leave label_y2 out'
-        if self.scale is Scale.LOG10 and any(threshold.value <= 0 for threshold in self.thresholds):
+        if self.scale == Scale.LOG10 and any(threshold.value <= 0 for threshold in _thresholds(self.thresholds)):
             yield "a threshold of 0 or less has no place on a logarithmic axis", 'Use scale="linear"'
 
 
 def _gauge(value: object) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(f"{value!r} is not a range | Write gauge=(0, 100)")
-    return number(value[0]), number(value[1])
+    return as_number(value[0]), as_number(value[1])
 
 
 @definition
@@ -227,24 +227,24 @@ class Scorecard(Widget):
         height: in grid blocks.
     """
 
-    title: str = given(text, placeholder="")
+    title: str = given(as_text, placeholder="")
     query: Query | FilterQuery | str = given(source, placeholder=Query(("vector(0)",)))
-    unit: str = given(text, default="")
-    thresholds: tuple[Threshold, ...] = given(_thresholds, default=())
-    spark: Spark | None = given(one_of(Spark), default=None)
+    unit: str = given(as_text, default="")
+    thresholds: Sequence[Threshold | Policy | float] = given(_thresholds, default=())
+    spark: str | None = given(one_of(Spark), default=None)
     gauge: tuple[float, float] | None = given(_gauge, default=None)
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:
+    def shown(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form."""
         card: dict[str, Any] = {"timeSeriesQuery": query_dict(self.query, context, unit=self.unit)}
         if self.thresholds:
-            card["thresholds"] = [threshold.limit() for threshold in self.thresholds]
+            card["thresholds"] = [threshold.limit() for threshold in _thresholds(self.thresholds)]
         if self.gauge is not None:
             card["gaugeView"] = {"lowerBound": self.gauge[0], "upperBound": self.gauge[1]}
         elif self.spark is not None:
-            card["sparkChartView"] = {"sparkChartType": f"SPARK_{self.spark.name}"}
+            card["sparkChartView"] = {"sparkChartType": f"SPARK_{Spark(self.spark).name}"}
         return {"scorecard": card}
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from obskit.dashboards.layout import CollapsibleGroup, Row, place
 from obskit.dashboards.widgets import COLUMNS, Widget
 from obskit.errors import Problem
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, checked_id, definition, given, many, text
+from obskit.queries.definitions import Definition, as_text, checked_id, definition, given, many
 from obskit.queries.labels import checked_labels, label_problems
 
 __all__ = ["Dashboard"]
@@ -30,8 +30,8 @@ class Dashboard(Definition):
     named_by: ClassVar[str] = "id"
 
     id: str = given(checked_id, placeholder="")
-    rows: tuple[Row | Widget, ...] = given(many(Row, Widget), placeholder=())
-    display_name: str = given(text, default="")
+    rows: Sequence[Row | Widget] = given(many(Row, Widget), placeholder=())
+    display_name: str = given(as_text, default="")
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
 
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
@@ -52,29 +52,26 @@ class Dashboard(Definition):
         found = [] if self.is_broken else [self.problem(problem, way_out) for problem, way_out in self._rules()]
         for widget in self._widgets():
             found += widget.problems(context, self.place)
-        for row in self._own_rows():
-            _, _, name = self.place.partition(": ")
-            if not row.is_broken:
-                found += [
-                    Problem(place=f"{row.source}: {name}, row", problem=problem, way_out=way_out)
-                    for problem, way_out in row.rules()
-                ]
+        _, _, name = self.place.partition(": ")
+        for source, row in self._own_rows():
+            rules = () if row.is_broken else row.rules()
+            found += [Problem(place=f"{source}: {name}, row", problem=problem, way_out=way) for problem, way in rules]
         return [*found, *label_problems(self.labels, self.place)]
 
     def _rules(self) -> Iterator[tuple[str, str]]:
         if not self.rows:
             yield "the dashboard has no widgets", "Add rows=[…]"
 
-    def _own_rows(self) -> Iterator[Row]:
+    def _own_rows(self) -> Iterator[tuple[str, Row]]:
         for item in self.rows:
             if isinstance(item, CollapsibleGroup):
-                yield from item.rows
+                yield from ((row.source, row) for row in item.own_rows)
             elif isinstance(item, Row):
-                yield item
+                yield item.source, item
             else:
-                yield Row(widgets=(item,))
+                yield item.source, Row(widgets=(item,))
 
     def _widgets(self) -> Iterator[Widget]:
         yield from (item for item in self.rows if isinstance(item, CollapsibleGroup))
-        for row in self._own_rows():
+        for _, row in self._own_rows():
             yield from row.widgets

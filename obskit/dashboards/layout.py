@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from obskit.dashboards.widgets import COLUMNS, Widget, span
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, definition, flag, given, text
+from obskit.queries.definitions import Definition, as_flag, as_text, definition, given
 
 __all__ = ["CollapsibleGroup", "Row", "SectionHeader", "Tile", "place"]
 
@@ -52,7 +52,7 @@ class Row(Definition):
 
     noun: ClassVar[str] = "row"
 
-    widgets: tuple[Widget, ...] = given(_widgets, placeholder=())
+    widgets: Sequence[Widget] = given(_widgets, placeholder=())
     height: int = given(span, default=_ROW_HEIGHT)
 
     def tiles(self, top: int) -> list[Tile]:
@@ -100,12 +100,12 @@ class SectionHeader(Widget):
         height: in grid blocks.
     """
 
-    title: str = given(text, placeholder="")
-    subtitle: str = given(text, default="")
-    has_divider: bool = given(flag, default=False)
+    title: str = given(as_text, placeholder="")
+    subtitle: str = given(as_text, default="")
+    has_divider: bool = given(as_flag, default=False)
     height: int | None = given(span, default=_HEADER_HEIGHT)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
+    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
         """Return the REST form."""
         header: dict[str, Any] = {"subtitle": self.subtitle} if self.subtitle else {}
         return {"sectionHeader": header | ({"dividerBelow": True} if self.has_divider else {})}
@@ -131,11 +131,16 @@ class CollapsibleGroup(Widget):
         is_collapsed: whether it is folded at first.
     """
 
-    title: str = given(text, placeholder="")
-    rows: tuple[Row, ...] = given(_rows, placeholder=())
-    is_collapsed: bool = given(flag, default=False)
+    title: str = given(as_text, placeholder="")
+    rows: Sequence[Row | Widget] = given(_rows, placeholder=())
+    is_collapsed: bool = given(as_flag, default=False)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
+    @property
+    def own_rows(self) -> tuple[Row, ...]:
+        """Its rows; a single widget is a row of its own."""
+        return _rows(self.rows)
+
+    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
         """Return the REST form; the platform tells a group's members by where they lie."""
         return {"collapsibleGroup": {"collapsed": True} if self.is_collapsed else {}}
 
@@ -153,7 +158,7 @@ def place(items: Sequence[Row | Widget]) -> list[Tile]:
         if isinstance(item, CollapsibleGroup):
             inner: list[Tile] = []
             bottom = top
-            for row in item.rows:
+            for row in item.own_rows:
                 inner += row.tiles(bottom)
                 bottom = _bottom(inner, bottom)
             if bottom > top:

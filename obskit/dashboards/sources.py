@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from obskit.queries.aggregations import Aggregation, MetricFilter, check_filter
 from obskit.queries.checks import check_promql
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, definition, given, many, text
+from obskit.queries.definitions import Definition, as_text, definition, given, many
 from obskit.queries.promql import Query, promql
 
 __all__ = ["FilterQuery", "Source", "query_dict", "query_rules", "source"]
@@ -18,7 +18,7 @@ _LONGEST_PERIOD: Final = timedelta(weeks=104)  # Source: Aggregation.alignment_p
 
 
 def _filter(value: object) -> str | MetricFilter:
-    return value if isinstance(value, MetricFilter) else text(value)
+    return value if isinstance(value, MetricFilter) else as_text(value)
 
 
 def _aggregation(value: object) -> Aggregation:
@@ -71,7 +71,7 @@ def source(value: object) -> Source:
     """Return a query that was given as one, or as PromQL text."""
     if isinstance(value, Query | FilterQuery):
         return value
-    return promql(text(value))
+    return promql(as_text(value))
 
 
 def query_dict(query: Source | str, context: RenderContext, *, unit: str) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from obskit.errors import Problem
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, definition, given, many, number, one_of, text
+from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
 
 __all__ = ["IncidentList", "LogsPanel", "Policy", "RawWidget", "Text", "TextFormat", "Widget", "span"]
 
@@ -31,7 +31,7 @@ class Policy(Protocol):
 
 def span(value: object) -> int:
     """Return a width or height: a whole number of grid blocks."""
-    size = number(value)
+    size = as_number(value)
     if size != int(size) or size < 1:
         raise ValueError(f"{value!r} is not a whole number of grid blocks | Write a number from 1 on")
     return int(size)
@@ -44,7 +44,7 @@ class Widget(Definition):
     noun: ClassVar[str] = "widget"
     named_by: ClassVar[str] = "title"
 
-    def content(self, context: RenderContext) -> dict[str, Any]:
+    def shown(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form of what the widget shows, under its kind's key."""
         raise NotImplementedError
 
@@ -65,7 +65,7 @@ class Widget(Definition):
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form."""
         title = getattr(self, "title", "")
-        return ({"title": title} if title else {}) | self.content(context)
+        return ({"title": title} if title else {}) | self.shown(context)
 
     def problems(self, context: RenderContext, dashboard_place: str) -> list[Problem]:
         """Return what breaks the platform's rules, at this widget of a dashboard."""
@@ -89,26 +89,26 @@ class Text(Widget):
     """A text.
 
     Attributes:
-        content_text: what it says; Markdown unless `format` says otherwise.
+        content: what it says; Markdown unless `format` says otherwise.
         title: above it.
         format: ``markdown`` or ``raw``.
         width: in grid blocks.
         height: in grid blocks.
     """
 
-    content_text: str = given(text, placeholder="")
-    title: str = given(text, default="")
-    format: TextFormat = given(one_of(TextFormat), default=TextFormat.MARKDOWN)
+    content: str = given(as_text, placeholder="")
+    title: str = given(as_text, default="")
+    format: str = given(one_of(TextFormat), default=TextFormat.MARKDOWN)
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
+    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
         """Return the REST form."""
-        return {"text": {"content": self.content_text, "format": self.format.name}}
+        return {"text": {"content": self.content, "format": TextFormat(self.format).name}}
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Return what breaks the platform's rules."""
-        if not self.content_text.strip():
+        if not self.content.strip():
             yield "the text is empty", "Write something, or leave the widget out"
 
 
@@ -124,13 +124,13 @@ class LogsPanel(Widget):
         height: in grid blocks.
     """
 
-    filter: str = given(text, default="")
-    title: str = given(text, default="")
-    projects: tuple[str, ...] = given(many(str, parse=text), default=())
+    filter: str = given(as_text, default="")
+    title: str = given(as_text, default="")
+    projects: Sequence[str] = given(many(str, parse=as_text), default=())
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:
+    def shown(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form."""
         projects = self.projects or (context.project,)
         return {"logsPanel": {"filter": self.filter, "resourceNames": [f"projects/{project}" for project in projects]}}
@@ -164,12 +164,12 @@ class IncidentList(Widget):
         height: in grid blocks.
     """
 
-    policies: tuple[Policy | str, ...] = given(_policies, default=())
-    title: str = given(text, default="Open incidents")
+    policies: Sequence[Policy | str] = given(_policies, default=())
+    title: str = given(as_text, default="Open incidents")
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:
+    def shown(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form."""
         names = [context.policy_name(policy if isinstance(policy, str) else policy.id) for policy in self.policies]
         return {"incidentList": {"policyNames": names} if names else {}}
@@ -201,7 +201,7 @@ class RawWidget(Widget):
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def content(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
+    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
         """Return the document."""
         return dict(self.json)
 

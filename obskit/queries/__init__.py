@@ -12,7 +12,7 @@ ratio(
 from __future__ import annotations
 
 from obskit.queries.context import EnvVar, RenderContext, env
-from obskit.queries.metrics import average, growth, increase, latest, percentile, rate, ratio, seen
+from obskit.queries.metrics import average, growth, highest, increase, latest, percentile, rate, ratio, seen, share
 from obskit.queries.promql import Query, differs, matches, mismatches, promql
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "differs",
     "env",
     "growth",
+    "highest",
     "increase",
     "latest",
     "matches",
@@ -32,4 +33,5 @@ __all__ = [
     "rate",
     "ratio",
     "seen",
+    "share",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from obskit.catalog import METRICS, Kind, Metric, Route
 from obskit.errors import Problem, QueryError
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, caller, definition, given, many, one_of, text
+from obskit.queries.definitions import Definition, as_text, caller, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels, Match, Matching, label_named
 
@@ -79,18 +79,18 @@ class Aggregation(Definition):
     noun: ClassVar[str] = "aggregation"
 
     period: DurationLike = given(as_duration, placeholder=timedelta(minutes=1))
-    aligner: Aligner = given(one_of(Aligner), default=Aligner.NONE)
-    reducer: Reducer = given(one_of(Reducer), default=Reducer.NONE)
-    by: tuple[str, ...] = given(many(str, parse=text), default=())
+    aligner: str = given(one_of(Aligner), default=Aligner.NONE)
+    reducer: str = given(one_of(Reducer), default=Reducer.NONE)
+    by: Sequence[str] = given(many(str, parse=as_text), default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the REST form."""
         rendered: dict[str, Any] = {
             "alignmentPeriod": json_duration(self.period),
-            "perSeriesAligner": f"ALIGN_{self.aligner.name}",
+            "perSeriesAligner": f"ALIGN_{Aligner(self.aligner).name}",
         }
-        if self.reducer is not Reducer.NONE:
-            rendered["crossSeriesReducer"] = f"REDUCE_{self.reducer.name}"
+        if self.reducer != Reducer.NONE:
+            rendered["crossSeriesReducer"] = f"REDUCE_{Reducer(self.reducer).name}"
         if self.by:
             rendered["groupByFields"] = list(self.by)
         return rendered
@@ -107,9 +107,9 @@ class Aggregation(Definition):
                 f"alignment period is {shown_duration(self.period)}, must be 1 min to {shown_duration(longest)}",
                 'Write for example period="60s"',
             )
-        if self.reducer is not Reducer.NONE and self.aligner is Aligner.NONE:
+        if self.reducer != Reducer.NONE and self.aligner == Aligner.NONE:
             yield f'reducer "{self.reducer}" needs an aligner other than "none"', 'Add for example aligner="mean"'
-        if self.by and self.reducer is Reducer.NONE:
+        if self.by and self.reducer == Reducer.NONE:
             yield "by= has no effect without a reducer", 'Add for example reducer="sum"'
         if self.aligner.startswith("percentile") and kinds and Kind.HISTOGRAM not in kinds:
             yield (

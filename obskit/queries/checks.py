@@ -1,4 +1,4 @@
-"""Checks of PromQL as it will be sent: does it parse, does Cloud Monitoring know it, does it spell obskit's metrics right."""
+"""Checks of PromQL as it will be sent: does it parse, would Google take it, are obskit's metrics spelled right."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ from obskit.queries.promql import RESOURCE_LABELS
 __all__ = ["check_promql", "lookback", "walk"]
 
 # Source: the functions and aggregations of Prometheus 2.44, which Cloud Monitoring's PromQL matches.
-_FUNCTIONS: Final = frozenset(
-    ["abs", "absent", "absent_over_time", "acos", "acosh", "asin", "asinh", "atan", "atanh", "avg_over_time", "ceil", "changes", "clamp", "clamp_max", "clamp_min", "cos", "cosh", "count_over_time", "day_of_month", "day_of_week", "day_of_year", "days_in_month", "deg", "delta", "deriv", "exp", "floor", "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_sum", "holt_winters", "hour", "idelta", "increase", "irate", "label_join", "label_replace", "last_over_time", "ln", "log10", "log2", "max_over_time", "min_over_time", "minute", "month", "pi", "predict_linear", "present_over_time", "quantile_over_time", "rad", "rate", "resets", "round", "scalar", "sgn", "sin", "sinh", "sort", "sort_desc", "sqrt", "stddev_over_time", "stdvar_over_time", "sum_over_time", "tan", "tanh", "time", "timestamp", "vector", "year"]
+_FUNCTION_NAMES: Final = (
+    "abs absent absent_over_time acos acosh asin asinh atan atanh avg_over_time ceil changes clamp "
+    "clamp_max clamp_min cos cosh count_over_time day_of_month day_of_week day_of_year days_in_month deg "
+    "delta deriv exp floor histogram_count histogram_fraction histogram_quantile histogram_sum "
+    "holt_winters hour idelta increase irate label_join label_replace last_over_time ln log10 log2 "
+    "max_over_time min_over_time minute month pi predict_linear present_over_time quantile_over_time rad "
+    "rate resets round scalar sgn sin sinh sort sort_desc sqrt stddev_over_time stdvar_over_time "
+    "sum_over_time tan tanh time timestamp vector year "
 )
-_AGGREGATIONS: Final = frozenset(["sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values", "bottomk", "topk", "quantile"])
+_FUNCTIONS: Final = frozenset(_FUNCTION_NAMES.split())
+_AGGREGATIONS: Final = frozenset(
+    ("sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values", "bottomk", "topk", "quantile")
+)
 # Labels that any series may have beside the metric's own.
 _ALWAYS: Final = frozenset(
     {"le", "quantile", "project_id", "monitored_resource", "cluster", "task_id", "instance", "job"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,21 @@ from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
 
 from obskit.errors import Problem, nearest, report
 
-__all__ = ["Definition", "caller", "checked_id", "definition", "flag", "given", "many", "number", "one_of", "text"]
+__all__ = [
+    "Definition",
+    "as_flag",
+    "as_number",
+    "as_positive",
+    "as_share",
+    "as_text",
+    "caller",
+    "checked",
+    "checked_id",
+    "definition",
+    "given",
+    "many",
+    "one_of",
+]
 
 T = TypeVar("T")
 Parse = Callable[[Any], Any]
@@ -60,7 +75,12 @@ class Definition:
 
 
 def given(
-    parse: Parse, *, default: Any = MISSING, default_factory: Any = MISSING, placeholder: Any = None, repr: bool = True
+    parse: Parse,
+    *,
+    default: Any = MISSING,
+    default_factory: Any = MISSING,
+    placeholder: Any = None,
+    is_shown: bool = True,
 ) -> Any:
     """Declare a field of a definition.
 
@@ -69,14 +89,14 @@ def given(
         default: the value when nothing is given. None also means that None may be given.
         default_factory: makes the value when nothing is given.
         placeholder: stands in for a value that was missing or wrong, while more problems are collected.
-        repr: whether the value may be shown.
+        is_shown: whether the value may stand in the model's repr.
     """
     metadata = {"parse": parse, "placeholder": placeholder}
     if default_factory is not MISSING:
-        return field(default_factory=default_factory, metadata=metadata, repr=repr)
+        return field(default_factory=default_factory, metadata=metadata, repr=is_shown)
     if default is not MISSING:
-        return field(default=default, metadata=metadata, repr=repr)
-    return field(metadata=metadata, repr=repr)
+        return field(default=default, metadata=metadata, repr=is_shown)
+    return field(metadata=metadata, repr=is_shown)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(given,))
@@ -140,26 +160,61 @@ def _value(item: Field[Any], value: object, found: list[tuple[str, str]]) -> obj
     return item.default_factory() if item.default_factory is not MISSING else item.metadata["placeholder"]
 
 
+def checked(parse: Parse, value: object, *, name: str, noun: str, otherwise: Any) -> Any:
+    """Return a parsed argument of a ready-made definition; report it and return `otherwise` if it is wrong.
+
+    Args:
+        parse: as in `given`.
+        value: what the user wrote.
+        name: the argument's name.
+        noun: what the argument belongs to, e.g. ``policy "latency-p95"``.
+        otherwise: stands in while more problems are collected.
+    """
+    try:
+        return parse(value)
+    except (ValueError, TypeError) as error:
+        reason, _, way_out = str(error).partition(" | ")
+        way_out = way_out or "See the function's description for what it may be"
+        report(Problem(place=f"{caller()}: {noun}", problem=f"{name}: {reason}", way_out=way_out))
+    return otherwise
+
+
 # --------------------------------------------------------------------------- values; "reason | way out"
 
 
-def text(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a text that was given as one."""
     if not isinstance(value, str):
         raise TypeError(f'{value!r} is not a text | Put it in quotes: "{value}"')
     return value
 
 
-def number(value: object) -> float:
+def as_number(value: object) -> float:
     """Return a finite number that was given as one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a number | Write a number without quotes or unit")
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError(f"{value!r} is not a finite number | Write a finite number")
     return float(value)
 
 
-def flag(value: object) -> bool:
+def as_share(value: object) -> float:
+    """Return a number between 0 and 1 that was given as one."""
+    share = as_number(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{value!r} is not a share between 0 and 1 | Write {share / 100:g} for {share:g} %")
+    return share
+
+
+def as_positive(value: object) -> float:
+    """Return a number above 0 that was given as one."""
+    found = as_number(value)
+    if found <= 0:
+        raise ValueError(f"{value!r} is not above 0 | Write a number above 0")
+    return found
+
+
+def as_flag(value: object) -> bool:
     """Return True or False that was given as such."""
     if not isinstance(value, bool):
         raise TypeError(f"{value!r} is neither True nor False | Write True or False")
@@ -168,7 +223,7 @@ def flag(value: object) -> bool:
 
 def checked_id(value: object) -> str:
     """Return an id: a lower-case letter, then lower-case letters, digits and dashes, at most 63 characters."""
-    name = text(value)
+    name = as_text(value)
     fits = name.replace("-", "a").isalnum() and name.isascii() and name == name.lower() and name[:1].isalpha()
     if not fits or len(name) > 63:
         guess = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")[:63]

@@ -48,7 +48,11 @@ def promql_duration(value: DurationLike) -> str:
 
 
 def shown_duration(value: DurationLike) -> str:
-    """Return a duration for a sentence: ``5 min``, ``2 h``, ``45 s``."""
-    text = promql_duration(value)
+    """Return a duration for a sentence: ``5 min``, ``2 h``, ``45 s``; as it was written if it is none."""
+    try:
+        text = promql_duration(value)
+    except ValueError:
+        return str(value)
     number = text.rstrip("dhms")
-    return f"{number} {text.removeprefix(number).replace('m', 'min') if not text.endswith('ms') else 'ms'}"
+    unit = text.removeprefix(number)
+    return f"{number} {'min' if unit == 'm' else unit}"

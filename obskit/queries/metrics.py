@@ -10,7 +10,7 @@ from obskit.queries.definitions import caller
 from obskit.queries.durations import DurationLike
 from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, select
 
-__all__ = ["average", "growth", "increase", "latest", "percentile", "rate", "ratio", "seen"]
+__all__ = ["average", "growth", "highest", "increase", "latest", "percentile", "rate", "ratio", "seen", "share"]
 
 
 def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
@@ -95,6 +95,16 @@ def ratio(part: Query, whole: Query) -> Query:
 def latest(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = ()) -> Query:
     """Return the sum of a metric's latest values."""
     return _sum(metric, by, select(metric, where=where))
+
+
+def share(part: Query, whole: Query) -> Query:
+    """Return `part` over `whole`, 0 where there is a whole but no such part; for charts, where a gap would mislead."""
+    return query("(", part.otherwise(whole * 0), ")") / whole
+
+
+def highest(of: Query) -> Query:
+    """Return the highest of a query's values, as one series."""
+    return query("max(", of, ")")
 
 
 def seen(

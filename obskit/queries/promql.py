@@ -39,6 +39,11 @@ RESOURCE_LABELS: Final[Mapping[str, Mapping[Route, str]]] = {
 """Labels that every catalog metric has from its resource: obskit's name → the PromQL label on each route."""
 
 
+# Source: operator precedence in Prometheus' documentation, tightest first; operators of a level go from left to right.
+_LEVELS: Final = {"*": 1, "/": 1, "+": 2, "-": 2, ">": 3, "<": 3, ">=": 3, "<=": 3, "and": 4, "unless": 4, "or": 5}
+_UNKNOWN: Final = 6
+
+
 class Match(StrEnum):
     """How a label is compared in a selector."""
 
@@ -121,14 +126,14 @@ class Query:
         parts: text, and what is spelled when the route is known.
         threshold: the number that the last comparison was made with.
         comparison: ``>`` or ``<``, of that comparison.
-        is_compound: whether it needs parentheses inside another expression.
+        level: how loosely its outermost operator binds, which decides where parentheses are needed; 0 has none.
         source: ``path:line`` where it was made.
     """
 
     parts: tuple[str | Selector | LabelList, ...]
     threshold: float | None = None
     comparison: str = ""
-    is_compound: bool = False
+    level: int = 0
     source: str = field(default="", compare=False, repr=False)
 
     def render(self, context: RenderContext) -> str:
@@ -183,7 +188,7 @@ class Query:
             on: the labels to compare, ``()`` for none at all; all labels when not given.
         """
         how = () if on is None else (" on (", LabelList(tuple(on)), ")")
-        joined = query(*self._operand(), " and", *how, " ", *other._operand(), is_compound=True)
+        joined = self._joined("and", other, *how)
         return replace(joined, threshold=self.threshold, comparison=self.comparison)
 
     def _compared(self, operator: str, other: Query | float) -> Query:
@@ -192,25 +197,26 @@ class Query:
             return joined
         return replace(joined, threshold=float(other), comparison=operator)
 
-    def _joined(self, operator: str, other: Query | float) -> Query:
-        right = other._operand() if isinstance(other, Query) else (_figure(other),)  # noqa: SLF001 - the same class
-        return query(*self._operand(), f" {operator} ", *right, is_compound=True)
+    def _joined(self, operator: str, other: Query | float, *how: str | LabelList) -> Query:
+        level = _LEVELS[operator]
+        right = other._operand(level - 1) if isinstance(other, Query) else (_figure(other),)  # noqa: SLF001 - ours
+        return query(*self._operand(level), f" {operator}", *how, " ", *right, level=level)
 
-    def _operand(self) -> tuple[str | Selector | LabelList, ...]:
-        return ("(", *self.parts, ")") if self.is_compound else self.parts
+    def _operand(self, loosest: int) -> tuple[str | Selector | LabelList, ...]:
+        return ("(", *self.parts, ")") if self.level > loosest else self.parts
 
 
-def query(*parts: str | Selector | LabelList | Query, is_compound: bool = False) -> Query:
+def query(*parts: str | Selector | LabelList | Query, level: int = 0) -> Query:
     """Return a query of text, selectors and other queries, one after the other."""
     flat: list[str | Selector | LabelList] = []
     for part in parts:
         flat += part.parts if isinstance(part, Query) else (part,)
-    return Query(tuple(flat), is_compound=is_compound, source=caller())
+    return Query(tuple(flat), level=level, source=caller())
 
 
 def promql(text: str) -> Query:
     """Return a query that was written as PromQL; whether it parses is checked with the definition around it."""
-    return query(text.strip(), is_compound=True)
+    return query(text.strip(), level=_UNKNOWN)
 
 
 def select(

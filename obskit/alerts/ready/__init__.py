@@ -1,0 +1,1 @@
+"""Ready-made policies; every threshold can be changed where they are used."""

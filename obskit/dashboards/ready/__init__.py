@@ -1,0 +1,1 @@
+"""Ready-made dashboards: what users feel on top, the causes below."""
