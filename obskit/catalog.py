@@ -14,6 +14,7 @@ from typing import Final
 __all__ = [
     "AI_COST",
     "AI_OPERATION_DURATION",
+    "AI_RETRIES",
     "AI_TIME_TO_FIRST_CHUNK",
     "AI_TOKENS",
     "AI_TOKEN_USAGE",
@@ -239,6 +240,14 @@ AI_UNPRICED_CALLS = Metric(
     labels=(*_AI, _TIER),
     is_int=True,
 )
+AI_RETRIES = Metric(
+    name="obskit.gen_ai.retries",
+    kind=Kind.COUNTER,
+    unit="{attempt}",
+    help="Attempts inside one call that failed (`error.type`) and that the SDK tried again by itself.",
+    labels=(*_AI, _TIER, _ERROR),
+    is_int=True,
+)
 TELEMETRY_LOST = Metric(
     name="obskit.telemetry.lost",
     kind=Kind.COUNTER,
@@ -260,6 +269,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     AI_TOKENS,
     AI_COST,
     AI_UNPRICED_CALLS,
+    AI_RETRIES,
     TELEMETRY_LOST,
 )
 
