@@ -1,0 +1,259 @@
+"""The ready-made policies' queries, judged by the real Prometheus: they fire, and stay silent where it is harmless."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+
+import pytest
+
+from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike
+from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS, HTTP_SERVER_DURATION, Route, promql_name
+from obskit.queries.context import RenderContext
+
+pytestmark = pytest.mark.needs("prometheus")
+
+CONTEXT = RenderContext(project="p")
+EVERY = "30s"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series with their points, in promtool's notation, and when the alert must fire and be silent."""
+
+    says: str
+    policy: object
+    series: dict[str, str]
+    fires_at: tuple[str, ...] = ()
+    silent_at: tuple[str, ...] = ()
+    interval: str = EVERY
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def name_of(metric, suffix=""):
+    return promql_name(metric.metric_type(Route.GCP)) + suffix
+
+
+def requests(values, status="200", job="chat"):
+    name = name_of(HTTP_SERVER_DURATION, "_count")
+    return {f'{name}{{job="{job}",http_response_status_code="{status}"}}': values}
+
+
+def durations(fast, slow, job="chat"):
+    """Fast requests take at most 0.5 s, slow ones between 2.5 s and 5 s."""
+    name = name_of(HTTP_SERVER_DURATION, "_bucket")
+    both = f"{fast} {slow}"
+    assert both
+    return {
+        f'{name}{{job="{job}",le="0.5"}}': fast,
+        f'{name}{{job="{job}",le="2"}}': fast,
+        f'{name}{{job="{job}",le="2.5"}}': fast,
+        f'{name}{{job="{job}",le="5"}}': slow,
+        f'{name}{{job="{job}",le="+Inf"}}': slow,
+    }
+
+
+def one(metric, values, suffix="", **labels):
+    inner = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    return {f"{name_of(metric, suffix)}{{{inner}}}": values}
+
+
+def tokens(values):
+    return one(AI_TOKENS, values, job="chat", obskit_token_kind="input")
+
+
+def refused(values):
+    return one(AI_OPERATION_DURATION, values, "_count", job="chat", error_type="429")
+
+
+# 30 s apart: 60 requests each. `both` counts all requests, `fast` those that were fast.
+CASES = [
+    Case(
+        "one request in ten is slow for 8 minutes",
+        latency_p95(),
+        durations(fast="0+60x20 1254+54x16 2124+60x20", slow="0+60x57"),
+        fires_at=("17m", "18m"),
+        silent_at=("10m", "14m", "26m"),
+    ),
+    Case(
+        "a slow spell of two minutes",
+        latency_p95(),
+        durations(fast="0+60x20 1254+54x4 1476+60x20", slow="0+60x45"),
+        silent_at=("11m", "12m", "13m", "14m", "15m", "16m", "17m", "18m"),
+    ),
+    Case(
+        "three in a hundred are slow for long, which p95 does not see",
+        latency_p95(),
+        durations(fast="0+58.2x40", slow="0+60x40"),
+        silent_at=("10m", "15m", "20m"),
+    ),
+    Case("no traffic at all", latency_p95(), durations(fast="100x40", slow="100x40"), silent_at=("10m", "20m")),
+    Case(
+        "one request in ten fails, from the first of the errors on",
+        error_spike(),
+        requests("0+54x60") | requests("_x19 6+6x20", status="503"),
+        fires_at=("12m30s", "15m"),
+        silent_at=("9m", "10m"),
+        labels={"job": "chat"},
+    ),
+    Case(
+        "a burst of errors that is over at once",
+        error_spike(),
+        requests("0+60x60") | requests("_x19 100x40", status="500"),
+        silent_at=("10m", "10m30s", "11m", "12m", "13m", "14m"),
+    ),
+    Case(
+        "three in a hundred fail for long",
+        error_spike(),
+        requests("0+97x60") | requests("0+3x60", status="500"),
+        silent_at=("5m", "15m", "25m"),
+    ),
+    Case(
+        "the one failed request of a quiet night",
+        error_spike(),
+        requests("5x60") | requests("_x19 1x40", status="500"),
+        silent_at=("10m", "11m", "12m", "13m", "14m"),
+    ),
+    Case("requests, and none of them fails", error_spike(), requests("0+60x60"), silent_at=("5m", "20m")),
+    Case("no traffic", error_spike(), requests("70x60") | requests("9x60", status="500"), silent_at=("5m", "20m")),
+    Case(
+        "four hundreds are the callers' errors",
+        error_spike(),
+        requests("0+10x60") | requests("0+90x60", status="404"),
+        silent_at=("5m", "20m"),
+    ),
+    Case(
+        "another service fails: only that one fires",
+        error_spike(),
+        requests("0+60x60") | requests("0+60x60", job="shop") | requests("0+30x60", status="500", job="shop"),
+        fires_at=("10m",),
+        labels={"job": "shop"},
+    ),
+    Case(
+        "25 refused calls in a minute, the first of their life",
+        gemini_rate_limit(),
+        refused("_x19 12 25x20"),
+        fires_at=("10m", "10m30s", "11m"),
+        silent_at=("9m", "14m"),
+    ),
+    Case(
+        "25 refused calls that are all there is, in one export",
+        gemini_rate_limit(),
+        refused("_x19 25x20"),
+        fires_at=("10m", "11m"),
+        silent_at=("9m", "13m"),
+    ),
+    Case(
+        "five refused calls a minute, for long",
+        gemini_rate_limit(),
+        refused("0+2.5x60"),
+        silent_at=("5m", "20m", "30m"),
+    ),
+    Case(
+        "hundreds that were refused an hour and more ago",
+        gemini_rate_limit(),
+        refused("0+50x10 500x180"),
+        silent_at=("30m", "70m", "90m"),
+    ),
+    Case(
+        "a day of twice the tokens after an even week",
+        token_spike(),
+        tokens("0+1000x192 194000+2000x48"),
+        interval="1h",
+        fires_at=("217h",),
+        silent_at=("190h", "200h"),
+    ),
+    Case(
+        "a day of 130 % after an even week",
+        token_spike(),
+        tokens("0+1000x192 193300+1300x48"),
+        interval="1h",
+        silent_at=("200h", "217h", "230h"),
+    ),
+    Case(
+        "the second and third day of a young service",
+        token_spike(),
+        tokens("0+1000x96"),
+        interval="1h",
+        silent_at=("24h", "30h", "48h", "72h", "90h"),
+    ),
+    Case("no token since two days", token_spike(), tokens("0+1000x192 192000x48"), interval="1h", silent_at=("217h",)),
+    Case(
+        "four dollars an hour",
+        daily_cost(),
+        one(AI_COST, "0+4x60", job="chat"),
+        interval="1h",
+        fires_at=("24h", "40h"),
+        silent_at=("12h", "18h"),
+    ),
+    Case(
+        "three dollars an hour",
+        daily_cost(),
+        one(AI_COST, "0+3x60", job="chat"),
+        interval="1h",
+        silent_at=("12h", "24h", "48h"),
+    ),
+    Case(
+        "processes of one minute each that spend ten dollars in it",
+        daily_cost(),
+        {
+            key: value
+            for number in range(9)
+            for key, value in one(AI_COST, f"_x{120 + number * 120} 10x2", job="chat", task_id=str(number)).items()
+        },
+        fires_at=("10h",),
+        silent_at=("4h", "34h"),
+    ),
+    Case(
+        "a long-lived process that spent much in the days before",
+        daily_cost(),
+        one(AI_COST, "0+10x48 480+1x48", job="chat"),
+        interval="1h",
+        silent_at=("80h", "90h"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy.id}: {case.says}")
+def test_a_ready_made_policy_fires_when_it_should_and_only_then(case, tmp_path):
+    """Each case: the alert is open at the times named, and not at the others."""
+    (condition,) = case.policy.to_dict(CONTEXT)["conditions"]
+    rule = condition["conditionPrometheusQueryLanguage"]
+    name = case.policy.id.replace("-", "_")
+    rules = {
+        "groups": [
+            {
+                "name": "g",
+                "interval": rule["evaluationInterval"],
+                "rules": [{"alert": name, "expr": rule["query"], "for": rule["duration"]}],
+            }
+        ]
+    }
+    fired = [{"exp_labels": case.labels or ({"job": "chat"} if name == "latency_p95" else {})}]
+    test = {
+        "rule_files": ["rules.json"],
+        "evaluation_interval": rule["evaluationInterval"],
+        "tests": [
+            {
+                "interval": case.interval,
+                "input_series": [{"series": key, "values": values} for key, values in case.series.items()],
+                "alert_rule_test": [
+                    {"eval_time": time, "alertname": name, "exp_alerts": fired} for time in case.fires_at
+                ]
+                + [{"eval_time": time, "alertname": name, "exp_alerts": []} for time in case.silent_at],
+            }
+        ],
+    }
+    # YAML reads JSON.
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    done = subprocess.run(
+        ["promtool", "test", "rules", "test.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
