@@ -1,6 +1,6 @@
 """A Gemini API on loopback: the same paths, bodies, streams and errors, and a ledger of what it billed.
 
-    python -m obskit.demo.fake_gemini --port 0
+python -m obskit.demo.fake_gemini --port 0
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-__all__ = ["Faults", "FaultSwitch", "error_body"]
+__all__ = ["FaultSwitch", "Faults", "error_body"]
 
 _STATUS_NAMES: Final = {
     400: "INVALID_ARGUMENT",
@@ -53,7 +53,7 @@ class Faults:
         """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
-            raise ValueError(f"unknown fault {sorted(unknown)[0]!r}")
+            raise ValueError(f"unknown fault {min(unknown)!r}")
         faults = cls(**values)
         if not 0 <= faults.share <= 1 or faults.token_multiplier < 1 or faults.latency_s < 0:
             raise ValueError("share must be between 0 and 1, token_multiplier at least 1, latency_s at least 0")

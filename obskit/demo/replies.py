@@ -14,6 +14,7 @@ __all__ = ["Exchange", "Prompt", "embedding", "tokens_in"]
 _CHARACTERS_PER_TOKEN: Final = 4  # Source: "about 4 characters" in Gemini's guide on tokens
 _THINKING_SHARE: Final = 2  # a thinking model thinks half as long as it talks
 _SEARCH_TOKENS: Final = 96
+_SCHEMA_KEYS: Final = ("parameters", "parametersJsonSchema", "parameters_json_schema")  # the SDK sends the last one
 _EMBEDDING_SIZE: Final = 8
 
 _SENTENCES: Final = (
@@ -149,7 +150,7 @@ def _reply(text: str) -> str:
 
 
 def _call(declaration: Mapping[str, Any], text: str) -> dict[str, Any]:
-    schema = declaration.get("parameters") or declaration.get("parametersJsonSchema") or {}
+    schema: Mapping[str, Any] = next((declaration[key] for key in _SCHEMA_KEYS if declaration.get(key)), {})
     words = re.findall(r"\w+", text) or ["coffee"]
     arguments = {
         name: _argument(details, words[-1].lower())

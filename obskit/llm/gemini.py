@@ -1,0 +1,266 @@
+"""google-genai: every call is recorded, each round of automatic function calling for itself.
+
+The SDK's own layers decide where to stand. `_generate_content` runs once per round and per continuation, while the
+public method returns the usage of the last round only; `_request_once` runs once per attempt. All are private, so each
+is looked for, and the public method takes its place where it is gone. google-genai is never imported from here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+from obskit.errors import Problem
+from obskit.llm import streams
+from obskit.llm.gemini_call import Begin, finish_with, request_attributes
+from obskit.llm.prices import model_name, wait_until_loaded
+from obskit.llm.record import Call, current_call, is_suppressed
+from obskit.signals.imports import forget, when_imported
+
+__all__ = ["install", "problems", "uninstall"]
+
+_log = logging.getLogger("obskit")
+_MODULE: Final = "google.genai"
+_MARK: Final = "_obskit_original"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Point:
+    """One place in the SDK to stand.
+
+    Attributes:
+        owner: class in `google.genai.models`.
+        private: runs once per round.
+        public: the method to take where the private one is gone.
+        operation: OpenTelemetry's name of what it does.
+        wrap: makes the replacement.
+    """
+
+    owner: str
+    private: str
+    public: str
+    operation: str
+    wrap: Callable[[Callable[..., Any], Begin], Callable[..., Any]]
+
+
+_replaced: Final[list[tuple[Any, str, Any, Any]]] = []
+_problems: Final[list[Problem]] = []
+
+
+def install() -> None:
+    """Record calls from now on, or from the moment that the app imports google-genai."""
+    when_imported(_MODULE, _patch)
+
+
+def uninstall() -> None:
+    """Put everything back that nobody else has replaced since."""
+    forget(_MODULE)
+    _problems.clear()
+    while _replaced:
+        owner, name, original, replacement = _replaced.pop()
+        if getattr(owner, name, None) is replacement:
+            setattr(owner, name, original)
+
+
+def problems() -> tuple[Problem, ...]:
+    """Return what of the SDK cannot be recorded, or only in part."""
+    return tuple(_problems)
+
+
+# --------------------------------------------------------------------------- what stands where
+
+
+def _sync(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def call_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = begin(self, kwargs)
+        if call is None:
+            return original(self, *args, **kwargs)
+        try:
+            with call.active():
+                response = original(self, *args, **kwargs)
+        except BaseException as error:
+            call.end(error=error)
+            raise
+        finish_with(call, response)
+        return response
+
+    return call_model
+
+
+def _async(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def call_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = begin(self, kwargs)
+        if call is None:
+            return await original(self, *args, **kwargs)
+        try:
+            with call.active():
+                response = await original(self, *args, **kwargs)
+        except BaseException as error:
+            call.end(error=error)
+            raise
+        try:
+            await wait_until_loaded()
+        finally:
+            finish_with(call, response)
+        return response
+
+    return call_model
+
+
+def _sync_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def stream_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return streams.SyncStream(lambda: begin(self, kwargs), lambda: original(self, *args, **kwargs))
+
+    return stream_model
+
+
+def _async_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def stream_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = begin(self, kwargs)
+        if call is None:
+            return await original(self, *args, **kwargs)
+        try:
+            with call.active():
+                chunks = await original(self, *args, **kwargs)
+        except BaseException as error:
+            call.end(error=error)
+            raise
+        return streams.AsyncStream(call, chunks)
+
+    return stream_model
+
+
+_POINTS: Final = (
+    _Point(
+        owner="Models",
+        private="_generate_content",
+        public="generate_content",
+        operation="generate_content",
+        wrap=_sync,
+    ),
+    _Point(
+        owner="Models",
+        private="_generate_content_stream",
+        public="generate_content_stream",
+        operation="generate_content",
+        wrap=_sync_stream,
+    ),
+    _Point(owner="Models", private="_embed_content", public="embed_content", operation="embeddings", wrap=_sync),
+    _Point(
+        owner="AsyncModels",
+        private="_generate_content",
+        public="generate_content",
+        operation="generate_content",
+        wrap=_async,
+    ),
+    _Point(
+        owner="AsyncModels",
+        private="_generate_content_stream",
+        public="generate_content_stream",
+        operation="generate_content",
+        wrap=_async_stream,
+    ),
+    _Point(owner="AsyncModels", private="_embed_content", public="embed_content", operation="embeddings", wrap=_async),
+)
+
+
+def _begin(operation: str) -> Begin:
+    def begin(models: Any, arguments: dict[str, Any]) -> Call | None:
+        if is_suppressed():
+            return None
+        try:
+            is_vertex = bool(getattr(getattr(models, "_api_client", None), "vertexai", False))
+            return Call(
+                operation=operation,
+                provider="gcp.vertex_ai" if is_vertex else "gcp.gemini",
+                model=model_name(str(arguments.get("model") or "")),
+                attributes=request_attributes(models, arguments),
+            )
+        except Exception as error:  # noqa: BLE001 - the app's call must go through
+            _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)
+            return None
+
+    return begin
+
+
+# --------------------------------------------------------------------------- attempts
+
+
+def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
+    def request_once(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = current_call()
+        if call is None:
+            return original(self, *args, **kwargs)
+        call.attempt()
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            call.attempt_failed(error)
+            raise
+
+    return request_once
+
+
+def _async_attempt(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def request_once(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = current_call()
+        if call is None:
+            return await original(self, *args, **kwargs)
+        call.attempt()
+        try:
+            return await original(self, *args, **kwargs)
+        except Exception as error:
+            call.attempt_failed(error)
+            raise
+
+    return request_once
+
+
+# --------------------------------------------------------------------------- patching
+
+
+def _patch(genai: ModuleType) -> None:
+    version = getattr(genai, "__version__", "of unknown version")
+    models = getattr(genai, "models", None)
+    for point in _POINTS:
+        owner = getattr(models, point.owner, None)
+        name = next((name for name in (point.private, point.public) if hasattr(owner, name)), None)
+        if owner is None or name is None:
+            _tell(version, f"{point.owner}.{point.public} is not there, so its calls are not recorded")
+            continue
+        if name == point.public:
+            _tell(
+                version, f"{point.owner}.{point.private} is gone: of several rounds only the last one's usage is seen"
+            )
+        _replace(owner, name, point.wrap(getattr(owner, name), _begin(point.operation)))
+    client = getattr(getattr(genai, "_api_client", None), "BaseApiClient", None)
+    for name, wrap in (("_request_once", _attempt), ("_async_request_once", _async_attempt)):
+        if not hasattr(client, name):
+            _tell(version, f"BaseApiClient.{name} is gone: attempts that the SDK makes again are not seen")
+            continue
+        _replace(client, name, wrap(getattr(client, name)))
+
+
+def _replace(owner: Any, name: str, replacement: Any) -> None:
+    original = getattr(owner, name)
+    if hasattr(original, _MARK):
+        return
+    setattr(replacement, _MARK, original)
+    replacement.__name__, replacement.__qualname__ = original.__name__, original.__qualname__
+    replacement.__doc__ = original.__doc__
+    setattr(owner, name, replacement)
+    _replaced.append((owner, name, original, replacement))
+
+
+def _tell(version: str, problem: str) -> None:
+    found = Problem(
+        place=f"google-genai {version}",
+        problem=problem,
+        way_out="Update obskit, or record these calls with obskit.record_usage()",
+    )
+    if found not in _problems:
+        _problems.append(found)
+        _log.warning("%s", found)

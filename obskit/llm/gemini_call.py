@@ -1,0 +1,78 @@
+"""What a call of google-genai says about itself: attributes of the request, attributes and usage of the reply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from obskit.llm import prompts
+from obskit.llm.record import Call, settings
+from obskit.llm.usage import GeminiUsage, Usage
+
+__all__ = ["Begin", "Reply", "finish", "finish_with", "request_attributes"]
+
+_log = logging.getLogger("obskit")
+
+Begin = Callable[[Any, dict[str, Any]], Call | None]
+"""Begins the record of one call: (the SDK's `Models`, the call's keywords) → the call, or None to leave it alone."""
+
+_PARAMETERS: Final = {
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "top_k": "gen_ai.request.top_k",
+    "max_output_tokens": "gen_ai.request.max_tokens",
+    "candidate_count": "gen_ai.request.choice.count",
+    "seed": "gen_ai.request.seed",
+    "output_dimensionality": "gen_ai.embeddings.dimension.count",
+}
+
+
+def request_attributes(models: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the span's attributes that are known before the call."""
+    attributes: dict[str, Any] = {}
+    options = getattr(getattr(models, "_api_client", None), "_http_options", None)
+    base_url = options.get("base_url") if isinstance(options, Mapping) else getattr(options, "base_url", None)
+    parts = urlsplit(str(base_url or ""))
+    if parts.hostname:
+        attributes["server.address"] = parts.hostname
+        attributes["server.port"] = parts.port or (80 if parts.scheme == "http" else 443)
+    config = arguments.get("config")
+    for name, attribute in _PARAMETERS.items():
+        value = config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
+        if isinstance(value, int | float):
+            attributes[attribute] = value
+    if settings().capture_prompts:
+        attributes.update(prompts.of_request(arguments))
+    return attributes
+
+
+class Reply:
+    """Gathers what a reply says, from one response or from the chunks of a stream."""
+
+    __slots__ = ("_finish_reasons", "_id", "_messages", "_model", "_usage")
+
+    def __init__(self) -> None:
+        self._usage = GeminiUsage()
+        self._model, self._id = "", ""
+        self._finish_reasons: list[str] = []
+        self._messages: list[Any] | None = [] if settings().capture_prompts else None
+
+    def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_abandoned: bool = False) -> None:
+    """End a call with what its reply has told so far. Never raises."""
+    if call.is_ended:
+        return
+    usage = None
+    try:
+        usage = reply.tell(call)
+    except Exception as problem:  # noqa: BLE001 - the app's call must go through
+        _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
+    call.end(usage=usage, error=error, is_abandoned=is_abandoned)
+
+
+def finish_with(call: Call, response: Any) -> None:
+    """End a call with its whole response. Never raises."""
+    reply = Reply()
+    reply.observe(response)
+    finish(call, reply)

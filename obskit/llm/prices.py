@@ -1,0 +1,170 @@
+"""What a call cost in US dollars, by the configured prices or by the list of `genai-prices`.
+
+That list takes a third of a second to load, so it is loaded beside the first call, on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from obskit.llm.usage import Usage
+
+__all__ = ["Prices", "load", "model_name", "price", "wait_until_loaded", "warm_up"]
+
+Prices = Mapping[str, Mapping[str, float]]
+"""USD per million tokens by kind, by model; as in the setting `prices`."""
+
+_log = logging.getLogger("obskit")
+
+_MILLION: Final = 1_000_000
+_FALLBACKS: Final = {"cached": "input", "tool_use": "input", "thinking": "output"}
+# OpenTelemetry's `gen_ai.provider.name` → the id in genai-prices. Names that are the same in both are not here.
+_PROVIDERS: Final = {
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "gcp.gen_ai": "google",
+    "aws.bedrock": "aws",
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "mistral_ai": "mistral",
+    "x_ai": "x-ai",
+}
+
+
+def model_name(model: str) -> str:
+    """Return a model's bare name: ``models/X``, ``publishers/google/models/X`` and ``google/X`` are all X.
+
+    Tuned models and endpoints keep the word that says so, because their number alone says nothing.
+    """
+    stem, _, name = model.rpartition("/")
+    parent = stem.rpartition("/")[2]
+    return f"{parent}/{name}" if parent in {"tunedModels", "endpoints"} else name
+
+
+def price(provider: str, models: Iterable[str], usage: Usage, prices: Prices | None = None) -> float | None:
+    """Return the cost in USD, or None where no price is known (which is not $0).
+
+    Blocks while the price list is loaded, once per process, unless `load` has been called.
+
+    Args:
+        provider: OpenTelemetry's `gen_ai.provider.name`.
+        models: bare names of the model, the most exact first (the one that answered, then the one asked for).
+        usage: the tokens.
+        prices: prices that win over the list.
+    """
+    names = list(dict.fromkeys(name for name in models if name))
+    for name in names:
+        if prices and name in prices:
+            return _by_table(prices[name], usage)
+    calculator = load()
+    return None if calculator is None else calculator.price(_PROVIDERS.get(provider, provider), names, usage)
+
+
+def _by_table(row: Mapping[str, float], usage: Usage) -> float | None:
+    cost = 0.0
+    for kind, count in usage.kinds().items():
+        rate = row.get(kind, row.get(_FALLBACKS.get(kind, "")))
+        if rate is None:
+            return None
+        cost += rate * count / _MILLION
+    return cost
+
+
+# --------------------------------------------------------------------------- the list
+
+
+class _Calculator:
+    """The price list of `genai-prices`, loaded."""
+
+    def __init__(self) -> None:
+        from genai_prices import Usage as TheirUsage  # noqa: PLC0415 - loading it is the point
+        from genai_prices import calc_price, data_snapshot  # noqa: PLC0415
+
+        self._calc_price, self._usage = calc_price, TheirUsage
+        data_snapshot.get_snapshot()
+
+    def price(self, provider: str, models: Iterable[str], usage: Usage) -> float | None:
+        for model in models:
+            try:
+                return self._calculate(provider, model, usage)
+            except LookupError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the list may contradict a usage; the call goes on, unpriced
+                _log.warning("genai-prices cannot price a call of %s: %s: %s", model, type(error).__name__, error)
+        return None
+
+    def _calculate(self, provider: str, model: str, usage: Usage) -> float | None:
+        counts: dict[str, Any] = {
+            "input_tokens": usage.billed_input,
+            "output_tokens": usage.billed_output,
+            "cache_read_tokens": usage.cached,
+        }
+        try:
+            found = self._calc_price(self._usage(**counts, **usage.modalities), model, provider_id=provider)
+        except ValueError:
+            # Cached tokens of a modality with its own price, without a word on how many: the details contradict
+            # each other. The plain counts give the model's text price.
+            found = self._calc_price(self._usage(**counts), model, provider_id=provider)
+        return float(found.total_price)
+
+
+_lock: Final = threading.Lock()
+_calculator: _Calculator | None = None
+_is_tried = False
+_thread: threading.Thread | None = None
+
+
+def load() -> _Calculator | None:
+    """Load the price list unless that has been done; returns None where it cannot be loaded, and says so once."""
+    global _calculator, _is_tried
+    if _is_tried:
+        return _calculator
+    with _lock:
+        if not _is_tried:
+            try:
+                _calculator = _Calculator()
+            except Exception as error:  # noqa: BLE001 - a broken dependency must not break the app's call
+                _log.warning(
+                    "AI calls are recorded without their cost: genai-prices cannot be loaded (%s: %s). "
+                    "Reinstall it, or give prices in the setting `prices`.",
+                    type(error).__name__,
+                    error,
+                )
+            _is_tried = True
+    return _calculator
+
+
+def warm_up() -> None:
+    """Begin to load the price list on a thread, so that it is there when the first reply comes."""
+    global _thread
+    if not _is_tried and _thread is None:
+        _thread = threading.Thread(target=load, name="obskit-prices", daemon=True)
+        _thread.start()
+
+
+async def wait_until_loaded() -> None:
+    """Wait for the price list without holding up the event loop."""
+    if _is_tried:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # another kind of event loop
+        load()
+    else:
+        await asyncio.to_thread(load)
+
+
+def _after_fork_in_child() -> None:
+    global _thread
+    _thread = None
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # Held over the fork: a child would wait for ever on the import lock of a thread that it has not.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child)

@@ -1,0 +1,313 @@
+"""One AI call: its span, its metrics, its cost, and its share in the request. The same for every SDK."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from obskit import catalog
+from obskit.config import Config
+from obskit.llm import prices
+from obskit.llm.usage import Usage, from_totals
+from obskit.signals.context import RequestState, bound, current_request
+from obskit.signals.metrics import record
+from obskit.signals.redaction import Redactor
+from obskit.signals.traces import tracer
+
+__all__ = ["Call", "configure", "current_call", "error_type", "is_suppressed", "record_usage", "redact", "settings"]
+
+_log = logging.getLogger("obskit")
+_KEY: Final = otel_context.create_key("obskit-ai-call")
+_SUPPRESSED: Final = (
+    otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 - OpenTelemetry's own packages import it
+    "suppress_instrumentation",
+)
+_WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
+
+_config = Config()
+_redactor: Redactor = Redactor()
+_totals_lock: Final = threading.Lock()
+
+
+def configure(config: Config) -> None:
+    """Take the settings that calls depend on: prices, capture of prompts, what is secret."""
+    global _config, _redactor
+    _config, _redactor = config, Redactor(config.redact_keys)
+
+
+def settings() -> Config:
+    """Return the settings in force."""
+    return _config
+
+
+def redact(text: str) -> str:
+    """Return the text without what looks like a secret."""
+    return _redactor.text(text)
+
+
+def current_call() -> Call | None:
+    """Return the AI call that the running code is part of."""
+    call = otel_context.get_value(_KEY)
+    return call if isinstance(call, Call) else None
+
+
+def is_suppressed() -> bool:
+    """Return whether the calling code has asked not to be recorded, as the export thread does."""
+    return any(otel_context.get_value(key) for key in _SUPPRESSED)
+
+
+class Call:
+    """An AI call between its beginning and `end`.
+
+    Args:
+        operation: `gen_ai.operation.name`, e.g. ``generate_content``.
+        provider: `gen_ai.provider.name`, e.g. ``gcp.gemini``.
+        model: the model's bare name.
+        attributes: more for the span.
+        begun_s_ago: how many seconds ago the call began.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_begun",
+        "_first_chunk_s",
+        "_is_ended",
+        "_labels",
+        "_last_failure",
+        "_model",
+        "_provider",
+        "_request",
+        "_span",
+        "response_model",
+    )
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        provider: str,
+        model: str,
+        attributes: Mapping[str, Any] | None = None,
+        begun_s_ago: float = 0.0,
+    ) -> None:
+        who = bound()
+        self._provider, self._model, self.response_model = provider, model, ""
+        self._labels: dict[str, str | int | bool] = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model,
+        }
+        on_span: dict[str, Any] = {**self._labels, **(attributes or {})}
+        on_span.update((name, str(who[key])) for key, name in _WHO.items() if who.get(key) is not None)
+        if "user.tier" in on_span:
+            self._labels["user.tier"] = on_span["user.tier"]
+        self._request: RequestState | None = current_request()
+        self._attempts, self._last_failure = 0, ""
+        self._first_chunk_s: float | None = None
+        self._is_ended = False
+        self._begun = time.perf_counter() - begun_s_ago
+        self._span: Span = tracer().start_span(
+            f"{operation} {model}" if model else operation,
+            kind=SpanKind.CLIENT,
+            attributes=on_span,
+            start_time=time.time_ns() - int(begun_s_ago * 1e9),
+        )
+        if _config.prices is None or model not in _config.prices:
+            prices.warm_up()
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make the call's span the parent of what happens inside, above all of its HTTP requests."""
+        context = otel_context.set_value(_KEY, self, set_span_in_context(self._span))
+        token = otel_context.attach(context)
+        try:
+            yield
+        finally:
+            otel_context.detach(token)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether `end` has been called."""
+        return self._is_ended
+
+    def set(self, attributes: Mapping[str, Any]) -> None:
+        """Put attributes on the span."""
+        self._span.set_attributes(attributes)
+
+    def attempt(self) -> None:
+        """Tell that the SDK sends a request; from the second on, it tries again after a failure."""
+        self._attempts += 1
+        if self._attempts > 1:
+            attributes: dict[str, Any] = {"obskit.gen_ai.attempt": self._attempts}
+            if self._last_failure:
+                attributes["error.type"] = self._last_failure
+                record(catalog.AI_RETRIES, 1, {**self._labels, "error.type": self._last_failure})
+            self._span.add_event("retry", attributes)
+
+    def attempt_failed(self, error: BaseException) -> None:
+        """Tell that the attempt has failed; the SDK may or may not try again."""
+        self._last_failure = error_type(error)
+
+    def first_chunk(self) -> None:
+        """Tell that a stream's first chunk has come; later calls do nothing."""
+        if self._first_chunk_s is None:
+            self._first_chunk_s = time.perf_counter() - self._begun
+            record(catalog.AI_TIME_TO_FIRST_CHUNK, self._first_chunk_s, self._labels)
+
+    def end(
+        self,
+        *,
+        usage: Usage | None = None,
+        error: BaseException | str | None = None,
+        cost_usd: float | None = None,
+        is_abandoned: bool = False,
+    ) -> None:
+        """End the span and record everything; the second call does nothing.
+
+        Args:
+            usage: the tokens, None when the provider has not told them.
+            error: what it failed with: an exception, or an `error.type`.
+            cost_usd: the cost where the caller knows it better than the price list.
+            is_abandoned: whether the app has left a stream before its end.
+        """
+        if self._is_ended:
+            return
+        self._is_ended = True
+        duration_s = time.perf_counter() - self._begun
+        labels = self._labels
+        if error is not None:
+            labels = {**labels, "error.type": error_type(error)}
+            self._fail(error)
+        if self._attempts > 1:
+            self._span.set_attribute("obskit.gen_ai.attempts", self._attempts)
+        if is_abandoned:
+            self._span.set_attribute("obskit.gen_ai.is_abandoned", value=True)
+        record(catalog.AI_OPERATION_DURATION, duration_s, labels)
+        if usage is not None or error is None:
+            self._account(usage, cost_usd)
+        elif self._request is not None:
+            self._add_to_request(None, 0.0, is_priced=True)
+        self._span.end()
+
+    def _fail(self, error: BaseException | str) -> None:
+        kind = error_type(error)
+        self._span.set_attribute("error.type", kind)
+        description = kind
+        if isinstance(error, BaseException):
+            status = getattr(error, "status", None)
+            description = f"{kind} {status}" if status else _redactor.text(f"{kind}: {error}")[:200]
+        self._span.set_status(Status(StatusCode.ERROR, description))
+
+    def _account(self, usage: Usage | None, cost_usd: float | None) -> None:
+        if usage is not None:
+            self._count_tokens(usage)
+            if cost_usd is None and usage.total:
+                models = (self.response_model, self._model)
+                cost_usd = prices.price(self._provider, models, usage, _config.prices)
+            elif cost_usd is None:
+                cost_usd = 0.0
+        if cost_usd is None:
+            record(catalog.AI_UNPRICED_CALLS, 1, self._labels)
+        else:
+            self._span.set_attribute("obskit.gen_ai.cost_usd", cost_usd)
+            if cost_usd:
+                record(catalog.AI_COST, cost_usd, self._labels)
+        if self._request is not None:
+            self._add_to_request(usage, cost_usd or 0.0, is_priced=cost_usd is not None)
+
+    def _count_tokens(self, usage: Usage) -> None:
+        for kind, count in usage.kinds().items():
+            record(catalog.AI_TOKENS, count, {**self._labels, "obskit.token.kind": kind})
+        for kind, count in (("input", usage.billed_input), ("output", usage.billed_output)):
+            if count:
+                record(catalog.AI_TOKEN_USAGE, count, {**self._labels, "gen_ai.token.type": kind})
+        self._span.set_attributes(
+            {
+                name: count
+                for name, count in (
+                    ("gen_ai.usage.input_tokens", usage.billed_input),
+                    ("gen_ai.usage.output_tokens", usage.billed_output),
+                    ("gen_ai.usage.cache_read.input_tokens", usage.cached),
+                    ("gen_ai.usage.reasoning.output_tokens", usage.thinking),
+                    ("obskit.gen_ai.usage.tool_use_input_tokens", usage.tool_use),
+                )
+                if count or name in {"gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"}
+            }
+        )
+
+    def _add_to_request(self, usage: Usage | None, cost_usd: float, *, is_priced: bool) -> None:
+        request = self._request
+        if request is None:
+            return
+        with _totals_lock:
+            request.ai_calls += 1
+            request.ai_cost_usd += cost_usd
+            if usage is not None:
+                request.ai_input_tokens += usage.billed_input
+                request.ai_output_tokens += usage.billed_output
+            if not is_priced:
+                request.ai_unpriced_calls += 1
+
+
+def error_type(error: BaseException | str | int) -> str:
+    """Return `error.type`: the HTTP status where the error has one (429, 503, …), else the exception's class."""
+    if not isinstance(error, BaseException):
+        return str(error)
+    code = getattr(error, "code", None)
+    return str(code) if isinstance(code, int) else type(error).__qualname__
+
+
+def record_usage(
+    provider: str,
+    model: str,
+    *,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
+    cached_tokens: int = 0,
+    thinking_tokens: int = 0,
+    cost_usd: float | None = None,
+    operation: str = "chat",
+    duration_s: float | None = None,
+    error: BaseException | str | int | None = None,
+) -> None:
+    """Record an AI call that obskit does not see by itself: a span, tokens, cost and duration.
+
+    Never raises; a negative number counts as 0.
+
+    Args:
+        provider: as OpenTelemetry's `gen_ai.provider.name` spells it: ``openai``, ``anthropic``, ``gcp.vertex_ai``, …
+        model: the model that was asked for.
+        input_tokens: tokens billed as input, cached ones included.
+        output_tokens: tokens billed as output, thinking included.
+        cached_tokens: those of the input that came from a cache.
+        thinking_tokens: those of the output that were thinking.
+        cost_usd: what the call cost in US dollars; by default it follows from the prices, and where those do not
+            know the model, the call counts as unpriced.
+        operation: ``chat``, ``generate_content``, ``embeddings``, ``text_completion``, …
+        duration_s: how long the call took, in seconds; it is taken to have ended now.
+        error: what it failed with: an exception, an HTTP status, or a short word.
+    """
+    try:
+        call = Call(
+            operation=operation,
+            provider=provider,
+            model=prices.model_name(model),
+            begun_s_ago=max(duration_s or 0.0, 0.0),
+        )
+        usage = from_totals(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_tokens=cached_tokens,
+            thinking_tokens=thinking_tokens,
+        )
+        failed = error if error is None or isinstance(error, BaseException) else str(error)
+        call.end(usage=usage if usage.total or failed is None else None, error=failed, cost_usd=cost_usd)
+    except Exception as problem:  # noqa: BLE001 - telemetry must not break the app
+        _log.warning("obskit.record_usage: the call was not recorded: %s: %s", type(problem).__name__, problem)

@@ -1,0 +1,99 @@
+"""Runs something when a module is imported, and at once when it already is."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final
+
+__all__ = ["forget", "when_imported"]
+
+_log = logging.getLogger("obskit")
+_wanted: Final[dict[str, Callable[[ModuleType], None]]] = {}
+
+
+def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
+    """Call `then` with the module `name`, now or as soon as it has been imported.
+
+    A second call for the same name replaces the first. What `then` raises is logged and goes no further.
+    """
+    _wanted[name] = then
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    module = sys.modules.get(name)
+    if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
+        _tell(name, module)
+
+
+def forget(*names: str) -> None:
+    """Wait for the import of these modules no more."""
+    for name in names:
+        _wanted.pop(name, None)
+    if not _wanted and _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+
+
+def _tell(name: str, module: ModuleType) -> None:
+    then = _wanted.get(name)
+    if then is None:
+        return
+    try:
+        then(module)
+    except Exception as error:  # noqa: BLE001 - the app's import must not fail for our sake
+        _log.warning("obskit cannot follow calls through %s: %s: %s", name, type(error).__name__, error)
+
+
+class _Finder(MetaPathFinder):
+    """Finds nothing itself; wraps the loader that the other finders give for a wanted module."""
+
+    def __init__(self) -> None:
+        self._busy = threading.local()
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        if fullname not in _wanted or getattr(self._busy, "name", None) == fullname:
+            return None
+        self._busy.name = fullname
+        try:
+            spec = importlib.util.find_spec(fullname)
+        except (ImportError, ValueError):
+            return None  # the import itself will say what is wrong
+        finally:
+            self._busy.name = None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """Loads as the wrapped loader does, and tells when it is done."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None:
+            spec.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        _tell(module.__name__, module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
+_finder: Final = _Finder()
