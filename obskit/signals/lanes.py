@@ -30,7 +30,7 @@ _ENTRY_BYTES: Final = 64
 
 def backoff_s(attempt: int, retry_after_s: float = 0.0) -> float:
     """Return how long to wait before retry number `attempt` (from 1), never less than the backend asked for."""
-    most = min(_BACKOFF_MOST_S, _BACKOFF_FIRST_S * 2.0 ** (attempt - 1))
+    most = min(_BACKOFF_MOST_S, _BACKOFF_FIRST_S * 2.0 ** min(attempt - 1, 16))
     return max(retry_after_s, most * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 

@@ -146,9 +146,7 @@ class Pipeline:
         """Deliver everything that waits.
 
         Args:
-            timeout_s: for all signals together, in seconds; the setting `flush_timeout` by default. A call that
-                comes right after one that failed shares that one's deadline, so that the several endings of a
-                process (a server's, the interpreter's) do not add up.
+            timeout_s: for all signals together, in seconds; the setting `flush_timeout` by default.
 
         Returns:
             Whether everything that was recorded since the last flush has been delivered. What has not is kept
@@ -160,7 +158,8 @@ class Pipeline:
         """Deliver everything that waits, give up the rest, count it in one log line, and end the thread.
 
         Args:
-            timeout_s: as for `flush`.
+            timeout_s: as for `flush`. Right after a flush that failed, its deadline holds here too, so that the
+                several endings of a process (a server's, then the interpreter's) do not add up.
 
         Returns:
             Whether everything has been delivered.
@@ -173,7 +172,7 @@ class Pipeline:
         if not self.is_running:
             return not any(outlet.spans.queued or outlet.errors.queued for outlet in self._outlets)
         begun = time.monotonic()
-        deadline = self._deadline(begun, timeout_s)
+        deadline = self._deadline(begun, timeout_s, is_last=is_last)
         errand = _Errand(deadline=deadline - _GRACE_S, is_last=is_last)
         self._commands.put(errand)
         is_delivered = errand.done.wait(max(0.0, deadline - time.monotonic())) and errand.is_delivered
@@ -188,10 +187,10 @@ class Pipeline:
             _running.discard(self)
         return is_delivered
 
-    def _deadline(self, begun: float, timeout_s: float | None) -> float:
+    def _deadline(self, begun: float, timeout_s: float | None, *, is_last: bool) -> float:
         timeout_s = self._config.flush_timeout.total_seconds() if timeout_s is None else timeout_s
         deadline = begun + max(timeout_s, _LEAST_TIMEOUT_S)
-        if self._failed is not None and begun - self._failed[0] <= timeout_s + 1.0:
+        if is_last and self._failed is not None and begun - self._failed[0] <= timeout_s + 1.0:
             deadline = min(deadline, max(self._failed[1], begun + _LEAST_TIMEOUT_S))
         return deadline
 
