@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.api.metric_pb2 import MetricDescriptor
@@ -58,7 +58,7 @@ class GoogleTwin:
     def events(self) -> list[Any]:
         return [request.event for request in self.accepted["ReportErrorEvent"]]
 
-    def __enter__(self) -> GoogleTwin:
+    def __enter__(self) -> Self:
         self._server.start()
         return self
 

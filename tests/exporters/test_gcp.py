@@ -209,5 +209,5 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    with pytest.raises(ConfigError, match="no Google credentials.*gcloud auth application-default login"):
+    with pytest.raises(ConfigError, match=r"no Google credentials.*gcloud auth application-default login"):
         gcp.create(Config(project="p"), resource())

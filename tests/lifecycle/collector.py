@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -110,7 +110,7 @@ class Collector:
         """Return the sum over all series of a histogram's counts."""
         return sum(point.count for (_, metric, _), point in self.points.items() if metric == name)
 
-    def __enter__(self) -> Collector:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
