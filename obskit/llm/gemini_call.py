@@ -59,7 +59,39 @@ class Reply:
         self._finish_reasons: list[str] = []
         self._messages: list[Any] | None = [] if settings().capture_prompts else None
 
-    def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_abandoned: bool = False) -> None:
+    def observe(self, response: Any) -> None:
+        """Take in a response or a chunk. Never raises."""
+        try:
+            self._observe(response)
+        except Exception as problem:  # noqa: BLE001 - the app's call must go through
+            _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
+
+    def _observe(self, response: Any) -> None:
+        self._usage.observe(getattr(response, "usage_metadata", None))
+        self._model = getattr(response, "model_version", None) or self._model
+        self._id = getattr(response, "response_id", None) or self._id
+        for candidate in getattr(response, "candidates", None) or ():
+            reason = getattr(candidate, "finish_reason", None)
+            if reason is not None:
+                self._finish_reasons.append(str(getattr(reason, "value", reason)).lower())
+            if self._messages is not None:
+                self._messages.append(getattr(candidate, "content", None))
+
+    def tell(self, call: Call) -> Usage | None:
+        """Put what was gathered on the call's span, and return the usage, None when no response has told it."""
+        call.response_model = self._model
+        attributes: dict[str, Any] = {
+            "gen_ai.response.model": self._model,
+            "gen_ai.response.id": self._id,
+            "gen_ai.response.finish_reasons": self._finish_reasons,
+        }
+        if self._messages:
+            attributes.update(prompts.of_reply(self._messages))
+        call.set({name: value for name, value in attributes.items() if value})
+        return self._usage.usage()
+
+
+def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_abandoned: bool = False) -> None:
     """End a call with what its reply has told so far. Never raises."""
     if call.is_ended:
         return
