@@ -65,7 +65,9 @@ def build_resource(config: Config, environ: Mapping[str, str] | None = None) -> 
     ):
         if value:
             attributes[key] = value
-    attributes.setdefault(_INSTANCE, instance_id())
+    # An id from the environment is the same in every worker of the machine, so the process's own is added to it.
+    given = attributes.get(_INSTANCE)
+    attributes[_INSTANCE] = f"{given}-{instance_id()}" if given else instance_id()
     return Resource(dict(attributes))
 
 
