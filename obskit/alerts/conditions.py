@@ -275,9 +275,10 @@ class ThresholdCondition(Condition):
             "comparison": "COMPARISON_GT" if self.comparison == Comparison.ABOVE else "COMPARISON_LT",
             "thresholdValue": self.threshold,
             "duration": json_duration(self.duration),
-            "aggregations": [aggregation.to_dict() for aggregation in self.aggregations],
             "trigger": (self.trigger or Trigger(count=1)).to_dict(),
         }
+        if self.aggregations:
+            body["aggregations"] = [aggregation.to_dict() for aggregation in self.aggregations]
         if self.denominator is not None:
             body["denominatorFilter"] = _rendered(self.denominator, context)
             body["denominatorAggregations"] = [each.to_dict() for each in self.denominator_aggregations]
@@ -345,12 +346,13 @@ class AbsenceCondition(Condition):
 
     def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
         """Return the REST form."""
-        body = {
+        body: dict[str, Any] = {
             "filter": _rendered(self.filter, context),
             "duration": json_duration(self.duration),
-            "aggregations": [aggregation.to_dict() for aggregation in self.aggregations],
             "trigger": (self.trigger or Trigger(count=1)).to_dict(),
         }
+        if self.aggregations:
+            body["aggregations"] = [aggregation.to_dict() for aggregation in self.aggregations]
         return {"displayName": self.name or default_name, "conditionAbsent": body}
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:

@@ -106,9 +106,10 @@ class AlertPolicy(Definition):
             "displayName": name,
             "combiner": _COMBINERS[Combiner(self.combiner)],
             "conditions": [condition.to_dict(context, name) for condition in _conditions(self.conditions)],
-            "notificationChannels": channels,
             "enabled": self.enabled,
         }
+        if channels:
+            rendered["notificationChannels"] = channels
         if self.documentation is not None:
             rendered["documentation"] = _documentation(self.documentation).to_dict()
         if self.severity is not None:

@@ -56,6 +56,14 @@ def check_promql(text: str, context: RenderContext, place: str) -> list[Problem]
             )
         ]
     found: list[Problem] = []
+    if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr, promql_parser.StringLiteral)):
+        found.append(
+            Problem(
+                place=place,
+                problem="the query gives ranges or a text, not one value a series",
+                way_out="Put it into a function, e.g. rate(…)",
+            )
+        )
     for node in walk(tree):
         found += [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in _node(node, context)]
     return list(dict.fromkeys(found))

@@ -43,6 +43,8 @@ def json_duration(value: DurationLike) -> str:
 def promql_duration(value: DurationLike) -> str:
     """Return a duration in PromQL's spelling, in the largest unit that divides it: ``"7d"``, ``"90s"``."""
     milliseconds = round(whole_seconds(value) * 1000)
+    if milliseconds == 0:
+        return "0s"
     unit, factor = next(((unit, factor) for unit, factor in _UNITS if milliseconds % factor == 0), ("ms", 1))
     return f"{milliseconds // factor}{unit}"
 
