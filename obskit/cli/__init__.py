@@ -40,19 +40,19 @@ class LazyGroup(typer.core.TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of that name, or None."""
-        # `obskit --help` needs one line of each, not the modules behind them.
+        del ctx
         if cmd_name not in COMMANDS:
             return None
         module, summary = COMMANDS[cmd_name]
-        if ctx.resilient_parsing or (not ctx.args and not ctx._protected_args):  # noqa: SLF001
-            return _build(cmd_name, lambda: None, summary)
-        return _build(cmd_name, import_module(module).command, summary)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name, short_help=summary)(import_module(module).command)
+        return typer.main.get_command(single)
 
-
-def _build(name: str, function: Any, summary: str) -> Any:
-    single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, short_help=summary)(function)
-    return typer.main.get_command(single)
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a line for each command; `obskit --help` needs not the modules behind them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 app = typer.Typer(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import google.auth.exceptions
 import grpc
 from google.api_core import exceptions
+from google.api_core import retry as retries
 from google.cloud import monitoring_dashboard_v1, monitoring_v3
 from google.protobuf import field_mask_pb2, json_format
 from google.rpc import error_details_pb2
@@ -21,6 +22,10 @@ __all__ = ["GoogleBackend"]
 
 _PAGE: Final = 500
 _TIMEOUT_S: Final = 60.0
+# The clients' own default tries for half a minute, too long to learn of a mistyped address.
+_READ_RETRY: Final = retries.Retry(
+    predicate=retries.if_exception_type(exceptions.ServiceUnavailable), initial=0.2, maximum=2.0, timeout=10.0
+)
 # Every field that a definition decides. An empty mask would replace the policy, conditions' names and all.
 _MASKS: Final = {
     POLICY: (
@@ -71,15 +76,15 @@ class GoogleBackend:
         with _failures():
             if kind is POLICY:
                 pages = self._policies.list_alert_policies(
-                    request={"name": parent, "page_size": _PAGE}, timeout=_TIMEOUT_S
+                    request={"name": parent, "page_size": _PAGE}, retry=_READ_RETRY, timeout=_TIMEOUT_S
                 )
             elif kind is CHANNEL:
                 pages = self._channels.list_notification_channels(
-                    request={"name": parent, "page_size": _PAGE}, timeout=_TIMEOUT_S
+                    request={"name": parent, "page_size": _PAGE}, retry=_READ_RETRY, timeout=_TIMEOUT_S
                 )
             else:
                 pages = self._dashboards.list_dashboards(
-                    request={"parent": parent, "page_size": _PAGE}, timeout=_TIMEOUT_S
+                    request={"parent": parent, "page_size": _PAGE}, retry=_READ_RETRY, timeout=_TIMEOUT_S
                 )
             return [_to_json(item) for item in pages]
 

@@ -11,6 +11,10 @@ __all__ = ["Names", "resolved", "unresolved"]
 # What RenderContext writes where a definition refers to another one.
 _REFERENCE: Final = re.compile(r"projects/[^/]+/(?P<collection>[A-Za-z]+)/obskit:(?P<id>[a-z0-9-]+)")
 
+# Fields that want resource names without their project.
+# Source: IncidentList.policy_names, "Don't include the project ID prefix in the policy name".
+_BARE: Final = frozenset({"policyNames"})
+
 Names = Mapping[tuple[str, str], str]
 """(collection, id) → resource name of the objects that exist."""
 
@@ -18,12 +22,21 @@ Names = Mapping[tuple[str, str], str]
 def resolved(value: Any, names: Names) -> Any:
     """Return a document in which every reference to an existing object is its resource name."""
     if isinstance(value, Mapping):
-        return {key: resolved(item, names) for key, item in value.items()}
+        pairs = ((key, resolved(item, names)) for key, item in value.items())
+        return {key: _bare(item) if key in _BARE else item for key, item in pairs}
     if isinstance(value, list | tuple):
         return [resolved(item, names) for item in value]
     if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
         return names.get((match["collection"], match["id"]), value)
     return value
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    if not isinstance(value, str) or _REFERENCE.fullmatch(value):
+        return value
+    return re.sub(r"^projects/[^/]+/", "", value)
 
 
 def unresolved(value: Any) -> list[str]:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def obskit(tmp_path):
+    """Runs the command line in a folder of its own, as a user would."""
+
+    def run(*arguments, **environ):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_COLOR": "1", **environ}
+        return subprocess.run(
+            [sys.executable, "-c", "from obskit.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+
+    return run
+
+
+def test_all_problems_are_printed_with_file_and_line(obskit, tmp_path):
+    """Wrong fields, durations and queries of several files come out together; the exit code is 1."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "dashboards").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text(
+        "from obskit.alerts import AlertPolicy, PromQLCondition\n"
+        "a = AlertPolicy(id='a', display_name='A', severty='ERROR', conditions=[\n"
+        "    PromQLCondition(display_name='c', query='sum(rate(x[5m])', duration='5 parsecs')])\n"
+    )
+    (tmp_path / "dashboards" / "two.py").write_text(
+        "from obskit.dashboards import Dashboard, XyChart\nd = Dashboard(id='d', display_nam='D', rows=[])\n"
+    )
+    done = obskit("check")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    for expected in (
+        "alerts/one.py:2",
+        'Did you mean "severity"',
+        "alerts/one.py:3",
+        "5 parsecs",
+        "dashboards/two.py:2",
+        'Did you mean "display_name"',
+    ):
+        assert expected in done.stderr
+
+
+def test_the_json_form_has_the_three_parts_of_each_problem(obskit, tmp_path):
+    """--json prints one document with place, problem and way_out."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text("import no_such_module\n")
+    done = obskit("check", "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert done.returncode == 1
+    assert problem["place"] == "alerts/one.py:1"
+    assert set(problem) == {"place", "problem", "way_out"}
+
+
+def test_nothing_to_check_is_a_failure(obskit):
+    """In a folder without definitions the command says so instead of passing."""
+    done = obskit("check")
+    assert done.returncode == 1
+    assert "is not a folder" in done.stderr
+
+
+def test_a_sync_without_a_project_or_without_definitions_writes_nothing_and_fails(obskit, tmp_path):
+    """No project, and an empty folder, are each a clear error with exit code 1."""
+    (tmp_path / "alerts").mkdir()
+    done = obskit("sync-alerts", "--local", "127.0.0.1:9")
+    assert (done.returncode, "no project is named" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_backend_that_is_not_there_is_a_clear_error(obskit, tmp_path):
+    """An unreachable backend ends the command with its address and no traceback."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text("from obskit.alerts import latency_p95\na = latency_p95()\n")
+    done = obskit("sync-alerts", "--local", "127.0.0.1:9", "--project", "p")
+    assert done.returncode == 1
+    assert "127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
