@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from obskit.alerts.channels import NotificationChannel, email, pagerduty, pubsub, slack, sms, webhook
-from obskit.alerts.conditions import (
-    AbsenceCondition,
-    Comparison,
-    MissingData,
-    PromQLCondition,
-    ThresholdCondition,
-    Trigger,
-)
+from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.documentation import Documentation, Link
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
 from obskit.alerts.ready.llm import daily_cost, gemini_rate_limit, token_spike
 from obskit.alerts.ready.service import error_spike, latency_p95
+from obskit.alerts.thresholds import AbsenceCondition, Comparison, MissingData, ThresholdCondition, Trigger
 from obskit.queries.aggregations import Aggregation, Aligner, Reducer, metric_filter
 from obskit.queries.context import env
 

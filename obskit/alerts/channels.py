@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from obskit.errors import Problem
 from obskit.queries.context import EnvVar, RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given
+from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, ready_made
 from obskit.queries.labels import checked_labels, label_problems
 
 __all__ = ["NotificationChannel", "email", "pagerduty", "pubsub", "slack", "sms", "webhook"]
@@ -177,7 +177,20 @@ _VALUES: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
-def email(id: str, *, address: Setting, **fields: Any) -> NotificationChannel:  # noqa: A002 - the field's name
+class ChannelFields(TypedDict, total=False):
+    """What every kind of channel takes; see `NotificationChannel`."""
+
+    display_name: str
+    description: str
+    enabled: bool
+    labels: Mapping[str, str]
+
+
+_COMMON: Final = tuple(ChannelFields.__annotations__)
+
+
+@ready_made("channel", also=_COMMON)
+def email(id: str, *, address: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002 - the field's name
     """Return a channel that sends e-mail.
 
     Args:
@@ -188,7 +201,8 @@ def email(id: str, *, address: Setting, **fields: Any) -> NotificationChannel:  
     return NotificationChannel(id=id, kind="email", settings={"email_address": address}, **fields)
 
 
-def slack(id: str, *, channel: Setting, token: Setting, **fields: Any) -> NotificationChannel:  # noqa: A002
+@ready_made("channel", also=_COMMON)
+def slack(id: str, *, channel: Setting, token: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
     """Return a channel that posts to Slack.
 
     Args:
@@ -200,7 +214,8 @@ def slack(id: str, *, channel: Setting, token: Setting, **fields: Any) -> Notifi
     return NotificationChannel(id=id, kind="slack", settings={"channel_name": channel, "auth_token": token}, **fields)
 
 
-def pagerduty(id: str, *, service_key: Setting, **fields: Any) -> NotificationChannel:  # noqa: A002
+@ready_made("channel", also=_COMMON)
+def pagerduty(id: str, *, service_key: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
     """Return a channel that pages through PagerDuty.
 
     Args:
@@ -211,13 +226,14 @@ def pagerduty(id: str, *, service_key: Setting, **fields: Any) -> NotificationCh
     return NotificationChannel(id=id, kind="pagerduty", settings={"service_key": service_key}, **fields)
 
 
+@ready_made("channel", also=_COMMON)
 def webhook(
     id: str,  # noqa: A002
     *,
     url: Setting,
     username: Setting | None = None,
     password: Setting | None = None,
-    **fields: Any,
+    **fields: Unpack[ChannelFields],
 ) -> NotificationChannel:
     """Return a channel that posts Cloud Monitoring's JSON to a URL.
 
@@ -235,7 +251,8 @@ def webhook(
     return NotificationChannel(id=id, kind="webhook_basicauth", settings=present, **fields)
 
 
-def pubsub(id: str, *, topic: Setting, **fields: Any) -> NotificationChannel:  # noqa: A002
+@ready_made("channel", also=_COMMON)
+def pubsub(id: str, *, topic: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
     """Return a channel that publishes to a Pub/Sub topic.
 
     Args:
@@ -246,7 +263,8 @@ def pubsub(id: str, *, topic: Setting, **fields: Any) -> NotificationChannel:  #
     return NotificationChannel(id=id, kind="pubsub", settings={"topic": topic}, **fields)
 
 
-def sms(id: str, *, number: Setting, **fields: Any) -> NotificationChannel:  # noqa: A002
+@ready_made("channel", also=_COMMON)
+def sms(id: str, *, number: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
     """Return a channel that sends text messages; the number must be verified in the console once.
 
     Args:

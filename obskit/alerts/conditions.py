@@ -1,35 +1,23 @@
-"""What an alert policy tests: a PromQL query, a threshold on a filter, or the absence of data."""
+"""What every condition of a policy has, and the condition that is a PromQL query."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, ClassVar, Final
 
-from obskit.catalog import Kind
 from obskit.errors import Problem
-from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, Reducer, check_filter
 from obskit.queries.checks import check_promql, lookback
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_number, as_text, definition, given, many, one_of
+from obskit.queries.definitions import Definition, as_flag, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels
 from obskit.queries.promql import Query, promql
 
-__all__ = [
-    "AbsenceCondition",
-    "Comparison",
-    "Condition",
-    "MissingData",
-    "PromQLCondition",
-    "ThresholdCondition",
-    "Trigger",
-]
+__all__ = ["Condition", "PromQLCondition"]
 
-_LONGEST_PERIOD: Final = timedelta(hours=25)
 _LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 # Source: Cloud Monitoring's limits for PromQL alerts: (lookback up to, shortest evaluation interval).
@@ -42,33 +30,12 @@ _SHORTEST_INTERVAL: Final = (
 _LONGEST_LOOKBACK: Final = timedelta(days=730)
 
 
-class Comparison(StrEnum):
-    """On which side of the threshold it is bad. The platform knows only these two."""
-
-    ABOVE = ">"
-    BELOW = "<"
-
-
-class MissingData(StrEnum):
-    """What a threshold condition makes of missing data."""
-
-    IGNORE = "ignore"
-    """Stay as it is."""
-    FALSE = "false"
-    """Count as good."""
-    TRUE = "true"
-    """Count as bad."""
-
-
-_MISSING: Final = {MissingData.FALSE: "INACTIVE", MissingData.TRUE: "ACTIVE", MissingData.IGNORE: "NO_OP"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition(Definition):
     """What every kind of condition has."""
 
     noun: ClassVar[str] = "condition"
-    named_by: ClassVar[str] = "name"
+    named_by: ClassVar[str] = "display_name"
 
     def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
         """Return the REST form; the platform shows `default_name` where the condition has no name."""
@@ -88,14 +55,14 @@ class Condition(Definition):
         if self.is_broken:
             return []
         _, _, policy = policy_place.partition(": ")
-        name = getattr(self, "name", "")
+        name = getattr(self, "display_name", "")
         place = f"{self.source}: {policy}" + (f', condition "{name}"' if name else "")
         found = [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in self.rules(context)]
         if len(name) > 512:
             found.append(
                 Problem(
                     place=place,
-                    problem=f"name has {len(name)} characters, at most 512 are allowed",
+                    problem=f"display_name has {len(name)} characters, at most 512 are allowed",
                     way_out="Shorten it",
                 )
             )
@@ -108,14 +75,6 @@ def _query(value: object) -> Query:
     return promql(as_text(value))
 
 
-def _filter(value: object) -> str | MetricFilter:
-    return value if isinstance(value, MetricFilter) else as_text(value)
-
-
-def _rendered(value: str | MetricFilter, context: RenderContext) -> str:
-    return value.render(context) if isinstance(value, MetricFilter) else value
-
-
 @definition
 class PromQLCondition(Condition):
     """Every series that a PromQL query returns is a violation.
@@ -125,7 +84,7 @@ class PromQLCondition(Condition):
         duration: for how long the query must return a series, 0 s or more.
         interval: how often it is evaluated, a multiple of 30 s. When not given, the shortest that the platform allows
             for how far back the query looks.
-        name: shown in incidents, at most 512 characters; the policy's name when empty.
+        display_name: shown in incidents, at most 512 characters; the policy's name when empty.
         labels: labels added to the query's result; values may be templates of its labels.
         disable_metric_validation: whether the policy may be made before its metric exists. A metric exists
             from its first point on, which for an error counter is the first error.
@@ -134,7 +93,7 @@ class PromQLCondition(Condition):
     query: Query | str = given(_query, placeholder=Query(("vector(0)",)))
     duration: DurationLike = given(as_duration, default=timedelta(0))
     interval: DurationLike | None = given(as_duration, default=None)
-    name: str = given(as_text, default="")
+    display_name: str = given(as_text, default="")
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
     disable_metric_validation: bool = given(as_flag, default=True)
 
@@ -158,7 +117,7 @@ class PromQLCondition(Condition):
             body["labels"] = dict(self.labels)
         if self.disable_metric_validation:
             body["disableMetricValidation"] = True
-        return {"displayName": self.name or default_name, "conditionPrometheusQueryLanguage": body}
+        return {"displayName": self.display_name or default_name, "conditionPrometheusQueryLanguage": body}
 
     def _interval(self, context: RenderContext) -> timedelta:
         if self.interval is not None:
@@ -196,178 +155,3 @@ class PromQLCondition(Condition):
 
 def _shortest_interval(far: timedelta) -> timedelta:
     return next((shortest for longest, shortest in _SHORTEST_INTERVAL if far <= longest), timedelta(hours=2))
-
-
-@definition
-class Trigger(Definition):
-    """How many series must be bad. Give one of the two.
-
-    Attributes:
-        count: so many series.
-        percent: so many percent of all series, above 0, up to 100.
-    """
-
-    noun: ClassVar[str] = "trigger"
-
-    count: float | None = given(as_number, default=None)
-    percent: float | None = given(as_number, default=None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the REST form."""
-        return {"count": int(self.count)} if self.count is not None else {"percent": self.percent}
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        """Return what breaks the platform's rules."""
-        if (self.count is None) == (self.percent is None):
-            yield "a trigger is either a count or a percentage", "Write Trigger(count=1) or Trigger(percent=50)"
-        elif self.count is not None and (self.count < 1 or self.count != int(self.count)):
-            yield f"the trigger's count is {self.count:g}, must be a whole number from 1 on", "Use count=1"
-        elif self.percent is not None and not 0 < self.percent <= 100:
-            yield f"the trigger's percent is {self.percent:g}, must be above 0 and at most 100", "Use percent=50"
-
-
-def _aggregation_rules(aggregations: Sequence[Aggregation], kinds: tuple[Kind, ...]) -> Iterator[tuple[str, str]]:
-    for place, aggregation in enumerate(aggregations):
-        if not aggregation.is_broken:
-            # A later aggregation works on what an earlier one made, which is no longer the metric.
-            yield from aggregation.rules(kinds if place == 0 else (), longest=_LONGEST_PERIOD)
-
-
-@definition
-class ThresholdCondition(Condition):
-    """A filter's series, aligned and reduced, are on the wrong side of a number.
-
-    Attributes:
-        filter: a Monitoring filter that names the metric and the resource type, or a `metric_filter`.
-        threshold: the number, in the metric's unit.
-        comparison: ``>`` or ``<``.
-        duration: for how long, whole minutes; 0 for at once.
-        aggregations: how the points are aligned and the series reduced.
-        denominator: a second filter; the condition then tests the ratio.
-        denominator_aggregations: of the denominator; same alignment period and labels.
-        trigger: how many series must be bad; one, when not given.
-        forecast: test what the series will be within this time instead, 1 h to 60 h.
-        missing_data: what missing data means; needs a duration of a minute or more.
-        name: shown in incidents; the policy's name when empty.
-    """
-
-    filter: str | MetricFilter = given(_filter, placeholder="")
-    threshold: float = given(as_number, placeholder=0.0)
-    comparison: str = given(one_of(Comparison), default=Comparison.ABOVE)
-    duration: DurationLike = given(as_duration, default=timedelta(0))
-    aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    denominator: str | MetricFilter | None = given(_filter, default=None)
-    denominator_aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
-    forecast: DurationLike | None = given(as_duration, default=None)
-    missing_data: str | None = given(one_of(MissingData), default=None)
-    name: str = given(as_text, default="")
-
-    @property
-    def limit(self) -> float | None:
-        """The threshold."""
-        return self.threshold
-
-    def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
-        """Return the REST form."""
-        body: dict[str, Any] = {
-            "filter": _rendered(self.filter, context),
-            "comparison": "COMPARISON_GT" if self.comparison == Comparison.ABOVE else "COMPARISON_LT",
-            "thresholdValue": self.threshold,
-            "duration": json_duration(self.duration),
-            "trigger": (self.trigger or Trigger(count=1)).to_dict(),
-        }
-        if self.aggregations:
-            body["aggregations"] = [aggregation.to_dict() for aggregation in self.aggregations]
-        if self.denominator is not None:
-            body["denominatorFilter"] = _rendered(self.denominator, context)
-            body["denominatorAggregations"] = [each.to_dict() for each in self.denominator_aggregations]
-        if self.forecast is not None:
-            body["forecastOptions"] = {"forecastHorizon": json_duration(self.forecast)}
-        if self.missing_data is not None:
-            body["evaluationMissingData"] = f"EVALUATION_MISSING_DATA_{_MISSING[MissingData(self.missing_data)]}"
-        return {"displayName": self.name or default_name, "conditionThreshold": body}
-
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
-        """Return what breaks the platform's rules."""
-        found, kinds = check_filter(_rendered(self.filter, context), needs_resource=True)
-        yield from found
-        yield from _aggregation_rules(self.aggregations, kinds)
-        seconds = whole_seconds(self.duration)
-        if seconds % 60:
-            yield f"duration is {shown_duration(self.duration)}, must be whole minutes", f'Use "{_minutes(seconds)}s"'
-        if self.missing_data is not None and seconds < 60:
-            yield "missing_data needs a duration of at least a minute", 'Use duration="60s", or leave missing_data out'
-        if self.forecast is not None and not 3600 <= whole_seconds(self.forecast) <= 60 * 3600:
-            yield f"forecast is {shown_duration(self.forecast)}, must be 1 h to 60 h", 'Use for example forecast="24h"'
-        if self.trigger is not None and not self.trigger.is_broken:
-            yield from self.trigger.rules()
-        yield from self._ratio_rules(context)
-
-    def _ratio_rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
-        if self.denominator is None:
-            if self.denominator_aggregations:
-                yield "denominator_aggregations stand without a denominator", "Add denominator=…"
-            return
-        found, kinds = check_filter(_rendered(self.denominator, context), needs_resource=False)
-        yield from ((f"denominator: {problem}", way_out) for problem, way_out in found)
-        yield from _aggregation_rules(self.denominator_aggregations, kinds)
-        if self.forecast is not None:
-            yield "a ratio cannot be forecast", "Leave out the forecast or the denominator"
-        if not (self.aggregations and self.denominator_aggregations):
-            yield "a ratio needs aggregations on both sides", "Add aggregations=… and denominator_aggregations=…"
-            return
-        over, under = self.aggregations[-1], self.denominator_aggregations[-1]
-        if whole_seconds(self.aggregations[0].period) != whole_seconds(self.denominator_aggregations[0].period):
-            yield "a ratio needs the same alignment period on both sides", "Give both sides the same period"
-        if set(over.by) != set(under.by) or (over.reducer == Reducer.NONE) != (under.reducer == Reducer.NONE):
-            yield "a ratio needs the same labels on both sides", "Give both sides the same by= and reduce both"
-        if Aligner.NONE in (self.aggregations[0].aligner, self.denominator_aggregations[0].aligner):
-            yield "a ratio needs an aligner on both sides", 'Use for example aligner="rate"'
-
-
-@definition
-class AbsenceCondition(Condition):
-    """A filter's series get no data any more. Needs one point after the policy was made.
-
-    Attributes:
-        filter: a Monitoring filter that names the metric and the resource type, or a `metric_filter`.
-        duration: for how long, 2 min to 23 h 30 min, whole minutes.
-        aggregations: how the points are aligned and the series reduced.
-        trigger: how many series must be absent; one, when not given.
-        name: shown in incidents; the policy's name when empty.
-    """
-
-    filter: str | MetricFilter = given(_filter, placeholder="")
-    duration: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
-    aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
-    name: str = given(as_text, default="")
-
-    def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
-        """Return the REST form."""
-        body: dict[str, Any] = {
-            "filter": _rendered(self.filter, context),
-            "duration": json_duration(self.duration),
-            "trigger": (self.trigger or Trigger(count=1)).to_dict(),
-        }
-        if self.aggregations:
-            body["aggregations"] = [aggregation.to_dict() for aggregation in self.aggregations]
-        return {"displayName": self.name or default_name, "conditionAbsent": body}
-
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
-        """Return what breaks the platform's rules."""
-        found, kinds = check_filter(_rendered(self.filter, context), needs_resource=True)
-        yield from found
-        yield from _aggregation_rules(self.aggregations, kinds)
-        seconds = whole_seconds(self.duration)
-        if seconds % 60:
-            yield f"duration is {shown_duration(self.duration)}, must be whole minutes", f'Use "{_minutes(seconds)}s"'
-        if not 120 <= seconds <= 84_600:
-            yield f"duration is {shown_duration(self.duration)}, must be 2 min to 23 h 30 min", 'Use for example "5m"'
-        if self.trigger is not None and not self.trigger.is_broken:
-            yield from self.trigger.rules()
-
-
-def _minutes(seconds: float) -> int:
-    return max(60, round(seconds / 60) * 60)

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 from obskit.alerts.channels import NotificationChannel
-from obskit.alerts.conditions import AbsenceCondition, PromQLCondition, ThresholdCondition
+from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.documentation import Documentation
+from obskit.alerts.thresholds import AbsenceCondition, ThresholdCondition
 from obskit.errors import Problem
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, many, one_of
@@ -155,9 +156,9 @@ class AlertPolicy(Definition):
             )
         if len(self.display_name) > 512:
             yield f"display_name has {len(self.display_name)} characters, at most 512 are allowed", "Shorten it"
-        names = [condition.name for condition in _conditions(self.conditions) if condition.name]
+        names = [each.display_name for each in _conditions(self.conditions) if each.display_name]
         if len(set(names)) < len(names):
-            yield "two conditions have the same name", "Name each condition otherwise"
+            yield "two conditions have the same display_name", "Name each condition otherwise"
         yield from self._notification_rules()
 
     def _notification_rules(self) -> Iterator[tuple[str, str]]:

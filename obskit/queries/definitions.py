@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import Enum
 from functools import wraps
-from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+from inspect import Parameter, signature
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar, dataclass_transform
 
 from obskit.errors import Problem, nearest, report
 
@@ -27,9 +28,11 @@ __all__ = [
     "given",
     "many",
     "one_of",
+    "ready_made",
 ]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Parse = Callable[[Any], Any]
 
 _ABOVE: Final = ("obskit.queries", "obskit.alerts", "obskit.dashboards", "obskit.packs", "dataclasses", "functools")
@@ -158,6 +161,55 @@ def _value(item: Field[Any], value: object, found: list[tuple[str, str]]) -> obj
     if item.default is not MISSING:
         return item.default
     return item.default_factory() if item.default_factory is not MISSING else item.metadata["placeholder"]
+
+
+def ready_made(noun: str, *, also: Sequence[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return a decorator for functions that make a definition: arguments that do not exist are reported, not raised.
+
+    Args:
+        noun: what the function makes, for the problem's place.
+        also: the keywords that it takes beside those of its signature.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        known = signature(function).parameters
+
+        @wraps(function)
+        def make(*args: P.args, **values: P.kwargs) -> T:
+            taken, allowed, found = _arguments(known, also, args, values)
+            label = values.get("id") or (taken[0] if taken else "")
+            place = f"{caller()}: {noun}" + (f' "{label}"' if label else "")
+            report([Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in found])
+            made = function(*taken, **allowed)  # type: ignore[arg-type]
+            if found:
+                object.__setattr__(made, "is_broken", True)
+            return made
+
+        return make
+
+    return decorate
+
+
+def _arguments(
+    parameters: Mapping[str, Parameter], also: Sequence[str], args: Sequence[object], values: Mapping[str, object]
+) -> tuple[Sequence[object], dict[str, object], list[tuple[str, str]]]:
+    known = [name for name, each in parameters.items() if each.kind is not Parameter.VAR_KEYWORD]
+    positional = [name for name in known if parameters[name].kind is Parameter.POSITIONAL_OR_KEYWORD]
+    names = (*known, *also)
+    taken, allowed = args[: len(positional)], {name: value for name, value in values.items() if name in names}
+    guesses = {name: nearest(name, set(names) - set(values)) for name in values if name not in names}
+    found = [
+        (
+            f'unknown argument "{name}"',
+            f'Did you mean "{guess}"' if guess else f"Remove it; there are {', '.join(names)}",
+        )
+        for name, guess in guesses.items()
+    ]
+    found += [(f"{extra!r} has no argument's name", f"Write it as {known[0]}=…") for extra in args[len(taken) :]]
+    missing = [name for name in known if parameters[name].default is Parameter.empty and name not in allowed]
+    missing = [name for name in missing if name not in positional[: len(taken)]]
+    found += [(f'argument "{name}" is missing', f"Add {name}=…") for name in missing if name not in guesses.values()]
+    return taken, allowed | dict.fromkeys(missing, ""), found
 
 
 def checked(parse: Parse, value: object, *, name: str, noun: str, otherwise: Any) -> Any:

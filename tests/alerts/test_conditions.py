@@ -38,7 +38,7 @@ def test_a_threshold_condition_is_the_apis_json():
         ],
         trigger=Trigger(percent=50),
         missing_data="true",
-        name="cpu low",
+        display_name="cpu low",
     )
     assert told(condition) == []
     assert condition.to_dict(CONTEXT, "default") == {

@@ -87,7 +87,7 @@ def test_a_problem_names_file_line_and_policy():
 
 def test_a_conditions_problem_stands_at_the_conditions_line():
     """The condition's own file and line, and the policy's name."""
-    condition = PromQLCondition(query="sum(", name="sums")
+    condition = PromQLCondition(query="sum(", display_name="sums")
     made = policy(conditions=condition)
     (problem,) = made.problems(CONTEXT)
     assert problem.place == f'{condition.source}: policy "p95-high", condition "sums"'
@@ -119,9 +119,15 @@ def test_all_problems_are_told_at_once():
     ("changes", "problem"),
     [
         ({"conditions": []}, "there are 0 conditions, must be 1 to 6"),
-        ({"conditions": [PromQLCondition(query="up", name=str(i)) for i in range(7)]}, "there are 7 conditions"),
-        ({"conditions": [PromQLCondition(query="up", name="a")] * 2}, "two conditions have the same name"),
-        ({"conditions": [PromQLCondition(query="up", name="a" * 513)]}, "name has 513 characters"),
+        (
+            {"conditions": [PromQLCondition(query="up", display_name=str(i)) for i in range(7)]},
+            "there are 7 conditions",
+        ),
+        (
+            {"conditions": [PromQLCondition(query="up", display_name="a")] * 2},
+            "two conditions have the same display_name",
+        ),
+        ({"conditions": [PromQLCondition(query="up", display_name="a" * 513)]}, "display_name has 513 characters"),
         ({"display_name": "x" * 513}, "display_name has 513 characters"),
         ({"channels": [f"c{i}" for i in range(17)]}, "there are 17 channels, at most 16 are allowed"),
         ({"channels": ["a", "b", "a"]}, 'channel "a" is named twice'),
@@ -153,7 +159,7 @@ def test_the_limits_themselves_are_allowed():
     """The rules are not stricter than the platform's."""
     made = policy(
         display_name="x" * 512,
-        conditions=[PromQLCondition(query="up", name=f"{i}" * 512) for i in range(6)],
+        conditions=[PromQLCondition(query="up", display_name=f"{i}" * 512) for i in range(6)],
         channels=[f"c{i}" for i in range(16)],
         documentation=Documentation(
             content="x" * 8192,

@@ -76,8 +76,7 @@ def test_a_resource_type_narrows_every_selector():
         ),
         (
             growth(AI_COST, window="1d"),
-            "sum((max_over_time(obskit_gen_ai_cost[1d]) unless present_over_time(obskit_gen_ai_cost[1h] offset 1d)) "
-            "or increase(obskit_gen_ai_cost[1d]))",
+            "sum((max_over_time(obskit_gen_ai_cost[1d]) unless present_over_time(obskit_gen_ai_cost[1h] offset 1d)) or increase(obskit_gen_ai_cost[1d]))",
         ),
         (
             average(HTTP_SERVER_DURATION, window="5m"),
@@ -144,7 +143,7 @@ def test_an_unknown_label_is_named_with_the_nearest_one():
 
 def test_a_label_of_another_metric_lists_the_metrics_own():
     """Without a near name, the labels that there are stand in the way out."""
-    with pytest.raises(QueryError, match="Its labels are http.request.method, http.route"):
+    with pytest.raises(QueryError, match=r"Its labels are http.request.method, http.route"):
         rate(HTTP_SERVER_DURATION, where={"colour": "red"}, window="5m")
 
 

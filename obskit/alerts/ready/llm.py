@@ -12,7 +12,7 @@ from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS
-from obskit.queries.definitions import as_positive, checked
+from obskit.queries.definitions import as_positive, checked, ready_made
 from obskit.queries.durations import DurationLike, whole_seconds
 from obskit.queries.metrics import growth, increase, seen
 
@@ -21,6 +21,7 @@ __all__ = ["daily_cost", "gemini_rate_limit", "token_spike"]
 Channels = Sequence[NotificationChannel | str]
 
 
+@ready_made("policy")
 def token_spike(
     *,
     threshold: float = 1.5,
@@ -56,7 +57,9 @@ def token_spike(
         severity=Severity.WARNING,
         conditions=(
             # Source: a query that looks back 8 days may be evaluated every 5 minutes.
-            PromQLCondition(query=query, duration=for_, interval="5m", name=f"day above {factor * 100:g} % of average"),
+            PromQLCondition(
+                query=query, duration=for_, interval="5m", display_name=f"day above {factor * 100:g} % of average"
+            ),
         ),
         channels=tuple(channels),
         documentation=runbook(
@@ -70,6 +73,7 @@ def token_spike(
     )
 
 
+@ready_made("policy")
 def gemini_rate_limit(
     *,
     threshold: float = 10,
@@ -102,7 +106,7 @@ def gemini_rate_limit(
         display_name=display_name,
         severity=Severity.ERROR,
         conditions=(
-            PromQLCondition(query=per_minute > limit, duration=for_, name=f"more than {limit:g} 429s a minute"),
+            PromQLCondition(query=per_minute > limit, duration=for_, display_name=f"more than {limit:g} 429s a minute"),
         ),
         channels=tuple(channels),
         documentation=runbook(
@@ -116,6 +120,7 @@ def gemini_rate_limit(
     )
 
 
+@ready_made("policy")
 def daily_cost(
     *,
     threshold: float = 75,
@@ -145,7 +150,9 @@ def daily_cost(
         display_name=display_name,
         severity=Severity.WARNING,
         conditions=(
-            PromQLCondition(query=spent > limit_usd, duration=for_, interval="5m", name=f"day above ${limit_usd:g}"),
+            PromQLCondition(
+                query=spent > limit_usd, duration=for_, interval="5m", display_name=f"day above ${limit_usd:g}"
+            ),
         ),
         channels=tuple(channels),
         documentation=runbook(

@@ -12,7 +12,7 @@ from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
 from obskit.catalog import HTTP_SERVER_DURATION
-from obskit.queries.definitions import as_number, as_share, checked
+from obskit.queries.definitions import as_number, as_share, checked, ready_made
 from obskit.queries.durations import DurationLike, shown_duration, whole_seconds
 from obskit.queries.metrics import growth, percentile, ratio
 from obskit.queries.promql import Labels, matches
@@ -22,6 +22,7 @@ __all__ = ["error_spike", "latency_p95"]
 Channels = Sequence[NotificationChannel | str]
 
 
+@ready_made("policy")
 def latency_p95(
     *,
     threshold: DurationLike = "2s",
@@ -50,7 +51,7 @@ def latency_p95(
         id=id,
         display_name=display_name,
         severity=Severity.ERROR,
-        conditions=(PromQLCondition(query=p95 > limit_s, duration=for_, name=f"p95 above {limit_s:g} s"),),
+        conditions=(PromQLCondition(query=p95 > limit_s, duration=for_, display_name=f"p95 above {limit_s:g} s"),),
         channels=tuple(channels),
         documentation=runbook(
             f"One request in twenty took longer than {limit_s:g} s, for {shown_duration(for_)} on end. Users feel it. "
@@ -63,6 +64,7 @@ def latency_p95(
     )
 
 
+@ready_made("policy")
 def error_spike(
     *,
     threshold: float = 0.05,
@@ -99,7 +101,7 @@ def error_spike(
         id=id,
         display_name=display_name,
         severity=Severity.CRITICAL,
-        conditions=(PromQLCondition(query=query, duration=for_, name=f"5xx above {limit * 100:g} %"),),
+        conditions=(PromQLCondition(query=query, duration=for_, display_name=f"5xx above {limit * 100:g} %"),),
         channels=tuple(channels),
         documentation=runbook(
             f"More than {limit * 100:g} % of the requests ended in a 5xx, for {shown_duration(for_)} on end. "

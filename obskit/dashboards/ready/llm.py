@@ -13,6 +13,7 @@ from obskit.dashboards.charts import Color, DataSet, Direction, Plot, Scorecard,
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import Row
 from obskit.dashboards.widgets import IncidentList, Policy
+from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, percentile, rate, share
 from obskit.queries.promql import Labels, Query, matches
 
@@ -24,6 +25,7 @@ _BY_MODEL = "${labels.gen_ai_request_model}"
 _INPUT_KINDS = "input|cached|tool_use"
 
 
+@ready_made("dashboard")
 def llm(
     *,
     service: str | None = None,

@@ -12,6 +12,7 @@ from obskit.dashboards.charts import Color, DataSet, Plot, Scorecard, Spark, Thr
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import CollapsibleGroup, Row
 from obskit.dashboards.widgets import IncidentList, LogsPanel, Policy
+from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, highest, percentile, rate, share
 from obskit.queries.promql import Labels, Query, matches
 
@@ -21,6 +22,7 @@ _PERCENT = "10^2.%"
 _WINDOW = "2m"
 
 
+@ready_made("dashboard")
 def service(
     *,
     service: str | None = None,
