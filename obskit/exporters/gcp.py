@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from obskit import catalog
 from obskit.exporters.error_reporting import ErrorReporting
 from obskit.exporters.google_calls import Access, Calls, open_access
-from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome
+from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome, metric_spacing_s
 from obskit.signals.resource import instance_id, with_instance
 from obskit.signals.taps import with_resource
 
@@ -254,5 +254,5 @@ def create(config: Config, resource: Resource) -> GcpDestination:
     Raises:
         ConfigError: there are no credentials, or no project is known.
     """
-    spacing_s = 0.0 if config.local_endpoint else _MONITORING_SPACING_S
+    spacing_s = metric_spacing_s(config) if config.local_endpoint else _MONITORING_SPACING_S
     return GcpDestination(open_access(config), metric_spacing_s=spacing_s)

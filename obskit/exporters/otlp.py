@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.util.re import parse_env_headers
 
 from obskit._version import __version__
-from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome
+from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome, metric_spacing_s
 from obskit.signals.resource import instance_id, with_instance
 from obskit.signals.taps import point_count
 
@@ -112,13 +112,14 @@ class OtlpDestination:
     Args:
         endpoint: base URL of the receiver, empty for the environment's.
         resource: what error reports are sent under; spans and metrics bring their own.
+        metric_spacing_s: shortest time between two exports of metrics.
     """
 
     name = "otlp"
     handles = frozenset({SPANS, METRICS, ERRORS})
-    metric_spacing_s = 0.0
 
-    def __init__(self, endpoint: str, resource: Resource) -> None:
+    def __init__(self, endpoint: str, resource: Resource, *, metric_spacing_s: float = 0.0) -> None:
+        self.metric_spacing_s = metric_spacing_s
         self._resource = resource
         self._session = _Session()
         self._urls = {signal: _url(signal, endpoint) for signal in _PATHS}
@@ -233,4 +234,4 @@ def _value(value: Any) -> AnyValue:
 
 def create(config: Config, resource: Resource) -> OtlpDestination:
     """Make the destination of `exporters="otlp"`."""
-    return OtlpDestination(config.otlp_endpoint, resource)
+    return OtlpDestination(config.otlp_endpoint, resource, metric_spacing_s=metric_spacing_s(config))

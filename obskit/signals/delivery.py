@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from obskit.config import Config
     from obskit.signals.reports import ErrorReport
 
-__all__ = ["ERRORS", "METRICS", "SIGNALS", "SPANS", "Destination", "Outcome", "Status"]
+__all__ = ["ERRORS", "METRICS", "SIGNALS", "SPANS", "Destination", "Outcome", "Status", "metric_spacing_s"]
 
 SPANS: Final = "spans"
 METRICS: Final = "metrics"
 ERRORS: Final = "errors"
 SIGNALS: Final = (SPANS, METRICS, ERRORS)
+_SPACING_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,15 @@ class Outcome:
     reason: str = ""
     detail: str = ""
     retry_after_s: float | None = None
+
+
+def metric_spacing_s(config: Config) -> float:
+    """Return the time that must lie between two exports of metrics to a backend that keeps every point.
+
+    Cloud Monitoring takes one point per series and 5 s. A shorter `metric_export_interval` is the wish of somebody
+    who exports elsewhere, to the local backend for instance.
+    """
+    return min(_SPACING_S, config.metric_export_interval.total_seconds())
 
 
 class Destination(Protocol):

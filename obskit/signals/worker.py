@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "suppressed"]
 
-_MOST_SPACING_S: Final = 5.0  # Cloud Monitoring takes one point per series in 5 s
 
 
 def suppressed() -> Any:
@@ -70,7 +69,6 @@ class Worker:
         self._sleep = sleep
         self._span_interval_s = config.trace_export_interval.total_seconds()
         self._metric_interval_s = max(0.01, config.metric_export_interval.total_seconds())
-        self._spacing_s = min(_MOST_SPACING_S, self._metric_interval_s)
         self._metrics_due_at = clock() + self._metric_interval_s
         self._metrics_sent_at = float("-inf")
         self._metrics_attempt = 0
@@ -109,8 +107,7 @@ class Worker:
         self._tally.announce({key: count for key, count in counts.items() if key[1] != "unavailable"})
 
     def _metrics_ready_at(self) -> float:
-        spacing = max([self._spacing_s, *(outlet.metric_spacing_s for outlet in self.outlets)])
-        return self._metrics_sent_at + spacing
+        return self._metrics_sent_at + max((outlet.metric_spacing_s for outlet in self.outlets), default=0.0)
 
     def _read(self) -> MetricsData | None:
         self._record_losses()
@@ -165,8 +162,8 @@ class Worker:
                 is_done, pause_s = False, max(pause_s, outcome.retry_after_s)
         self._metrics_attempt = 0 if is_done else self._metrics_attempt + 1
         if not is_done:
-            wait = max(self._spacing_s, backoff_s(self._metrics_attempt, pause_s))
-            self._metrics_due_at = self._clock() + wait
+            wait_s = backoff_s(self._metrics_attempt, pause_s)
+            self._metrics_due_at = max(self._clock() + wait_s, self._metrics_ready_at())
         self._delivered_print = fingerprint(data) if is_done else None
         return is_done
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from datetime import timedelta
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -79,7 +78,7 @@ def test_flush_keeps_its_deadline_and_tells_the_truth() -> None:
 
 def test_shutdown_counts_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """A shutdown that cannot deliver says False, counts every item as lost, and says so in one line."""
-    bench = Bench(metric_export_interval=timedelta(seconds=0.01))
+    bench = Bench()
     bench.twin.trouble = Outcome(reason="unavailable", retry_after_s=0.0)
     bench.spans(7)
     bench.counter.add(1)
@@ -205,7 +204,7 @@ def test_a_destination_gets_only_what_it_handles() -> None:
 
 def test_the_final_metrics_keep_the_spacing() -> None:
     """Two exports of metrics are an interval apart, and nothing is exported again when nothing was recorded."""
-    with Bench(metric_export_interval=timedelta(seconds=0.4)) as bench:
+    with Bench(Twin(metric_spacing_s=0.4)) as bench:
         bench.counter.add(1)
         assert bench.pipeline.flush(5.0)
         begun = time.monotonic()
@@ -221,7 +220,7 @@ def test_the_final_metrics_keep_the_spacing() -> None:
 
 def test_a_flush_too_short_for_the_spacing_says_so() -> None:
     """When the spacing does not fit into the deadline, the flush says False and the points stay queued."""
-    with Bench() as bench:
+    with Bench(Twin(metric_spacing_s=5.0)) as bench:
         bench.counter.add(1)
         assert bench.pipeline.flush(1.0)
         bench.counter.add(1)

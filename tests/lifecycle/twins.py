@@ -21,9 +21,9 @@ class Twin:
     """Keeps what it is sent; `trouble` is answered instead as long as it is set; `gate` holds every call up."""
 
     name = "twin"
-    metric_spacing_s = 0.0
 
-    def __init__(self, handles: Sequence[str] = (SPANS, METRICS, ERRORS)) -> None:
+    def __init__(self, handles: Sequence[str] = (SPANS, METRICS, ERRORS), metric_spacing_s: float = 0.0) -> None:
+        self.metric_spacing_s = metric_spacing_s
         self.handles = frozenset(handles)
         self.trouble: Outcome | None = None
         self.gate = threading.Event()

@@ -1,0 +1,236 @@
+"""For the tests of apps that use obskit: what did the code under test record?
+
+    from obskit.testing import capture
+
+    def test_checkout(client):
+        with capture() as seen:
+            client.post("/checkout")
+        assert seen.span("POST /checkout").attributes["http.response.status_code"] == 200
+        assert seen.total("http.server.request.duration", **{"http.route": "/checkout"}) == 1
+        assert seen.errors == ()
+
+Under pytest an instrumented app exports to memory by itself. The fixture `obskit_capture` is the same as
+the context manager; put ``pytest_plugins = ["obskit.testing"]`` into the top ``conftest.py`` to have it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+from obskit.exporters.memory import STORE
+from obskit.signals import lifecycle
+from obskit.signals.taps import baseline, since
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from obskit.signals.reports import ErrorReport
+
+__all__ = ["Captured", "FixedClock", "Point", "SequentialIds", "capture"]
+
+_FLUSH_S: Final = 10.0
+
+
+class FixedClock:
+    """A clock that stands still until it is told to go on.
+
+    Args:
+        start_s: seconds since the epoch; 2026-01-01T00:00:00Z by default.
+    """
+
+    def __init__(self, start_s: float = 1_767_225_600.0) -> None:
+        self._now_ns = int(start_s * 1e9)
+
+    def time_ns(self) -> int:
+        """Return the time in nanoseconds since the epoch."""
+        return self._now_ns
+
+    def time(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self._now_ns / 1e9
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now_ns += int(seconds * 1e9)
+
+
+class SequentialIds(IdGenerator):
+    """Trace and span ids 1, 2, 3, … for expectations that can be written down.
+
+    Give it to a tracer provider: ``TracerProvider(id_generator=SequentialIds())``.
+    """
+
+    def __init__(self) -> None:
+        self._traces = itertools.count(1)
+        self._spans = itertools.count(1)
+
+    def generate_span_id(self) -> int:
+        """Return the next span id."""
+        return next(self._spans)
+
+    def generate_trace_id(self) -> int:
+        """Return the next trace id."""
+        return next(self._traces)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What one series of a metric has gained.
+
+    Attributes:
+        metric: the metric's name.
+        attributes: the series' labels.
+        value: a counter's increase, a histogram's sum, a gauge's value.
+        count: how many records a histogram has gained; None for another kind.
+    """
+
+    metric: str
+    attributes: Mapping[str, Any]
+    value: float
+    count: int | None = None
+
+
+class Captured:
+    """What was recorded since the capture began. Reading it first delivers everything that still waits."""
+
+    def __init__(self) -> None:
+        _deliver()
+        self._first_span = len(STORE.spans)
+        self._first_error = len(STORE.errors)
+        self._before = baseline(STORE.metrics)
+        self._began_ns = time.time_ns()
+        self._log = _Records()
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        """Finished spans, in the order in which they ended."""
+        _deliver()
+        return STORE.spans[self._first_span :]
+
+    @property
+    def errors(self) -> tuple[ErrorReport, ...]:
+        """Error reports, in order."""
+        _deliver()
+        return STORE.errors[self._first_error :]
+
+    @property
+    def metrics(self) -> tuple[Point, ...]:
+        """What each series has gained."""
+        _deliver()
+        data = STORE.metrics
+        if data is None:
+            return ()
+        return tuple(
+            _point(metric.name, point)
+            for resource in since(data, self._before, self._began_ns).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        )
+
+    @property
+    def logs(self) -> tuple[Mapping[str, Any], ...]:
+        """Log records: ``message``, ``severity``, ``logger``, and what was given as `extra` or bound."""
+        return tuple(self._log.entries)
+
+    def span(self, name: str, **attributes: Any) -> ReadableSpan:
+        """Return the one span of that name and with those attributes.
+
+        Raises:
+            AssertionError: there is none, or more than one; the message lists what there is.
+        """
+        found = [
+            span
+            for span in self.spans
+            if span.name == name and attributes.items() <= dict(span.attributes or {}).items()
+        ]
+        if len(found) != 1:
+            names = ", ".join(span.name for span in self.spans) or "none"
+            raise AssertionError(f"{len(found)} spans are named {name!r} with {attributes}; there are: {names}")
+        return found[0]
+
+    def total(self, metric: str, **labels: Any) -> float:
+        """Return what a metric has gained: records of a histogram, increase of a counter, value of a gauge.
+
+        Args:
+            metric: the metric's OpenTelemetry name.
+            labels: count only series that have these; pass names with dots as ``**{"http.route": "/"}``.
+        """
+        points = [p for p in self.metrics if p.metric == metric and labels.items() <= dict(p.attributes).items()]
+        return sum(point.value if point.count is None else point.count for point in points)
+
+    def error(self, kind: str | type[BaseException]) -> ErrorReport:
+        """Return the one error report of that exception type.
+
+        Raises:
+            AssertionError: there is none, or more than one.
+        """
+        name = kind if isinstance(kind, str) else kind.__name__
+        found = [report for report in self.errors if report.type.rpartition(".")[2] == name]
+        if len(found) != 1:
+            kinds = ", ".join(report.type for report in self.errors) or "none"
+            raise AssertionError(f"{len(found)} errors are of type {name!r}; there are: {kinds}")
+        return found[0]
+
+
+class _Records(logging.Handler):
+    """Keeps what the standard library's logging is told, of any level that its loggers let through."""
+
+    def __init__(self) -> None:
+        super().__init__(level=logging.NOTSET)
+        self.entries: list[Mapping[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        extras = {key: value for key, value in vars(record).items() if key not in _PLAIN}
+        self.entries.append(
+            {"message": record.getMessage(), "severity": record.levelname, "logger": record.name, **extras}
+        )
+
+
+_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+@contextmanager
+def capture() -> Iterator[Captured]:
+    """Collect what is recorded inside the block, by an app that exports to memory.
+
+    Captures may nest; each sees what was recorded since it began. The result can be read after the block too.
+    """
+    seen = Captured()
+    root = logging.getLogger()
+    root.addHandler(seen._log)  # noqa: SLF001 - the same module
+    try:
+        yield seen
+    finally:
+        root.removeHandler(seen._log)  # noqa: SLF001 - the same module
+        _deliver()
+
+
+def _point(name: str, point: Any) -> Point:
+    if hasattr(point, "value"):
+        return Point(metric=name, attributes=dict(point.attributes or {}), value=point.value)
+    return Point(metric=name, attributes=dict(point.attributes or {}), value=point.sum, count=point.count)
+
+
+def _deliver() -> None:
+    for pipeline in lifecycle.running():
+        pipeline.flush(_FLUSH_S)
+
+
+if find_spec("pytest") is not None:
+    import pytest
+
+    @pytest.fixture
+    def obskit_capture() -> Iterator[Captured]:
+        """What the test's code records; see `capture`."""
+        with capture() as seen:
+            yield seen
