@@ -90,7 +90,8 @@ class FakeGemini:
 
     def _generate(self, model: str, body: dict[str, Any], faults: Faults) -> Response:
         exchange = self._exchange(model, body, faults)
-        self.ledger.bill(model, "generateContent", exchange.bill)
+        is_function_call = exchange.function_call is not None
+        self.ledger.bill(model, "generateContent", exchange.bill, is_function_call=is_function_call)
         return JSONResponse(exchange.response(model, f"response-{next(self._ids)}"))
 
     def _stream(self, model: str, body: dict[str, Any], faults: Faults) -> Response:
@@ -98,7 +99,8 @@ class FakeGemini:
         response_id = f"response-{next(self._ids)}"
 
         async def events() -> AsyncIterator[bytes]:
-            self.ledger.bill(model, "streamGenerateContent", exchange.bill)
+            is_function_call = exchange.function_call is not None
+            self.ledger.bill(model, "streamGenerateContent", exchange.bill, is_function_call=is_function_call)
             for chunk in exchange.chunks(model, response_id):
                 yield b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n"
                 await asyncio.sleep(faults.chunk_latency_s)

@@ -73,11 +73,13 @@ class Ledger:
         self._lock = threading.Lock()
         self._bills: Counter[tuple[str, str, Bill]] = Counter()
         self._failures: Counter[tuple[str, str, int]] = Counter()
+        self._function_calls = 0
 
-    def bill(self, model: str, method: str, bill: Bill) -> None:
-        """Enter one successful call."""
+    def bill(self, model: str, method: str, bill: Bill, *, is_function_call: bool = False) -> None:
+        """Enter one successful call, and whether its answer was to ask for a function."""
         with self._lock:
             self._bills[(model, method, bill)] += 1
+            self._function_calls += is_function_call
 
     def fail(self, model: str, method: str, status: int) -> None:
         """Enter one refused call."""
@@ -89,6 +91,7 @@ class Ledger:
         with self._lock:
             self._bills.clear()
             self._failures.clear()
+            self._function_calls = 0
 
     def bills(self) -> list[tuple[str, str, Bill, int]]:
         """Return (model, method, bill, how many calls had that very bill)."""
@@ -107,6 +110,11 @@ class Ledger:
     def calls(self, method: str | None = None) -> int:
         """Return the number of successful calls, of one method or of all that are billed."""
         return sum(count for _, name, _, count in self.bills() if method in (None, name))
+
+    @property
+    def function_calls(self) -> int:
+        """How many answers asked the caller to run a function."""
+        return self._function_calls
 
     def failures(self, status: int | None = None) -> int:
         """Return the number of refused calls, with one status or with any."""
@@ -127,7 +135,12 @@ class Ledger:
             failures = Counter[str]()
             for (_, _, status), count in self._failures.items():
                 failures[str(status)] += count
-        return {"models": models, "methods": dict(methods), "failures": dict(failures)}
+        return {
+            "models": models,
+            "methods": dict(methods),
+            "failures": dict(failures),
+            "function_calls": self._function_calls,
+        }
 
 
 _KINDS = ("prompt", "cached", "tool_use", "candidates", "thoughts")
