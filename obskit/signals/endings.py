@@ -17,6 +17,7 @@ class Ending(Protocol):
     """What wants to hear of forks and of the end."""
 
     def before_fork(self) -> None: ...
+    def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
     def shutdown(self, timeout_s: float | None = None) -> bool: ...
 
@@ -34,7 +35,9 @@ def watch(ending: Ending) -> None:
         _is_hooked = True
         atexit.register(_shut_down_all)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+            )
     _take_sigterm()
 
 
@@ -46,6 +49,11 @@ def _shut_down_all() -> None:
 def _before_fork() -> None:
     for ending in tuple(_watched):
         ending.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for ending in tuple(_watched):
+        ending.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:

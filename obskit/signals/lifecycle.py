@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
 
 _LEAST_TIMEOUT_S: Final = 0.1
+_FORK_WAIT_S: Final = 1.0  # a fork in the middle of a call is better than one that takes long
 _GRACE_S: Final = 0.1  # between the thread's own deadline and that of the caller who waits for it
 
 _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
@@ -76,6 +77,7 @@ class Pipeline:
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
         self._at_fork: tuple[Baseline, int] = ({}, 0)
+        self._is_gated = False
         self._failed: tuple[float, float] | None = None
         self._thread: threading.Thread | None = None
         self._renew()
@@ -84,7 +86,10 @@ class Pipeline:
         cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
         self._commands: SimpleQueue[_Errand | None] = SimpleQueue()
         self._is_woken = False
-        self._outlets = tuple(Outlet(make, queue_bytes=cap, tell=self._tally.tell) for make in self._factories)
+        self._gate = threading.Lock()
+        self._outlets = tuple(
+            Outlet(make, queue_bytes=cap, tell=self._tally.tell, gate=self._gate) for make in self._factories
+        )
         self._wake_bytes = min(BATCH_BYTES, cap // 4)
         self._worker = Worker(self._config, self._outlets, self._metric_tap, self._tally, count_lost=_count_lost)
 
@@ -254,7 +259,8 @@ class Pipeline:
     # ------------------------------------------------------------------ fork
 
     def before_fork(self) -> None:
-        """Note every counter, so that the child can count from here. Called in the parent, by `endings`."""
+        """Wait for the call that is on the wire, and note every counter, so that the child can count from here."""
+        self._is_gated = self._gate.acquire(timeout=_FORK_WAIT_S)
         try:
             self._at_fork = (baseline(self._metric_tap.read()), time.time_ns())
         except Exception as error:  # noqa: BLE001 - a callback of the app raised; a fork must go on
@@ -267,8 +273,14 @@ class Pipeline:
                 )
             )
 
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_gated:
+            self._is_gated = False
+            self._gate.release()
+
     def after_fork_in_child(self) -> None:
-        """Begin anew: empty queues, a new thread, a new instance id. Called in the child, by `endings`."""
+        """Begin anew: empty queues, a new thread, a new instance id."""
         was_started = self._thread is not None
         # Never freed: a gRPC channel of the parent must not be torn down by a process that has not its threads.
         self._inherited.extend(outlet.destination for outlet in self._outlets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
@@ -27,6 +28,8 @@ class Outlet:
         factory: makes the destination; called on the export thread, where it may import and connect.
         queue_bytes: most bytes of spans and errors that may wait.
         tell: told of each problem once.
+        gate: held during every call of the destination; a fork waits for it, because gRPC's threads do not
+            survive one that comes in the middle of a call.
         clock: monotonic seconds.
     """
 
@@ -36,6 +39,7 @@ class Outlet:
         *,
         queue_bytes: int,
         tell: Callable[[Problem], None],
+        gate: AbstractContextManager[Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.destination: Destination | None = None
@@ -47,6 +51,7 @@ class Outlet:
         self.points_pending = 0
         self._factory = factory
         self._tell = tell
+        self._gate = nullcontext() if gate is None else gate
         self._clock = clock
 
     @property
@@ -68,7 +73,8 @@ class Outlet:
         if self.destination is not None or self.is_broken:
             return
         try:
-            self.destination = self._factory()
+            with self._gate:
+                self.destination = self._factory()
         except ProblemsError as error:
             for problem in error.problems:
                 self._tell(problem)
@@ -144,7 +150,8 @@ class Outlet:
         def send(batch: Sequence[Any]) -> Outcome:
             timeout_s = max(0.05, min(CALL_TIMEOUT_S, until - self._clock()))
             try:
-                outcome = export(batch, timeout_s)
+                with self._gate:
+                    outcome = export(batch, timeout_s)
             except Exception as error:  # noqa: BLE001 - counted as lost, and said
                 outcome = Outcome(
                     lost=len(batch), reason=type(error).__name__, detail=f"{type(error).__name__}: {error}"
