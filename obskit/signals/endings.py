@@ -7,8 +7,10 @@ import os
 import signal
 import threading
 import weakref
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Final, Protocol
+
+from obskit.signals.imports import when_imported
 
 __all__ = ["Ending", "watch"]
 
@@ -38,7 +40,13 @@ def watch(ending: Ending) -> None:
             os.register_at_fork(
                 before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
             )
+        when_imported("multiprocessing.util", _end_with_workers)
     _take_sigterm()
+
+
+def _end_with_workers(util: ModuleType) -> None:
+    # A forked worker of multiprocessing ends by os._exit, after its finalizers and without atexit.
+    util.register_after_fork(_watched, lambda _: util.Finalize(None, _shut_down_all, exitpriority=0))
 
 
 def _shut_down_all() -> None:

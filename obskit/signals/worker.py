@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Worker", "suppressed"]
 
 
-
 def suppressed() -> Any:
     """Return a context in which nothing is traced, by obskit or by OpenTelemetry's own instrumentation."""
     context = otel_context.get_current()
@@ -181,8 +180,10 @@ class Worker:
                 outlet.load()
         has_metrics = self._has_new_metrics()
         while self._clock() < deadline:
-            for outlet in self.outlets:
-                outlet.pump(deadline)
+            for place, outlet in enumerate(self.outlets):
+                # One that does not answer must not use up the time of those behind it.
+                share_s = (deadline - self._clock()) / (len(self.outlets) - place)
+                outlet.pump(self._clock() + share_s)
             now = self._clock()
             ready_at = max(self._metrics_ready_at(), self._metrics_due_at if self._metrics_attempt else now)
             if has_metrics and now >= ready_at and now < deadline:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -315,3 +317,36 @@ def test_the_export_thread_is_not_traced() -> None:
         bench.spans(1)
         assert bench.pipeline.flush(2.0)
     assert seen == [True]
+
+
+def test_a_dead_destination_leaves_time_for_the_others() -> None:
+    """In one flush a destination that never answers does not use up the time of the next."""
+
+    class Slow(Twin):
+        def export_spans(self, spans: list[object], timeout_s: float) -> Outcome:
+            time.sleep(timeout_s)
+            return Outcome(reason="timeout", retry_after_s=0.0)
+
+    slow, whole = Slow(), Twin()
+    with Bench(slow, whole) as bench:
+        bench.spans(3)
+        assert not bench.pipeline.flush(0.6)
+        assert len(whole.spans) == 3
+
+
+def test_a_forked_worker_of_multiprocessing_delivers(tmp_path: Path) -> None:
+    """A worker process that ends by `os._exit`, as multiprocessing's do, delivers its spans first."""
+    out = tmp_path / "spans"
+
+    class Writing(Twin):
+        def export_spans(self, spans: list[object], timeout_s: float) -> Outcome:
+            with out.open("a") as file:
+                file.write(f"{os.getpid()}:{len(spans)}\n")
+            return Outcome(delivered=len(spans))
+
+    with Bench(Writing()) as bench:
+        worker = multiprocessing.get_context("fork").Process(target=bench.spans, args=(4,))
+        worker.start()
+        worker.join(10)
+        assert worker.exitcode == 0
+        assert out.read_text() == f"{worker.pid}:4\n"
