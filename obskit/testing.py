@@ -16,7 +16,7 @@ the context manager; put ``pytest_plugins = ["obskit.testing"]`` into the top ``
 from __future__ import annotations
 
 import itertools
-import logging
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from obskit.exporters.memory import STORE
-from obskit.signals import lifecycle
+from obskit.signals import lifecycle, logs
 from obskit.signals.taps import baseline, since
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Captured:
         self._first_error = len(STORE.errors)
         self._before = baseline(STORE.metrics)
         self._began_ns = time.time_ns()
-        self._log = _Records()
+        self._lines: list[str] = []
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
@@ -139,8 +139,8 @@ class Captured:
 
     @property
     def logs(self) -> tuple[Mapping[str, Any], ...]:
-        """Log records: ``message``, ``severity``, ``logger``, and what was given as `extra` or bound."""
-        return tuple(self._log.entries)
+        """The log lines, requests' included, as the fields that Cloud Logging gets, such as ``message`` and ``severity``."""
+        return tuple(_entry(line) for line in self._lines)
 
     def span(self, name: str, **attributes: Any) -> ReadableSpan:
         """Return the one span of that name and with those attributes.
@@ -182,23 +182,6 @@ class Captured:
         return found[0]
 
 
-class _Records(logging.Handler):
-    """Keeps what the standard library's logging is told, of any level that its loggers let through."""
-
-    def __init__(self) -> None:
-        super().__init__(level=logging.NOTSET)
-        self.entries: list[Mapping[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        extras = {key: value for key, value in vars(record).items() if key not in _PLAIN}
-        self.entries.append(
-            {"message": record.getMessage(), "severity": record.levelname, "logger": record.name, **extras}
-        )
-
-
-_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
 @contextmanager
 def capture() -> Iterator[Captured]:
     """Collect what is recorded inside the block, by an app that exports to memory.
@@ -206,13 +189,28 @@ def capture() -> Iterator[Captured]:
     Captures may nest; each sees what was recorded since it began. The result can be read after the block too.
     """
     seen = Captured()
-    root = logging.getLogger()
-    root.addHandler(seen._log)  # noqa: SLF001 - the same module
+    write, is_readable = logs.OUTPUT.write, logs._is_readable  # noqa: SLF001 - the same package
+
+    def tee(line: str) -> None:
+        seen._lines.append(line)  # noqa: SLF001 - the same module
+        write(line)
+
+    logs.OUTPUT.write = tee  # type: ignore[method-assign]
+    logs._is_readable = False  # noqa: SLF001 - a test on a terminal sees the same fields as one in CI
     try:
         yield seen
     finally:
-        root.removeHandler(seen._log)  # noqa: SLF001 - the same module
+        logs.OUTPUT.write = write  # type: ignore[method-assign]
+        logs._is_readable = is_readable  # noqa: SLF001
         _deliver()
+
+
+def _entry(line: str) -> Mapping[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {"message": line.rstrip("\n")}
+    return entry if isinstance(entry, dict) else {"message": line.rstrip("\n")}
 
 
 def _point(name: str, point: Any) -> Point:

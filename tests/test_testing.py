@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from obskit import testing
 from obskit.config import Config
 from obskit.exporters import memory
+from obskit.signals import stdlib_logs
 from obskit.signals.lifecycle import Pipeline
 from obskit.signals.reports import ErrorReport
 from obskit.signals.resource import build_resource
@@ -30,6 +31,7 @@ class App:
         self.meters = MeterProvider([self.pipeline.metric_reader], resource=resource, shutdown_on_exit=False)
         self.orders = self.meters.get_meter("app").create_counter("app.orders")
         self.durations = self.meters.get_meter("app").create_histogram("app.duration")
+        stdlib_logs.install(level="info", access_log=False)
         self.pipeline.start()
 
     def order(self, size: str) -> None:
@@ -48,6 +50,7 @@ def app() -> Iterator[App]:
     made = App()
     yield made
     made.pipeline.shutdown(5.0)
+    stdlib_logs.uninstall()
     memory.STORE.clear()
 
 
@@ -59,7 +62,10 @@ def test_only_what_happened_inside(app: App) -> None:
         app.order("large")
     app.order("small")
     assert [span.attributes["size"] for span in seen.spans if span.attributes][:2] == ["small", "large"]
-    assert [entry["message"] for entry in seen.logs] == ["ordered small", "ordered large"]
+    assert [(entry["message"], entry["severity"], entry["size"]) for entry in seen.logs] == [
+        ("ordered small", "WARNING", "small"),
+        ("ordered large", "WARNING", "large"),
+    ]
     assert seen.errors == ()
 
 

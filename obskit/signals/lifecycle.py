@@ -18,6 +18,7 @@ from obskit.errors import Problem
 from obskit.signals import endings
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome, Status
 from obskit.signals.lanes import BATCH_BYTES, report_size_bytes, span_size_bytes
+from obskit.signals.metrics import record
 from obskit.signals.outlets import Outlet
 from obskit.signals.resource import instance_id
 from obskit.signals.tally import Tally, undelivered
@@ -294,6 +295,4 @@ class Pipeline:
 
 
 def _count_lost(signal: str, reason: str, count: int) -> None:
-    from obskit.signals.metrics import record  # noqa: PLC0415 - metrics may want to know of the pipeline one day
-
     record(catalog.TELEMETRY_LOST, count, {"obskit.signal": signal, "obskit.reason": reason})

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import obskit.clients
-import obskit.clients.grpc
 from obskit.clients import calls
 from obskit.config import Config
+from obskit.signals import metrics, traces
+from obskit.signals.redaction import Redactor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,32 +28,45 @@ class Recorded:
     """The spans and the durations that calls have made."""
 
     def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.durations: list[tuple[float, dict[str, Any]]] = []
-        self.provider = TracerProvider(shutdown_on_exit=False)
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self._exporter = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self.tracers = TracerProvider(shutdown_on_exit=False)
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.meters = MeterProvider([self._reader], shutdown_on_exit=False)
 
     @property
     def spans(self) -> list[Any]:
-        return list(self.exporter.get_finished_spans())
+        return list(self._exporter.get_finished_spans())
+
+    @property
+    def durations(self) -> list[Any]:
+        """The points of `http.client.request.duration`, one per set of labels."""
+        data = self._reader.get_metrics_data()
+        return [
+            point
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == "http.client.request.duration"
+            for point in metric.data.data_points
+        ]
 
     def tracer(self) -> Any:
-        return self.provider.get_tracer("test")
-
-    def record(self, metric: Any, value: float, attributes: Any) -> None:
-        self.durations.append((value, dict(attributes)))
+        return self.tracers.get_tracer("test")
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    monkeypatch.setattr(traces, "_tracer", None)
+    monkeypatch.setattr(metrics, "_meter", None)
     kept = Recorded()
-    monkeypatch.setattr(calls, "tracer", kept.tracer)
-    monkeypatch.setattr(calls, "record", kept.record)
-    monkeypatch.setattr(obskit.clients.grpc, "tracer", kept.tracer)
+    traces.use_provider(kept.tracers, Redactor())
+    metrics.use_provider(kept.meters)
     obskit.clients.install(Config())
     yield kept
     obskit.clients.uninstall()
     calls.configure(Config())
+    metrics.use_provider(NoOpMeterProvider())
 
 
 @pytest.fixture

@@ -54,9 +54,10 @@ def test_the_span_says_what_was_called(get: Get, server: EchoServer, recorded: A
 def test_the_duration_is_recorded_once(get: Get, server: EchoServer, recorded: Any) -> None:
     """Each request is one record with low-cardinality labels only."""
     get(f"{server.url}/")
-    ((seconds, labels),) = recorded.durations
-    assert 0 < seconds < 5
-    assert labels == {
+    (point,) = recorded.durations
+    assert point.count == 1
+    assert 0 < point.sum < 5
+    assert dict(point.attributes) == {
         "http.request.method": "GET",
         "server.address": "127.0.0.1",
         "server.port": server.port,
@@ -70,7 +71,7 @@ def test_a_refused_request_is_an_error(get: Get, server: EchoServer, recorded: A
     (span,) = recorded.spans
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["error.type"] == "503"
-    assert recorded.durations[0][1]["error.type"] == "503"
+    assert recorded.durations[0].attributes["error.type"] == "503"
 
 
 @pytest.mark.parametrize("address", ["drop", "nowhere"])
@@ -83,7 +84,7 @@ def test_an_exception_passes_untouched(get: Get, server: EchoServer, recorded: A
     (span,) = recorded.spans
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["error.type"]
-    assert "http.response.status_code" not in recorded.durations[0][1]
+    assert "http.response.status_code" not in recorded.durations[0].attributes
 
 
 def test_each_hop_is_a_call(get: Get, server: EchoServer, recorded: Any) -> None:
@@ -125,7 +126,7 @@ def test_installed_twice_records_once(get: Get, server: EchoServer, recorded: An
     """A second install changes nothing."""
     obskit.clients.install(Config())
     get(f"{server.url}/")
-    assert len(recorded.spans) == len(recorded.durations) == 1
+    assert len(recorded.spans) == recorded.durations[0].count == 1
 
 
 def test_uninstall_puts_everything_back(get: Get, server: EchoServer, recorded: Any) -> None:
