@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -9,7 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,8 +91,14 @@ class Traffic:
 
     # ------------------------------------------------------------------ sending
 
-    def play(self, phase: Phase, length_s: float) -> None:
-        """Send the phase's requests, evenly spread over its length; stops early once `stop` was called."""
+    def play(self, phase: Phase, length_s: float, tick: Callable[[], None] = lambda: None) -> None:
+        """Send the phase's requests, evenly spread over its length; stops early once `interrupt` was called.
+
+        Args:
+            phase: rate and mix.
+            length_s: real seconds.
+            tick: is called after each request.
+        """
         begun = time.monotonic()
         kinds = _rotation(phase.mix)
         for number in itertools.count():
@@ -100,6 +107,7 @@ class Traffic:
             if self._stopping.wait(max(0.0, min(due, begun + length_s) - time.monotonic())) or is_over:
                 return
             self._jobs.put(KINDS[next(kinds)])
+            tick()
 
     def wait_idle(self, timeout_s: float = 30.0) -> bool:
         """Wait until every request has been answered."""
@@ -117,6 +125,10 @@ class Traffic:
     def stop(self) -> None:
         """Send nothing more, and wait for what is under way."""
         self._stopping.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
+                self._jobs.task_done()
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from obskit.demo.fake_gemini import FakeGemini
+from obskit.testing import Captured, capture
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shop() -> ModuleType:
+    return load("example_shop", EXAMPLES / "flask_app" / "app.py")
+
+
+@pytest.fixture(scope="module")
+def shop_url(shop: ModuleType) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chatbot(gemini: FakeGemini, shop_url: str) -> Iterator[Any]:
+    from fastapi.testclient import TestClient
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEMINI_API_KEY", "none")
+        patch.setenv("GOOGLE_GEMINI_BASE_URL", gemini.url)
+        patch.setenv("SHOP_URL", shop_url)
+        module = load("example_chatbot", EXAMPLES / "fastapi_app" / "main.py")
+        with TestClient(module.app, raise_server_exceptions=False) as client:
+            yield client
+
+
+@pytest.fixture
+def seen(shop: ModuleType) -> Iterator[Captured]:
+    with capture() as captured:
+        yield captured
