@@ -1,0 +1,406 @@
+"""`obskit.instrument`: one call that sets everything up, once a process, and never raises into the app."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from obskit.config import Config, Resolved, resolve
+from obskit.errors import Problem
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from obskit.middleware.requests import Observer
+    from obskit.signals.delivery import Status
+    from obskit.signals.lifecycle import Pipeline
+
+__all__ = ["Handle", "instrument"]
+
+_log = logging.getLogger("obskit")
+
+_FRAMEWORKS: Final[Mapping[tuple[str, str], str]] = {
+    ("fastapi", "FastAPI"): "obskit.middleware.fastapi:install",
+    ("starlette", "Starlette"): "obskit.middleware.starlette:install",
+    ("flask", "Flask"): "obskit.middleware.flask:install",
+}
+_EXPORTERS: Final[Mapping[str, str]] = {
+    "gcp": "obskit.exporters.gcp:create",
+    "otlp": "obskit.exporters.otlp:create",
+    "console": "obskit.exporters.console:create",
+    "memory": "obskit.exporters.memory:create",
+    "sentry": "obskit.exporters.sentry:create",
+}
+_OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+_ON_GOOGLE_CLOUD: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "GAE_ENV", "FUNCTION_TARGET")
+
+Words = str | Sequence[str]
+Duration = str | float | timedelta
+
+
+class Handle:
+    """What `instrument` returns: the ways to wait for the telemetry, and to ask how it is doing."""
+
+    def __init__(self, pipeline: Pipeline | None, resolved: Resolved, problems: Callable[[], tuple[Problem, ...]]) -> None:
+        self._pipeline = pipeline
+        self._resolved = resolved
+        self._problems = problems
+
+    def flush(self, timeout: Duration | None = None) -> bool:
+        """Deliver everything that waits.
+
+        Args:
+            timeout: in seconds, or as ``"5s"``, over all signals together; the setting `flush_timeout` by default.
+
+        Returns:
+            Whether everything has been delivered.
+        """
+        return self._pipeline is None or self._pipeline.flush(_seconds(timeout))
+
+    def shutdown(self, timeout: Duration | None = None) -> bool:
+        """Deliver everything that waits, and stop exporting. Requests are served on.
+
+        Args:
+            timeout: as for `flush`.
+
+        Returns:
+            Whether everything has been delivered.
+        """
+        if self._pipeline is None:
+            return True
+        is_delivered = self._pipeline.shutdown(_seconds(timeout))
+        _forget(self)
+        return is_delivered
+
+    def status(self) -> Status:
+        """Return what was sent, lost and queued, where each setting came from, and what a person should know."""
+        from obskit.signals.delivery import Status  # noqa: PLC0415 - a handle is cheap to make, also where obskit is off
+
+        status = self._pipeline.status() if self._pipeline is not None else Status()
+        problems = (*self._problems(), *status.problems)
+        return replace(status, settings=dict(self._resolved.sources), problems=problems)
+
+
+def _seconds(timeout: Duration | None) -> float | None:
+    if timeout is None:
+        return None
+    from obskit.config import parse_duration  # noqa: PLC0415 - rarely called
+
+    return parse_duration(timeout).total_seconds()
+
+
+class _Process:
+    """What is set up in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.handle: Handle | None = None
+        self.config: Config | None = None
+        self.observer: Observer | None = None
+        self.problems: list[Problem] = []
+        self.relays: list[Any] = []
+
+
+_process: Final = _Process()
+
+
+def instrument(
+    app: Any = None,
+    *,
+    service_name: str | None = None,
+    service_version: str | None = None,
+    environment: str | None = None,
+    project: str | None = None,
+    enabled: bool | None = None,
+    exporters: Words | None = None,
+    otlp_endpoint: str | None = None,
+    local_endpoint: str | None = None,
+    sentry_dsn: str | None = None,
+    sample_ratio: float | None = None,
+    trust_incoming_sampling: bool | None = None,
+    excluded_urls: Words | None = None,
+    redact_keys: Words | None = None,
+    capture_prompts: bool | None = None,
+    instrument_clients: bool | None = None,
+    instrument_ai: bool | None = None,
+    propagate_hosts: Words | None = None,
+    log_level: str | None = None,
+    log_format: str | None = None,
+    access_log: bool | None = None,
+    metric_export_interval: Duration | None = None,
+    trace_export_interval: Duration | None = None,
+    queue_bytes: int | None = None,
+    flush_timeout: Duration | None = None,
+    prices: Mapping[str, Mapping[str, float]] | None = None,
+    **unknown: Any,
+) -> Handle:
+    """Make an app observable: logs, traces, metrics, AI costs and error reports.
+
+    Safe to call again: the same app is observed once, and another app joins what the first call has set up. What
+    goes wrong is logged as a warning and shown by `Handle.status`; nothing is raised. Each setting may also come
+    from ``OBSKIT_<NAME>`` in the environment or from ``[tool.obskit]`` in ``pyproject.toml``;
+    ``docs/configuration.md`` says what each of them does.
+
+    Args:
+        app: a FastAPI, Starlette or Flask app; None sets up the process only, for scripts and workers.
+        service_name: name of the service in every signal.
+        service_version: version or revision of the service.
+        environment: deployment environment, e.g. ``prod``.
+        project: Google Cloud project id.
+        enabled: False makes this call do nothing at all.
+        exporters: ``auto``, or some of ``gcp``, ``otlp``, ``console``, ``memory``, ``none``.
+        otlp_endpoint: base URL of an OTLP/HTTP receiver.
+        local_endpoint: HOST:PORT of the local backend's gRPC services.
+        sentry_dsn: sends errors to Sentry too.
+        sample_ratio: share of requests whose trace is exported, 0 to 1.
+        trust_incoming_sampling: whether a caller's sampled flag decides instead.
+        excluded_urls: regular expressions, searched in the path; a request that matches is not recorded.
+        redact_keys: more names of fields whose values are secret.
+        capture_prompts: whether prompts and replies of AI calls are put on spans.
+        instrument_clients: whether outgoing HTTP and gRPC calls carry the trace and make spans.
+        instrument_ai: whether calls of AI SDKs are recorded.
+        propagate_hosts: hosts that may receive trace headers; empty means all.
+        log_level: least severity that is written.
+        log_format: ``json``, ``console`` or ``auto``.
+        access_log: whether each request ends with a line.
+        metric_export_interval: time between two exports of metrics, in seconds or as ``"30s"``.
+        trace_export_interval: longest time that a finished span waits.
+        queue_bytes: most bytes of spans and error reports that wait.
+        flush_timeout: longest time that the end of the process waits for delivery.
+        prices: USD per million tokens by model and kind.
+        unknown: anything else is warned of, with the setting that was probably meant.
+
+    Returns:
+        The process's handle.
+    """
+    given = {name: value for name, value in locals().items() if name not in {"app", "unknown"}} | unknown
+    try:
+        with _process.lock:
+            return _instrument(app, given)
+    except Exception as error:  # noqa: BLE001 - the app must start whatever goes wrong here
+        problem = Problem(
+            place="obskit.instrument()",
+            problem=f"failed: {type(error).__name__}: {error}",
+            way_out="The app runs without obskit; please report it as a bug",
+        )
+        _log.warning("%s", problem)
+        return Handle(None, Resolved(config=Config(), sources={}, problems=(problem,)), lambda: (problem,))
+
+
+def _instrument(app: Any, given: Mapping[str, object]) -> Handle:
+    resolved = resolve(given)
+    if not resolved.config.enabled:
+        return Handle(None, resolved, lambda: resolved.problems)
+    if _process.handle is None:
+        _start(resolved)
+        for problem in resolved.problems:
+            _tell(problem)
+    else:
+        _compare(resolved, given)
+    if app is not None:
+        _install(app)
+    assert _process.handle is not None  # noqa: S101 - for the type checker; `_start` has set it
+    return _process.handle
+
+
+def _tell(problem: Problem) -> None:
+    """Remember a problem, and log it once."""
+    if problem not in _process.problems:
+        _process.problems.append(problem)
+        _log.warning("%s", problem)
+
+
+def _compare(resolved: Resolved, given: Mapping[str, object]) -> None:
+    for problem in resolved.problems:
+        _tell(problem)
+    asked = [name for name, value in given.items() if value is not None and hasattr(resolved.config, name)]
+    differing = [name for name in asked if getattr(resolved.config, name) != getattr(_process.config, name)]
+    if differing:
+        _tell(
+            Problem(
+                place="obskit.instrument()",
+                problem=f"called again with another {', '.join(differing)}; the first call's settings hold",
+                way_out="Give the settings to the first call, or shut its handle down before",
+            )
+        )
+
+
+def _forget(handle: Handle) -> None:
+    with _process.lock:
+        if _process.handle is handle:
+            _process.handle = _process.config = None
+
+
+# --------------------------------------------------------------------------- the process
+
+
+def _start(resolved: Resolved) -> None:
+    """Set the process up. Google's clients are not among what this imports: exporters load on their own thread."""
+    from obskit.middleware.requests import Observer  # noqa: PLC0415 - `import obskit` must load nothing heavy
+    from obskit.signals import logs, metrics, reports, stdlib_logs, traces  # noqa: PLC0415
+    from obskit.signals.lifecycle import Pipeline  # noqa: PLC0415
+    from obskit.signals.redaction import Redactor  # noqa: PLC0415
+    from obskit.signals.resource import build_resource  # noqa: PLC0415
+
+    config = resolved.config
+    redactor = Redactor(config.redact_keys)
+    _process.problems.clear()
+    logs.configure(config, redactor)
+    stdlib_logs.install(level=config.log_level, access_log=config.access_log)
+    resource = build_resource(config)
+    pipeline = Pipeline(config, resource, _factories(config, resource))
+    traces.use_provider(_tracer_provider(config, resource, pipeline), redactor)
+    metrics.use_provider(_meter_provider(resource, pipeline))
+    reports.configure(config, redactor)
+    reports.set_sink(pipeline.submit_error)
+    pipeline.start()
+    _process.config = config
+    _process.observer = Observer(config, redactor, pipeline.flush)
+    _process.handle = Handle(pipeline, resolved, _all_problems)
+    _follow("obskit.clients", config)
+    _follow("obskit.llm", config)
+
+
+def _all_problems() -> tuple[Problem, ...]:
+    llm = sys.modules.get("obskit.llm")
+    return (*_process.problems, *(llm.problems() if llm is not None else ()))
+
+
+def _follow(package: str, config: Config) -> None:
+    try:
+        import_module(package).install(config)
+    except Exception as error:  # noqa: BLE001 - one broken part must not take the others along
+        _tell(
+            Problem(
+                place=package,
+                problem=f"cannot be set up: {type(error).__name__}: {error}",
+                way_out="Its calls are not recorded; everything else is",
+            )
+        )
+
+
+def _factories(config: Config, resource: Resource) -> list[Callable[[], Any]]:
+    names = [name for name in _chosen(config, os.environ) if name != "none"]
+    if config.sentry_dsn:
+        names.append("sentry")
+    return [partial(_create, _EXPORTERS[name], config, resource) for name in dict.fromkeys(names)]
+
+
+def _chosen(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the exporters, with ``auto`` replaced by what fits the place."""
+    return tuple(_auto(config, environ) if name == "auto" else name for name in config.exporters)
+
+
+def _auto(config: Config, environ: Mapping[str, str]) -> str:
+    if config.local_endpoint:
+        return "gcp"
+    if config.otlp_endpoint or any(environ.get(name) for name in _OTLP_ENDPOINTS):
+        return "otlp"
+    if any(environ.get(name) for name in _ON_GOOGLE_CLOUD):
+        return "gcp"
+    if "pytest" in sys.modules or environ.get("PYTEST_CURRENT_TEST"):
+        return "memory"
+    return "console"
+
+
+def _create(path: str, config: Config, resource: Resource) -> Any:
+    return _load(path)(config, resource)
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+# --------------------------------------------------------------------------- providers
+
+
+def _tracer_provider(config: Config, resource: Resource, pipeline: Pipeline) -> Any:
+    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+
+    from obskit.signals.sampling import OwnSampler  # noqa: PLC0415
+
+    existing = trace.get_tracer_provider()
+    relay = next((relay for provider, relay in _process.relays if provider is existing), None)
+    add = getattr(existing, "add_span_processor", None)
+    if relay is None and add is not None:
+        add(pipeline.span_processor)
+        return existing
+    if relay is not None:  # obskit's own, of a set-up that was shut down; what the app has of it goes on
+        relay.next = pipeline.span_processor
+    sampler = OwnSampler(config.sample_ratio, trusts_incoming=config.trust_incoming_sampling)
+    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+    if isinstance(existing, trace.ProxyTracerProvider):
+        from obskit.signals.relays import Relay  # noqa: PLC0415
+
+        relay = Relay(pipeline.span_processor)
+        provider.add_span_processor(relay)
+        trace.set_tracer_provider(provider)
+        _process.relays.append((provider, relay))
+    else:
+        provider.add_span_processor(pipeline.span_processor)
+    return provider
+
+
+def _meter_provider(resource: Resource, pipeline: Pipeline) -> Any:
+    from opentelemetry import metrics  # noqa: PLC0415
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
+
+    existing = metrics.get_meter_provider()
+    is_own = any(provider is existing for provider, _ in _process.relays)
+    add = getattr(existing, "add_metric_reader", None)
+    if add is not None and not is_own:
+        add(pipeline.metric_reader)
+        return existing
+    provider = MeterProvider([pipeline.metric_reader], resource=resource, shutdown_on_exit=False)
+    if type(existing).__name__ == "_ProxyMeterProvider":
+        metrics.set_meter_provider(provider)
+        _process.relays.append((provider, None))
+    elif not is_own:
+        _tell(
+            Problem(
+                place="opentelemetry.metrics",
+                problem=f"the app's {type(existing).__name__} takes no further reader; obskit's metrics have their own",
+                way_out="Update opentelemetry-sdk to 1.45 or later for metrics of the app to be exported by obskit too",
+            )
+        )
+    return provider
+
+
+# --------------------------------------------------------------------------- the app
+
+
+def _install(app: Any) -> None:
+    for kind in type(app).__mro__:
+        path = _FRAMEWORKS.get((kind.__module__.partition(".")[0], kind.__name__))
+        if path is not None:
+            _load(path)(app, _process.observer)
+            _warn_of_others(app)
+            return
+    _tell(
+        Problem(
+            place="obskit.instrument()",
+            problem=f"{type(app).__module__}.{type(app).__qualname__} is not a FastAPI, Starlette or Flask app",
+            way_out="Give the framework's own app object, before it is wrapped in other middleware",
+        )
+    )
+
+
+def _warn_of_others(app: Any) -> None:
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        _tell(
+            Problem(
+                place="obskit.instrument()",
+                problem="OpenTelemetry's own instrumentation of this framework is active and makes the server spans",
+                way_out="Remove it to have obskit's spans, which cover streamed bodies and carry users and sessions",
+            )
+        )

@@ -1,0 +1,229 @@
+"""Observes a WSGI app, to the last byte of each response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from opentelemetry import context as otel_context
+
+from obskit.middleware.requests import Entered, Observer
+from obskit.signals import context
+from obskit.signals.context import RequestState
+
+__all__ = ["App", "Locate", "WSGIMiddleware"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+Locate = Callable[[Environ], str]
+
+_SEEN: Final = "obskit.request"
+
+
+def _no_route(_environ: Environ) -> str:
+    return ""
+
+
+class WSGIMiddleware:
+    """A WSGI app around another one.
+
+    Args:
+        app: the app to observe.
+        observer: of this process.
+        locate: returns the route's template of an environment that has been routed, empty where there is none.
+        is_left_to_others: says whether another instrumentation makes the server span.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        observer: Observer,
+        *,
+        locate: Locate = _no_route,
+        is_left_to_others: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.app = app
+        self.observer = observer
+        self._locate = locate
+        self._is_left_to_others = is_left_to_others
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        observer = self.observer
+        if _SEEN in environ or observer.is_excluded(environ.get("PATH_INFO", "")):
+            environ.setdefault(_SEEN, None)
+            return self.app(environ, start_response)
+        state = self._state(environ)
+        environ[_SEEN] = state
+        entered = observer.begin(
+            state,
+            traceparent=environ.get("HTTP_TRACEPARENT", ""),
+            tracestate=environ.get("HTTP_TRACESTATE", ""),
+            cloud_trace=environ.get("HTTP_X_CLOUD_TRACE_CONTEXT", ""),
+            protocol=environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"),
+            is_left_to_others=self._is_left_to_others(),
+        )
+        if entered is None:
+            return self.app(environ, start_response)
+        ending = _Ending(observer, state)
+
+        def observed_start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            ending.response_began(status, headers)
+            return start_response(status, headers, *exc_info)
+
+        inner = otel_context.get_current()
+        try:
+            body = self.app(environ, observed_start)
+        except BaseException as error:
+            observer.finish(state, error)
+            raise
+        finally:
+            observer.leave(entered)
+        return _observed(body, environ, ending, inner)
+
+    def _state(self, environ: Environ) -> RequestState:
+        script = environ.get("SCRIPT_NAME", "")
+        state = RequestState(
+            method=environ.get("REQUEST_METHOD", "GET"),
+            path=_decoded(script + environ.get("PATH_INFO", "")) or "/",
+            query=environ.get("QUERY_STRING", ""),
+            scheme=environ.get("wsgi.url_scheme", "http"),
+            source=environ,
+            locate=self._locate,
+        )
+        state.host = environ.get("HTTP_HOST", "")[:512]
+        state.user_agent = environ.get("HTTP_USER_AGENT", "")
+        state.referrer = environ.get("HTTP_REFERER", "")
+        state.remote_ip = environ.get("REMOTE_ADDR", "") or ""
+        length = environ.get("CONTENT_LENGTH") or ""
+        if length.isdigit() and len(length) < 16:
+            state.request_bytes = int(length)
+        return state
+
+
+def _decoded(path: str) -> str:
+    """Return a path as people read it; WSGI hands over its bytes in the disguise of Latin-1."""
+    try:
+        return path.encode("latin-1").decode("utf-8") if not path.isascii() else path
+    except UnicodeError:
+        return quote(path, safe="/%")
+
+
+class _Ending:
+    """Knows when and how a response has ended."""
+
+    __slots__ = ("_expected_bytes", "_has_body", "_observer", "state")
+
+    def __init__(self, observer: Observer, state: RequestState) -> None:
+        self._observer = observer
+        self.state = state
+        self._expected_bytes = -1
+        self._has_body = True
+
+    def response_began(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Note the status, and how long the body will be."""
+        state = self.state
+        code = status[:3]
+        state.status = int(code) if code.isdigit() else 500
+        self._has_body = state.method != "HEAD" and state.status not in {204, 304}
+        for name, value in headers:
+            if name.lower() == "content-length" and value.isdigit():
+                self._expected_bytes = int(value)
+        self._observer.adopt(state)
+
+    def complete(self) -> None:
+        """The server has taken the whole body."""
+        self._observer.body_sent(self.state)
+        self._observer.finish(self.state)
+
+    def closed(self) -> None:
+        """The server wants no more of the body, whether it has had all of it or not."""
+        state = self.state
+        if not state.is_finished:
+            is_whole = not self._has_body or 0 <= self._expected_bytes <= state.response_bytes
+            state.is_disconnected = state.is_disconnected or not is_whole
+            if is_whole:
+                self._observer.body_sent(state)
+        self._observer.finish(state)
+
+    def failed(self, error: BaseException) -> None:
+        """The body raised."""
+        self._observer.finish(self.state, error)
+
+
+def _observed(body: Iterable[bytes], environ: Environ, ending: _Ending, inner: otel_context.Context) -> Iterable[bytes]:
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(body, wrapper):
+        # The server sends the file by itself, which it only does for its own kind of object.
+        return _watch_file(body, ending)
+    return _Body(body, ending, inner)
+
+
+def _watch_file(body: Any, ending: _Ending) -> Iterable[bytes]:
+    close = getattr(body, "close", None)
+
+    def observed_close() -> None:
+        try:
+            if close is not None:
+                close()
+        finally:
+            ending.complete()
+
+    body.close = observed_close
+    return body  # type: ignore[no-any-return]
+
+
+class _Body:
+    """The response's body; each piece is made inside the request's context."""
+
+    __slots__ = ("_body", "_ending", "_inner", "_pieces")
+
+    def __init__(self, body: Iterable[bytes], ending: _Ending, inner: otel_context.Context) -> None:
+        self._body = body
+        self._pieces: Iterator[bytes] | None = None
+        self._ending = ending
+        self._inner = inner
+
+    def _enter(self) -> Entered:
+        return Entered(context.enter(self._ending.state), otel_context.attach(self._inner))
+
+    @staticmethod
+    def _leave(entered: Entered) -> None:
+        context.leave(entered.request)
+        otel_context.detach(entered.trace)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        entered = self._enter()
+        try:
+            if self._pieces is None:
+                self._pieces = iter(self._body)
+            piece = next(self._pieces)
+        except StopIteration:
+            self._ending.complete()
+            raise
+        except BaseException as error:
+            self._ending.failed(error)
+            raise
+        finally:
+            self._leave(entered)
+        self._ending.state.response_bytes += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Close the app's body, and end the request if it has not ended."""
+        entered = self._enter()
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:
+            self._ending.failed(error)
+            raise
+        finally:
+            self._ending.closed()
+            self._leave(entered)
