@@ -13,6 +13,9 @@ from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
 from obskit.testing import Captured
 
+# The SDK subclasses aiohttp's session, which aiohttp discourages.
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WHO = {"x-user-id": "u1", "x-session-id": "s1", "x-user-tier": "premium"}
 

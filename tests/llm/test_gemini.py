@@ -24,6 +24,9 @@ from obskit.llm import gemini as hooks
 from obskit.llm import record
 from obskit.testing import Captured
 
+# The SDK subclasses aiohttp's session, which aiohttp discourages.
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
 MODEL = "gemini-3.8-flash"
 EMBEDDER = "gemini-embedding-001"
 
