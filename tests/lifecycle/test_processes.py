@@ -8,6 +8,7 @@ import time
 
 import pytest
 from collector import Collector
+from google_twin import GoogleTwin
 from processes import APPS, Server, environment, free_port, gunicorn, uvicorn
 
 REQUESTS = 10
@@ -92,3 +93,24 @@ assert handle.flush(5)
         assert collector.count("http.server.request.duration") == 103
         assert len({instance for instance, _, _ in collector.points}) == 4
         assert time.monotonic() - begun < 15
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn-preload"])
+def test_everything_arrives_at_google(name: str) -> None:
+    """The same over gRPC to Google's APIs, also from workers that were forked from a loaded app."""
+    port = free_port()
+    with GoogleTwin() as google:
+        env = environment("", OBSKIT_EXPORTERS="gcp", OBSKIT_LOCAL_ENDPOINT=google.address, GOOGLE_CLOUD_PROJECT="p1")
+        with Server(SERVERS[name](port), port, env) as server:
+            server.wait_until_up()
+            assert [server.get(f"/items/{number}") for number in range(REQUESTS)] == [200] * REQUESTS
+            took_s, printed = server.end()
+        assert took_s < 8.0
+        assert len(google.spans) == REQUESTS, printed
+        last = {
+            series.resource.labels["task_id"]: series.points[0].value.distribution_value.count
+            for series in google.series
+            if series.metric.type.endswith("http.server.request.duration")
+        }
+        assert sum(last.values()) == REQUESTS
+        assert "Traceback" not in printed
