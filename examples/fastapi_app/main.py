@@ -1,5 +1,6 @@
 """A barista who chats: FastAPI, Gemini, and a shop that is asked over HTTP."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ app = FastAPI(title="chatbot")
 obskit.instrument(app, service_name="chatbot")
 
 log = obskit.get_logger()
+logging.getLogger("google_genai").setLevel(logging.WARNING)
 gemini = genai.Client()
 shop = httpx.AsyncClient(base_url=SHOP_URL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,9 @@ def test_a_recommendation_crosses_both_services(chatbot: Any, gemini: FakeGemini
     response = chatbot.post("/recommend", json={"text": "Which beans for espresso?"}, headers=WHO)
     assert response.status_code == 200
     assert gemini.ledger.function_calls == 1
+    deadline = time.monotonic() + 10.0  # the shop's span ends a moment after its answer has been read
+    while not any(span.name == "GET /products" for span in seen.spans) and time.monotonic() < deadline:
+        time.sleep(0.01)
     chat, shop = seen.span("POST /recommend"), seen.span("GET /products")
     assert chat.context.trace_id == shop.context.trace_id
     rounds = [span for span in seen.spans if span.name.startswith("generate_content")]
@@ -47,13 +51,14 @@ def test_a_recommendation_crosses_both_services(chatbot: Any, gemini: FakeGemini
 
 
 def test_the_chatbot_passes_a_429_on(chatbot: Any, gemini: FakeGemini, seen: Captured) -> None:
-    """Gemini's 429 becomes the chatbot's own, with Retry-After; it is handled, so it is no crash."""
+    """Gemini's 429 becomes the chatbot's own; a stream, which has begun, says it in an event. None is a crash."""
     gemini.switch.set(Faults(status=429))
     try:
         answers = [chatbot.post(path, json={"text": "hello"}) for path in ("/chat", "/chat/sync", "/chat/stream")]
     finally:
         gemini.switch.set(Faults())
-    assert [answer.status_code for answer in answers] == [429] * 3
+    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert answers[2].text == "event: error\ndata: 429\n\n"
     assert answers[0].headers["retry-after"] == "30"
     assert seen.total("gen_ai.client.operation.duration", **{"error.type": "429"}) == 3
     assert seen.errors == ()
