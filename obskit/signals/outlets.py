@@ -106,7 +106,7 @@ class Outlet:
         """Deliver one snapshot; what it could not deliver is pending, as the next snapshot includes it."""
         destination = self.destination
         if self.is_broken:
-            self.points_lost["unavailable"] += points
+            self.points_lost["unavailable"] = points  # of the last snapshot, which includes those before
             self.points_pending = 0
         if destination is None or METRICS not in destination.handles:
             return Outcome()

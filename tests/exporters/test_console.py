@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -15,7 +16,7 @@ from obskit.exporters.console import ConsoleDestination
 from obskit.signals.delivery import Outcome
 
 
-def failed_span(kind: SpanKind, why: str) -> object:
+def failed_span(kind: SpanKind, why: str) -> Any:
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
@@ -60,3 +61,13 @@ def test_a_closed_terminal_is_a_counted_loss() -> None:
     stream.close()
     outcome = ConsoleDestination(stream).export_errors([report()], 1.0)
     assert (outcome.lost, outcome.reason) == (1, "closed")
+
+
+def test_a_reported_error_is_said_once() -> None:
+    """The failed steps of a request whose error was reported add no lines of their own."""
+    stream = io.StringIO()
+    console = ConsoleDestination(stream)
+    span = failed_span(SpanKind.INTERNAL, "boom")
+    console.export_errors([report("boom", trace_id=f"{span.context.trace_id:032x}")], 1.0)
+    console.export_spans([span], 1.0)
+    assert stream.getvalue().count("\n") == 1
