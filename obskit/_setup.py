@@ -49,7 +49,9 @@ Duration = str | float | timedelta
 class Handle:
     """What `instrument` returns: the ways to wait for the telemetry, and to ask how it is doing."""
 
-    def __init__(self, pipeline: Pipeline | None, resolved: Resolved, problems: Callable[[], tuple[Problem, ...]]) -> None:
+    def __init__(
+        self, pipeline: Pipeline | None, resolved: Resolved, problems: Callable[[], tuple[Problem, ...]]
+    ) -> None:
         self._pipeline = pipeline
         self._resolved = resolved
         self._problems = problems

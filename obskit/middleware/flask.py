@@ -43,6 +43,7 @@ def _template(environ: dict[str, Any]) -> str:
 def _note_exception(_sender: Any, exception: BaseException, **_: Any) -> None:
     state = current_request()
     if state is not None and state.error is None:
+        state.locate()
         # At once, so that the line which Flask is about to log knows that there is a report of this exception.
         state.error, state.is_error_reported = exception, True
         report_unhandled(exception, state)

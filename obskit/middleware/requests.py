@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -272,5 +272,3 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
         else:
             usable.append(f"(?:{pattern})")
     return re.compile("|".join(usable)) if usable else None
-
-

@@ -42,7 +42,7 @@ def install(app: Any, observer: Observer) -> None:
         app.middleware_stack = middleware
 
 
-async def _not_built(scope: Any, receive: Any, send: Any) -> None:
+async def _not_built(_scope: Any, _receive: Any, _send: Any) -> None:
     raise RuntimeError("the app's middleware stack is not built yet")
 
 

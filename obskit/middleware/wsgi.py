@@ -131,6 +131,7 @@ class _Ending:
         for name, value in headers:
             if name.lower() == "content-length" and value.isdigit():
                 self._expected_bytes = int(value)
+        state.locate()
         self._observer.adopt(state)
 
     def complete(self) -> None:

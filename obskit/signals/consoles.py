@@ -46,11 +46,10 @@ def line(
     when = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{nanos // 1_000_000:03d}"
     colour = _COLOURS.get(severity, "0")
     parts = [f"{_DIM}{when}{_OFF} \x1b[{colour}m{severity:<8}{_OFF} {_BOLD}{printable(message[:_MOST_CHARS])}{_OFF}"]
-    parts += [
-        f"{_DIM}{printable(str(key))}={_OFF}{printable(value if isinstance(value, str) else json_text(value))[:_MOST_CHARS]}"
-        for key, value in fields.items()
-        if value is not None
-    ]
+    for key, value in fields.items():
+        if value is not None:
+            shown = printable(value if isinstance(value, str) else json_text(value))
+            parts.append(f"{_DIM}{printable(str(key))}={_OFF}{shown[:_MOST_CHARS]}")
     if logger:
         parts.append(f"{_DIM}[{printable(logger)}]{_OFF}")
     text = "  ".join(parts)

@@ -126,12 +126,16 @@ class RequestState:
     def route(self) -> str:
         """The route's template, e.g. ``/items/{item_id}``; empty while unknown and where no route matched."""
         if not self._route and self._source is not None:
-            self._route = self._locate(self._source)
+            self.locate()
         return self._route
 
     @route.setter
     def route(self, template: str) -> None:
         self._route = template
+
+    def locate(self) -> None:
+        """Look for the route now, where the framework is about to forget it."""
+        self._route = self._locate(self._source) or self._route
 
     def release(self) -> None:
         """Forget the framework's objects; the route stays."""

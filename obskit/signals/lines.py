@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from datetime import time as clock_time
 from enum import Enum
@@ -66,7 +66,7 @@ def encode(key: str, value: Any, redactor: Redactor) -> Any:
         return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
-def _safe(value: Any, redactor: Redactor, around: tuple[int, ...], depth: int) -> Any:
+def _safe(value: Any, redactor: Redactor, around: tuple[int, ...], depth: int) -> Any:  # noqa: PLR0911 - one a kind
     kind = type(value)
     if kind is str:
         return _text(value, redactor)
@@ -180,12 +180,10 @@ class Output:
                     self._look_at(stream)
                 if self._fd >= 0:
                     self._write_fd(stream, data)
-                elif stream is not None:
-                    self._write_stream(stream, line)
                 else:
-                    raise OSError("there is no standard output")
-        except (OSError, ValueError) as error:
-            _count_lost(type(error).__name__)
+                    self._write_stream(stream, line)
+        except (AttributeError, OSError, ValueError):  # there is none, it is closed, or its reader is gone
+            _count_lost()
 
     def _look_at(self, stream: Any) -> None:
         self._stream = stream
@@ -237,7 +235,7 @@ def _locked(fd: int, how: int) -> bool:
     return True
 
 
-def _count_lost(_reason: str) -> None:
+def _count_lost() -> None:
     from obskit.signals.metrics import record  # noqa: PLC0415 - metrics log, so they come later
 
     record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "logs", "obskit.reason": "not_written"})

@@ -60,7 +60,6 @@ _level = logging.INFO
 _is_readable: bool | None = None
 
 
-
 def configure(config: Config, redactor: Redactor) -> None:
     """Take the settings that lines depend on."""
     global _config, _redactor, _level, _is_readable
@@ -106,7 +105,9 @@ def write(record: Record) -> None:
     try:
         line = render(record)
     except Exception as error:  # noqa: BLE001 - a record that cannot be shown must not break the app, nor be silent
-        line = _json_line({"severity": "ERROR", "message": f"a log record could not be written: {type(error).__name__}"})
+        line = _json_line(
+            {"severity": "ERROR", "message": f"a log record could not be written: {type(error).__name__}"}
+        )
     OUTPUT.write(line + "\n")
 
 
@@ -191,7 +192,9 @@ def _bounded(document: dict[str, Any]) -> str:
         keep //= 2
         if keep < _SHORT_CHARS:
             core = {key: value for key, value in short.items() if key in _RESERVED or key.startswith(_PREFIX)}
-            document = core if len(core) < len(short) else {"severity": "ERROR", "message": "a log record was too large"}
+            document = (
+                core if len(core) < len(short) else {"severity": "ERROR", "message": "a log record was too large"}
+            )
 
 
 def _shortened(key: str, value: Any, keep: int) -> Any:
@@ -295,7 +298,7 @@ def formatted(event: object, args: Any) -> str:
     if not args:
         return text
     try:
-        return text % args
+        return str(text % args)
     except Exception:  # noqa: BLE001 - a bad format, or an argument whose str() raises
         return f"{text} {json_text(encode('', args, _redactor))}"
 

@@ -64,7 +64,8 @@ class RequestLines:
         )
         user, session = fields.get("user_id"), fields.get("session_id")
         return (
-            f'{part}"message":{quoted(f"{state.method[:64]} {path} {state.status}")},"time":"{when}","timestamp":"{when}"'
+            f'{part}"message":{quoted(f"{state.method[:64]} {path} {state.status}")}'
+            f',"time":"{when}","timestamp":"{when}"'
             f"{joined}"
             f',"user_id":{self._value("user_id", user)},"session_id":{self._value("session_id", session)}'
             f',"latency_ms":{latency_ms:.3f}{self._ai(state) if state.ai_calls else _NO_TOKENS}'

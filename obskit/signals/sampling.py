@@ -34,7 +34,7 @@ class OwnSampler(Sampler):
         self._bound = round(ratio * (1 << 64))
         self._trusts_incoming = trusts_incoming
 
-    def should_sample(
+    def should_sample(  # noqa: PLR0917 - the protocol's
         self,
         parent_context: Context | None,
         trace_id: int,
@@ -52,10 +52,8 @@ class OwnSampler(Sampler):
             is_sampled = parent.trace_flags.sampled
         else:
             is_sampled = (trace_id & _MASK) < self._bound
-        if is_sampled:
-            decision = Decision.RECORD_AND_SAMPLE
-        else:
-            decision = Decision.RECORD_ONLY if is_root else Decision.DROP
+        unsampled = Decision.RECORD_ONLY if is_root else Decision.DROP
+        decision = Decision.RECORD_AND_SAMPLE if is_sampled else unsampled
         return SamplingResult(decision, attributes, parent.trace_state if parent.is_valid else None)
 
     def get_description(self) -> str:

@@ -59,7 +59,7 @@ class _Redirect(logging.Filter):
 class _Silence(logging.Filter):
     """Drops a server's access lines while obskit writes its own."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the protocol's
         return not (_silences_access and _handler in logging.getLogger().handlers)
 
 

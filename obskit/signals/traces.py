@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
@@ -191,7 +191,7 @@ def _decorated(
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def iterate(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             return (yield from _stepwise(function(*args, **kwargs), _start(name, attributes, kind)))
 
         return iterate
@@ -253,5 +253,3 @@ async def _stepwise_async(generator: Any, span: Span) -> AsyncIterator[Any]:
     finally:
         await generator.aclose()
         _end(span, error)
-
-
