@@ -1,0 +1,159 @@
+// One time-series chart: lines, areas or bars, stacked or not, thresholds, a crosshair shared by a page's charts.
+import uPlot from "./vendor/uplot.js";
+import { html, signal, useEffect, useMemo, useRef } from "./html.js";
+import { theme, colour, palette, mix } from "./theme.js";
+import { align, stack, withGaps } from "./stack.js";
+import { onAxis, timeOfDay, dayAndTime } from "./format.js";
+import { Legend } from "./legend.js";
+import { drawThresholds, scaleWith } from "./thresholds.js";
+
+const FONT = '11px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
+const DASHES = [[], [6, 4], [2, 3]];
+
+/** All living charts, for tests and for the console. */
+export const living = new Set();
+window.obskitCharts = living;
+
+/**
+ * series: [{label, points: [[ms, value]], style: "line" | "area" | "bar", isStacked, unit, axis: "y" | "y2"}]
+ * thresholds: [{value, label, color}]
+ */
+export function Chart({ series, unit = "", start_ms, end_ms, step_ms, thresholds = [], height = 220, sync = "page", label, isLog, hasLegend = true }) {
+  const root = useRef(null);
+  const plot = useRef(null);
+  const index = useMemo(() => signal(null), []);
+  const hidden = useMemo(() => signal(new Set()), []);
+  const shape = JSON.stringify([series.map((each) => [each.label, each.style, each.isStacked, each.unit, each.axis]), unit, thresholds, isLog]);
+  const drawn = useMemo(() => prepare(series, step_ms, hidden.value), [series, hidden.value, step_ms]);
+  const span = useRef([start_ms, end_ms]);
+  span.current = [start_ms, end_ms];
+
+  useEffect(() => {
+    const node = root.current;
+    const options = describe({ drawn, unit, thresholds, isLog, sync, index, span, series });
+    options.width = Math.max(80, node.clientWidth);
+    options.height = Math.max(80, node.clientHeight);
+    const made = new uPlot(options, drawn.columns, node);
+    plot.current = made;
+    living.add(made);
+    const watcher = new ResizeObserver(() => {
+      const [width, tall] = [node.clientWidth, node.clientHeight];
+      if (width > 0 && tall > 0 && (width !== made.width || tall !== made.height)) made.setSize({ width, height: tall });
+    });
+    watcher.observe(node);
+    return () => {
+      watcher.disconnect();
+      living.delete(made);
+      made.destroy();
+      plot.current = null;
+    };
+  }, [shape, theme.value, hidden.value]);
+
+  useEffect(() => {
+    if (plot.current) plot.current.setData(drawn.columns);
+  }, [drawn, start_ms, end_ms]);
+
+  return html`<figure class="chart" aria-label=${label}>
+    <div class="chart-plot" ref=${root} style=${{ height: typeof height === "number" ? `${height}px` : undefined }}></div>
+    ${hasLegend && html`<${Legend} series=${series} columns=${drawn.raw} times=${drawn.columns[0]} index=${index} hidden=${hidden} unit=${unit} />`}
+  </figure>`;
+}
+
+// uPlot paints in order, so the top of a stack comes first and the lower parts paint over it.
+function prepare(series, step_ms, hidden) {
+  const shown = withGaps(series, step_ms);
+  const [times, ...raw] = align(shown);
+  const order = series.map((_, at) => at).filter((at) => !hidden.has(series[at].label));
+  const stackedOf = (axis) => order.filter((at) => series[at].isStacked && (series[at].axis ?? "y") === axis);
+  const columns = [...raw];
+  for (const axis of ["y", "y2"]) {
+    const stacked = stackedOf(axis);
+    stack(stacked.map((at) => raw[at])).forEach((column, position) => (columns[stacked[position]] = column));
+  }
+  const paint = [...order.filter((at) => series[at].isStacked).reverse(), ...order.filter((at) => !series[at].isStacked)];
+  return { raw, paint, columns: [times, ...paint.map((at) => columns[at])] };
+}
+
+function describe({ drawn, unit, thresholds, isLog, sync, index, span, series }) {
+  const colours = palette();
+  const hasSecond = series.some(({ axis }) => axis === "y2");
+  const firstUnit = series.find(({ axis }) => axis !== "y2")?.unit ?? unit;
+  const secondUnit = series.find(({ axis }) => axis === "y2")?.unit ?? unit;
+  return {
+    padding: [12, hasSecond ? 0 : 8, 0, 0],
+    legend: { show: false },
+    cursor: {
+      sync: { key: sync, setSeries: false },
+      y: false,
+      drag: { x: false, y: false },
+      points: { size: 7, width: 1.5 },
+    },
+    scales: {
+      x: { time: true, range: () => [span.current[0] / 1000, span.current[1] / 1000] },
+      y: { distr: isLog ? 3 : 1, range: isLog ? undefined : scaleWith(thresholds) },
+      y2: { range: scaleWith([]) },
+    },
+    axes: [timeAxis(span), valueAxis("y", firstUnit, 3), ...(hasSecond ? [valueAxis("y2", secondUnit, 1)] : [])],
+    series: [{}, ...drawn.paint.map((at) => describeSeries(series[at], at, colours))],
+    hooks: {
+      setCursor: [(made) => (index.value = made.cursor.idx ?? null)],
+      draw: [(made) => drawThresholds(made, thresholds, firstUnit)],
+    },
+  };
+}
+
+function describeSeries({ label, style = "line", isStacked, axis = "y" }, at, colours) {
+  const stroke = colours[at % colours.length];
+  const base = { label, scale: axis, stroke, width: 1.75, points: { show: showsPoint, size: 4, fill: stroke } };
+  if (style === "bar") {
+    return { ...base, width: 0, fill: stroke, points: { show: false }, paths: uPlot.paths.bars({ size: [0.8, 24], gap: 1 }) };
+  }
+  if (style === "area" || isStacked) return { ...base, width: 1.25, fill: mix(stroke, colour("surface"), isStacked ? 0.42 : 0.22) };
+  return { ...base, dash: DASHES[Math.floor(at / colours.length) % DASHES.length] };
+}
+
+// A line needs no dots; a lone point would be invisible without one.
+function showsPoint(made, at) {
+  const column = made.data[at];
+  return column.filter((value) => value !== null).length <= 2;
+}
+
+function timeAxis(span) {
+  return {
+    stroke: colour("muted"),
+    font: FONT,
+    size: 24,
+    gap: 4,
+    space: 72,
+    grid: { show: false },
+    ticks: { stroke: colour("line"), width: 1, size: 4 },
+    values: (_, splits) => splits.map((seconds) => tick(seconds, span.current[1] - span.current[0])),
+  };
+}
+
+function tick(seconds, ms) {
+  if (ms > 2 * 86_400_000) return dayAndTime(seconds * 1000).replace(/ \d\d:.*$/, "");
+  const text = timeOfDay(seconds * 1000);
+  return ms > 600_000 ? text.slice(0, 5) : text;
+}
+
+function valueAxis(scale, unit, side) {
+  return {
+    scale,
+    side,
+    stroke: colour("muted"),
+    font: FONT,
+    size: (made, values) => Math.max(40, 14 + widest(made, values)),
+    gap: 4,
+    space: 32,
+    grid: side === 3 ? { stroke: colour("grid"), width: 1 } : { show: false },
+    ticks: { show: false },
+    values: (_, splits) => splits.map((value) => onAxis(value, unit)),
+  };
+}
+
+function widest(made, values) {
+  if (!values) return 0;
+  made.ctx.font = FONT;
+  return Math.max(...values.map((value) => made.ctx.measureText(String(value ?? "")).width));
+}

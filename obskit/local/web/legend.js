@@ -1,0 +1,37 @@
+// A chart's legend: colour, name and the value under the crosshair, or the latest one.
+import { html } from "./html.js";
+import { withUnit, timeOfDay } from "./format.js";
+import { palette, theme } from "./theme.js";
+
+export function Legend({ series, columns, times, index, hidden, unit }) {
+  const at = index.value;
+  const colours = theme.value && palette();
+  if (!series.length) return null;
+
+  function toggle(event, label) {
+    const next = new Set(hidden.value);
+    if (event.altKey || event.metaKey) series.forEach((each) => (each.label === label ? next.delete(each.label) : next.add(each.label)));
+    else if (!next.delete(label)) next.add(label);
+    hidden.value = next.size >= series.length ? new Set() : next;
+  }
+
+  return html`<figcaption class="legend">
+    <span class="legend-time num">${at === null || times[at] === undefined ? "" : timeOfDay(times[at] * 1000)}</span>
+    <ul>
+      ${series.map((each, position) => html`<li key=${each.label}>
+        <button type="button" class="legend-item" aria-pressed=${hidden.value.has(each.label) ? "false" : "true"} title=${each.label} onClick=${(event) => toggle(event, each.label)}>
+          <span class="legend-key" style=${{ backgroundColor: colours[position % colours.length] }}></span>
+          <span class="legend-name">${each.label}</span>
+          <span class="legend-value num">${withUnit(valueAt(columns[position], at), each.unit ?? unit)}</span>
+        </button>
+      </li>`)}
+    </ul>
+  </figcaption>`;
+}
+
+function valueAt(column, at) {
+  if (!column) return null;
+  if (at !== null && at !== undefined) return column[at] ?? null;
+  for (let position = column.length - 1; position >= 0; position -= 1) if (column[position] !== null) return column[position];
+  return null;
+}

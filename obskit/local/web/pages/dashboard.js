@@ -1,0 +1,35 @@
+// One dashboard, live.
+import { html, useState } from "../html.js";
+import { get } from "../api.js";
+import { api, page } from "../urls.js";
+import { project } from "../state.js";
+import { useData } from "../data.js";
+import { Page, Answer, Empty, Json } from "../parts.js";
+import { Layout, tilesOf } from "../layout.js";
+
+export function Dashboard({ id }) {
+  const [showsJson, setShowsJson] = useState(false);
+  const answer = useData(`dashboard ${id}`, (signal) => get(api.dashboard(project(), id), signal), { kinds: ["objects"] });
+  const toggle = html`<button type="button" class="button" aria-pressed=${showsJson ? "true" : "false"} onClick=${() => setShowsJson(!showsJson)}>JSON</button>`;
+  return html`<${Page} title=${answer.data?.displayName ?? "Dashboard"} back=${{ href: page.dashboards(), label: "Dashboards" }} actions=${toggle}>
+    <${Answer} of=${answer} what="This dashboard could not be loaded" lines=${10}>
+      ${(dashboard) => (showsJson ? html`<${Json} of=${dashboard} />` : html`<${Shown} dashboard=${dashboard} />`)}
+    </${Answer}>
+  </${Page}>`;
+}
+
+function Shown({ dashboard }) {
+  const [chosen, setChosen] = useState({});
+  const filters = (dashboard.dashboardFilters ?? []).map((filter) => ({ ...filter, value: chosen[nameOf(filter)] }));
+  if (!tilesOf(dashboard).length) return html`<${Empty} title="This dashboard is empty" />`;
+  return html`
+    ${filters.length > 0 && html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
+      ${filters.filter(({ templateVariable }) => templateVariable).map((filter) => html`<label key=${nameOf(filter)}>
+        <span>${nameOf(filter)}</span>
+        <input type="text" placeholder="any" value=${filter.value ?? filter.stringValue ?? ""} onChange=${(event) => setChosen({ ...chosen, [nameOf(filter)]: event.target.value.trim() })} />
+      </label>`)}
+    </form>`}
+    <${Layout} dashboard=${dashboard} filters=${filters} />`;
+}
+
+const nameOf = ({ templateVariable, labelKey }) => templateVariable || labelKey || "";

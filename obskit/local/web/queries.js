@@ -1,0 +1,60 @@
+// A widget's `timeSeriesQuery` → series, by whichever language it is written in.
+import { post, promInstant, promRange } from "./api.js";
+import { api } from "./urls.js";
+import { project } from "./state.js";
+import { fillQuery } from "./templates.js";
+
+const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
+
+/** Return a step in ms that gives about `points` points, and whole steps since the epoch. */
+export function stepFor(range_ms, points, least_ms = 0) {
+  const wanted = Math.max(range_ms / points, least_ms);
+  return 1000 * (STEPS_S.find((seconds) => seconds * 1000 >= wanted) ?? Math.ceil(wanted / 3_600_000) * 3600);
+}
+
+/** Return the times of a query: whole steps, so that points do not dance as the window moves. */
+export function window_of({ start_ms, end_ms, ms }, { isBar = false, least_ms = 0 } = {}) {
+  const step_ms = stepFor(ms, isBar ? 60 : 240, isBar ? least_ms : 0);
+  return { start_ms: Math.floor(start_ms / step_ms) * step_ms, end_ms: Math.floor(end_ms / step_ms) * step_ms, step_ms };
+}
+
+/** "60s" → 60000 */
+export const durationMs = (text) => (/^[\d.]+s$/.test(text ?? "") ? parseFloat(text) * 1000 : 0);
+
+const LANGUAGES = { timeSeriesQueryLanguage: "MQL", opsAnalyticsQuery: "SQL (Log Analytics)" };
+
+/** Why a query cannot be asked here, or null. */
+export function unsupported(query) {
+  if (!query) return "It has no query.";
+  if (query.prometheusQuery || query.timeSeriesFilter || query.timeSeriesFilterRatio) return null;
+  const name = Object.keys(LANGUAGES).find((key) => key in query);
+  return `Its query is in ${name ? LANGUAGES[name] : "a language"} that the local backend does not evaluate.`;
+}
+
+/** Return [{labels, name, unit, points}] of a query over a window. */
+export async function ask(query, window, filters, signal) {
+  if (query.prometheusQuery) {
+    const text = fillQuery(query.prometheusQuery, filters, window.step_ms);
+    return promRange(project(), text, window, signal);
+  }
+  const body = { ...window };
+  if (query.timeSeriesFilterRatio) body.timeSeriesFilterRatio = query.timeSeriesFilterRatio;
+  else body.timeSeriesFilter = query.timeSeriesFilter;
+  return (await post(api.timeSeries(), body, signal)).series;
+}
+
+/** Return the latest value of each series; PromQL is asked for this one moment alone. */
+export async function askLatest(query, time, filters, signal) {
+  if (query.prometheusQuery) {
+    return promInstant(project(), fillQuery(query.prometheusQuery, filters, 60_000), time.end_ms, signal);
+  }
+  return ask(query, window_of(time), filters, signal);
+}
+
+export const unitOf = (query, series) => query?.unitOverride || series.find(({ unit }) => unit)?.unit || "";
+
+/** What a query says, to show where it cannot be drawn. */
+export function source(query) {
+  if (!query) return "";
+  return query.prometheusQuery ?? query.timeSeriesFilter?.filter ?? query.timeSeriesFilterRatio?.numerator?.filter ?? query.timeSeriesQueryLanguage ?? query.opsAnalyticsQuery?.sql ?? "";
+}

@@ -1,0 +1,67 @@
+// Lines at which an alert fires or a target ends, drawn in the chart with their names.
+import { colour } from "./theme.js";
+import { withUnit } from "./format.js";
+
+/** Return a uPlot range function that shows near thresholds and lets far ones go: they must not flatten the data. */
+export function scaleWith(thresholds) {
+  return (_, low, high) => {
+    const isEmpty = low === null || high === null;
+    const values = thresholds.map(({ value }) => value);
+    let [bottom, top] = isEmpty ? [0, values.length ? Math.max(...values) : 1] : [Math.min(0, low), high];
+    for (const value of values) if (isEmpty || value <= top * 4) top = Math.max(top, value);
+    if (top <= bottom) top = bottom + 1;
+    return [bottom < 0 ? bottom * 1.08 : 0, top * 1.1];
+  };
+}
+
+const COLOURS = { RED: "bad", YELLOW: "warn" };
+
+export function drawThresholds(plot, thresholds, unit) {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  const taken = [];
+  ctx.save();
+  ctx.font = `600 ${10.5 * ratio}px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif`;
+  for (const threshold of [...thresholds].sort((a, b) => b.value - a.value)) {
+    const stroke = colour(COLOURS[threshold.color] ?? (isTarget(threshold) ? "muted" : "bad"));
+    const isAbove = threshold.value > plot.scales.y.max;
+    const y = isAbove ? bbox.top + ratio : plot.valToPos(threshold.value, "y", true);
+    if (y > bbox.top + bbox.height) continue;
+    if (!isAbove) line(ctx, bbox, y, stroke, ratio);
+    const text = `${isAbove ? "↑ " : ""}${threshold.label ? `${threshold.label} ` : ""}${withUnit(threshold.value, unit)}`;
+    name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken });
+  }
+  ctx.restore();
+}
+
+const isTarget = ({ label }) => /target|goal|warn/i.test(label ?? "");
+
+function line(ctx, bbox, y, stroke, ratio) {
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = 1.25 * ratio;
+  ctx.setLineDash([5 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+// A name sits on its line at the left, and moves right where another one is near.
+function name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken }) {
+  const width = ctx.measureText(text).width;
+  const tall = 13 * ratio;
+  const isBelow = isAbove || y - tall < bbox.top - 8 * ratio;
+  const top = isBelow ? y + 2 * ratio : y - tall;
+  let left = bbox.left + 6 * ratio;
+  for (const other of taken) if (Math.abs(other.top - top) < tall && left < other.right) left = other.right + 10 * ratio;
+  if (left + width > bbox.left + bbox.width) return;
+  taken.push({ top, right: left + width });
+  ctx.globalAlpha = 0.82;
+  ctx.fillStyle = colour("surface");
+  ctx.fillRect(left - 3 * ratio, top, width + 6 * ratio, tall - ratio);
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = stroke;
+  ctx.textBaseline = "middle";
+  ctx.fillText(text, left, top + tall / 2 - ratio / 2);
+}

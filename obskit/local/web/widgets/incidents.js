@@ -1,0 +1,37 @@
+// Incidents as rows: on the overview, on dashboards, on the incidents page.
+import { html } from "../html.js";
+import { get } from "../api.js";
+import { api, page, lastPart } from "../urls.js";
+import { useData } from "../data.js";
+import { clockNow } from "../state.js";
+import { Answer, Empty, State, Time, Severity } from "../parts.js";
+import { duration } from "../format.js";
+
+export function IncidentRows({ incidents, empty }) {
+  if (!incidents.length) return html`<${Empty} title=${empty} />`;
+  return html`<ul class="incidents">
+    ${incidents.map((incident) => html`<li key=${incident.id}>
+      <a href=${page.incident(incident.id)} class=${`incident ${incident.state}`}>
+        <span class="incident-name">${incident.policy_display_name}</span>
+        <span class="incident-meta"><${State} of=${incident.state} /><${Severity} of=${incident.severity || "NO SEVERITY"} /></span>
+        <span class="incident-summary">${incident.summary || incident.condition_name}</span>
+        <span class="incident-time quiet"><${Time} ms=${incident.started_at_ms} /> · ${lasted(incident)}</span>
+      </a>
+    </li>`)}
+  </ul>`;
+}
+
+export function lasted({ started_at_ms, ended_at_ms }) {
+  const end = ended_at_ms ?? clockNow.value;
+  return `${ended_at_ms ? "lasted" : "for"} ${duration(Math.max(0, Math.round((end - started_at_ms) / 1000) * 1000))}`;
+}
+
+/** The `incidentList` widget: open incidents of the named policies, or of all. */
+export function IncidentList({ of, isVisible }) {
+  const answer = useData("widget-incidents", (signal) => get(api.incidents("open"), signal), { kinds: ["incidents"], gapMs: 1500, isPaused: !isVisible });
+  const names = of.policyNames ?? [];
+  const wanted = (incident) => !names.length || names.some((name) => lastPart(name) === lastPart(incident.policy_name));
+  return html`<div class="widget-scroll"><${Answer} of=${answer} lines=${2}>
+    ${({ incidents }) => html`<${IncidentRows} incidents=${incidents.filter(wanted)} empty="No open incident" />`}
+  </${Answer}></div>`;
+}

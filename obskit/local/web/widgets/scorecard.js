@@ -1,0 +1,66 @@
+// The `scorecard` widget: one number, coloured by its thresholds, with a small line or bars.
+import { html } from "../html.js";
+import { shownTime } from "../state.js";
+import { useData } from "../data.js";
+import { Answer, Empty } from "../parts.js";
+import { Sparkline } from "../sparkline.js";
+import { ask, askLatest, source, unitOf, unsupported, window_of } from "../queries.js";
+import { withUnit } from "../format.js";
+import { Unshown } from "./other.js";
+
+export function Scorecard({ of, title, filters, isVisible }) {
+  const query = of.timeSeriesQuery;
+  const why = unsupported(query);
+  const time = shownTime();
+  const hasSpark = Boolean(of.sparkChartView);
+  const answer = useData(why ? null : JSON.stringify(["score", time.key, query, filters]), async (signal) => {
+    const now = shownTime();
+    const latest = askLatest(query, now, filters, signal);
+    const past = hasSpark ? ask(query, window_of({ ...now, start_ms: now.end_ms - now.ms }, { isBar: true }), filters, signal) : [];
+    const [found, history] = await Promise.all([latest, past]);
+    return { found, history };
+  }, { kinds: ["metrics"], gapMs: 2500, isPaused: !isVisible });
+
+  if (why) return html`<${Unshown} kind="scorecard" why=${why} detail=${source(query)} />`;
+  return html`<${Answer} of=${answer} what="This number's query failed" lines=${2}
+    isEmpty=${({ found }) => last(found) === null} empty=${html`<${Empty} title="No data" />`}>
+    ${(data) => html`<${Number_} of=${of} title=${title} query=${query} ...${data} />`}
+  </${Answer}>`;
+}
+
+function last(series) {
+  for (const { points } of series) for (let at = points.length - 1; at >= 0; at -= 1) if (points[at][1] !== null) return points[at][1];
+  return null;
+}
+
+function Number_({ of, title, query, found, history }) {
+  const unit = unitOf(query, found);
+  const value = last(found);
+  const crossed = crossedThreshold(of.thresholds ?? [], value);
+  const tone = { RED: "bad", YELLOW: "warn" }[crossed?.color] ?? (crossed ? "bad" : of.thresholds?.length ? "good" : "");
+  return html`<div class=${`scorecard ${tone}`}>
+    <p class="scorecard-value num">${withUnit(value, unit)}</p>
+    <p class="scorecard-note">${note(of.thresholds ?? [], crossed, unit, found.length)}</p>
+    ${of.gaugeView && html`<${Gauge} value=${value} low=${of.gaugeView.lowerBound ?? 0} high=${of.gaugeView.upperBound ?? 1} />`}
+    ${history.length > 0 && html`<${Sparkline} values=${history[0].points.map(([, each]) => each)} kind=${of.sparkChartView.sparkChartType === "SPARK_BAR" ? "bar" : "line"} tone=${tone || "accent"} label=${`History of ${title}`} />`}
+  </div>`;
+}
+
+// The gravest crossed line wins: red before yellow.
+function crossedThreshold(thresholds, value) {
+  const crossed = thresholds.filter((each) => (each.direction === "BELOW" ? value < (each.value ?? 0) : value > (each.value ?? 0)));
+  return crossed.find(({ color }) => color === "RED") ?? crossed[0];
+}
+
+function note(thresholds, crossed, unit, series) {
+  if (crossed) return `${crossed.direction === "BELOW" ? "below" : "above"} ${withUnit(crossed.value ?? 0, unit)}${crossed.label ? ` (${crossed.label})` : ""}`;
+  if (series > 1) return `first of ${series} series`;
+  if (!thresholds.length) return "";
+  const strict = thresholds.find(({ color }) => color === "RED") ?? thresholds[0];
+  return `${strict.direction === "BELOW" ? "alert below" : "alert above"} ${withUnit(strict.value ?? 0, unit)}`;
+}
+
+function Gauge({ value, low, high }) {
+  const part = Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
+  return html`<div class="gauge" role="img" aria-label=${`${Math.round(part * 100)} % of the gauge`}><span style=${{ width: `${part * 100}%` }}></span></div>`;
+}
