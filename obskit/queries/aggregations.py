@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 from obskit.catalog import METRICS, Kind, Metric, Route
-from obskit.errors import Problem, QueryError
+from obskit.errors import QueryError
+from obskit.queries import filters
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_text, caller, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
@@ -170,21 +171,13 @@ def check_filter(text: str, *, needs_resource: bool) -> tuple[list[tuple[str, st
     found: list[tuple[str, str]] = []
     if len(text) > _LONGEST_FILTER:
         found.append((f"the filter has {len(text)} characters, at most {_LONGEST_FILTER} are allowed", "Shorten it"))
-    from obskit.queries import filters
-
     try:
-        parsed = filters.parse(text)
+        types = tuple(filters.parse(text).metric_types())
     except QueryError as error:
         return [(f"filter: {problem.problem}", problem.way_out) for problem in error.problems], ()
-    types = tuple(parsed.metric_types())
     if not types:
         found.append(("the filter names no metric type", 'Add metric.type="…"'))
     if needs_resource and "resource.type" not in text:
         found.append(("the filter names no resource type", 'Add AND resource.type="…"'))
     by_type: Mapping[str, Metric] = {metric.metric_type(route): metric for metric in METRICS for route in Route}
     return found, tuple(by_type[name].kind for name in types if name in by_type)
-
-
-def problems_of(place: str, rules: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> list[Problem]:
-    """Return rules' findings as problems at one place."""
-    return [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in rules]

@@ -1,8 +1,12 @@
-"""The ready-made policies' queries, judged by the real Prometheus: they fire, and stay silent where it is harmless."""
+"""The ready-made policies fire when they should, and stay silent in the nearest case that is harmless.
+
+Each case is judged twice: by the real Prometheus, and by obskit's own engine.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, field
 
@@ -10,12 +14,14 @@ import pytest
 
 from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS, HTTP_SERVER_DURATION, Route, promql_name
+from obskit.engine.policy import Opened, PolicyMachine
+from obskit.engine.series import Series
 from obskit.queries.context import RenderContext
-
-pytestmark = pytest.mark.needs("prometheus")
+from obskit.queries.durations import whole_seconds
 
 CONTEXT = RenderContext(project="p")
 EVERY = "30s"
+START_MS = 1_760_000_400_000  # any instant that is whole in minutes
 
 
 @dataclass(frozen=True)
@@ -215,9 +221,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy.id}: {case.says}")
-def test_a_ready_made_policy_fires_when_it_should_and_only_then(case, tmp_path):
-    """Each case: the alert is open at the times named, and not at the others."""
+def each_case(function):
+    return pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy.id}: {case.says}")(function)
+
+
+@pytest.mark.needs("prometheus")
+@each_case
+def test_prometheus_fires_when_it_should_and_only_then(case, tmp_path):
+    """The real Prometheus has the alert firing at the times named, and not at the others."""
     (condition,) = case.policy.to_dict(CONTEXT)["conditions"]
     rule = condition["conditionPrometheusQueryLanguage"]
     name = case.policy.id.replace("-", "_")
@@ -257,3 +268,73 @@ def test_a_ready_made_policy_fires_when_it_should_and_only_then(case, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Source:
+    """The series of a case."""
+
+    series: tuple[Series, ...]
+
+    def select(self, matchers, start_ms, end_ms):
+        """Return the series that the matchers select, cut to the time range."""
+        return [
+            Series(
+                labels=found.labels,
+                times_ms=[found.times_ms[i] for i in inside],
+                values=[found.values[i] for i in inside],
+            )
+            for found in self.series
+            if all(fits(matcher, found.labels.get(matcher.name, "")) for matcher in matchers)
+            and (inside := [i for i, time in enumerate(found.times_ms) if start_ms <= time <= end_ms])
+        ]
+
+
+def fits(matcher, value):
+    if matcher.op in {"=", "!="}:
+        return (value == matcher.value) == (matcher.op == "=")
+    return bool(re.fullmatch(matcher.value, value)) == (matcher.op == "=~")
+
+
+def points(notation):
+    """Return the values of promtool's notation; None is a gap."""
+    found = []
+    for word in notation.split():
+        match = re.fullmatch(r"(_|[\d.]+)(?:\+([\d.]+))?(?:x(\d+))?", word)
+        first, step, times = match.groups()
+        if first == "_":
+            found += [None] * int(times or 1)
+            continue
+        found += [float(first) + float(step or 0) * i for i in range(int(times or 0) + 1)]
+    return found
+
+
+def source(case):
+    step = as_milliseconds(case.interval)
+    made = []
+    for key, notation in case.series.items():
+        name, _, inner = key.partition("{")
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', inner)) | {"__name__": name}
+        pairs = [(START_MS + i * step, value) for i, value in enumerate(points(notation)) if value is not None]
+        made.append(Series(labels=labels, times_ms=[time for time, _ in pairs], values=[value for _, value in pairs]))
+    return Source(tuple(made))
+
+
+def as_milliseconds(duration):
+    return round(whole_seconds(duration) * 1000)
+
+
+@each_case
+def test_the_engine_fires_when_it_should_and_only_then(case):
+    """Obskit's engine has an incident open at the times named, and none at the others."""
+    machine = PolicyMachine({"name": "projects/p/alertPolicies/1"} | case.policy.to_dict(CONTEXT))
+    series = source(case)
+    wanted = {as_milliseconds(time): True for time in case.fires_at} | {
+        as_milliseconds(time): False for time in case.silent_at
+    }
+    opened: set[str] = set()
+    for offset in range(0, max(wanted) + 1, machine.interval_ms):
+        for event in machine.evaluate(START_MS + offset, series, None):
+            (opened.add if isinstance(event, Opened) else opened.discard)(event.incident.id)
+        if offset in wanted:
+            assert bool(opened) == wanted[offset], f"{offset / 60_000:g} min: {machine.status()}"
