@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from obskit.middleware.requests import Observer
+from obskit.signals import context
 from obskit.signals.context import RequestState
 
 __all__ = ["ASGIMiddleware", "App", "Locate"]
@@ -68,7 +69,8 @@ class ASGIMiddleware:
         observer = self.observer
         if observer.is_excluded(scope["path"]):
             _claim(scope, None)
-            await self.app(scope, receive, send)
+            with context.unrecorded():
+                await self.app(scope, receive, send)
             return
         state, entered = self._begin(scope)
         if entered is None:
@@ -138,7 +140,8 @@ class ASGIMiddleware:
         observer = self.observer
         if observer.is_excluded(scope["path"]):
             _claim(scope, None)
-            await self.app(scope, receive, send)
+            with context.unrecorded():
+                await self.app(scope, receive, send)
             return
         state, entered = self._begin(scope)
         if entered is None:

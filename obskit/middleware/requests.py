@@ -155,7 +155,7 @@ class Observer:
     def leave(self, entered: Entered) -> None:
         """Undo `begin` for the code that runs on in this context."""
         context.leave(entered.request)
-        otel_context.detach(entered.trace)
+        context.leave(entered.trace)
 
     # ------------------------------------------------------------------ end
 

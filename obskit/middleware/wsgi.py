@@ -52,9 +52,12 @@ class WSGIMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         observer = self.observer
-        if _SEEN in environ or observer.is_excluded(environ.get("PATH_INFO", "")):
-            environ.setdefault(_SEEN, None)
+        if _SEEN in environ:  # an app within the app; the outer one has the whole request
             return self.app(environ, start_response)
+        if observer.is_excluded(environ.get("PATH_INFO", "")):
+            environ[_SEEN] = None
+            with context.unrecorded():
+                return self.app(environ, start_response)
         state = self._state(environ)
         environ[_SEEN] = state
         entered = observer.begin(
@@ -193,7 +196,7 @@ class _Body:
     @staticmethod
     def _leave(entered: Entered) -> None:
         context.leave(entered.request)
-        otel_context.detach(entered.trace)
+        context.leave(entered.trace)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
 
@@ -162,12 +163,24 @@ def enter(state: RequestState) -> Token[RequestState | None]:
     return _request.set(state)
 
 
-def leave(token: Token[RequestState | None]) -> None:
-    """Undo `enter`; harmless where the context is another one by now, as in a stream that a server moves."""
+def leave(token: Token[Any]) -> None:
+    """Undo `enter`, or `opentelemetry.context.attach`.
+
+    Harmless where the running context is another one by now: a generator whose steps run in a pool of threads
+    enters a block in one copy of the context and leaves it in another. OpenTelemetry logs an error for each.
+    """
+    with suppress(ValueError):
+        token.var.reset(token)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Give a request that is not recorded a place for what it binds, which would else stay with the thread."""
+    token = enter(RequestState())
     try:
-        _request.reset(token)
-    except ValueError:
-        _request.set(None)
+        yield
+    finally:
+        leave(token)
 
 
 def bind(**fields: object) -> None:

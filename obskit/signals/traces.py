@@ -16,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from obskit._version import __version__
+from obskit.signals.context import leave
 from obskit.signals.lines import described, plain
 from obskit.signals.redaction import Redactor
 
@@ -90,7 +91,7 @@ class SpanBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
         if self._token is not None:
-            otel_context.detach(self._token)
+            leave(self._token)
         if self._span is not None:
             _end(self._span, error)
 
@@ -218,7 +219,7 @@ def _stepwise(generator: Any, span: Span) -> Any:
             except StopIteration as stop:
                 return stop.value
             finally:
-                otel_context.detach(token)
+                leave(token)
             sent = thrown = None
             try:
                 sent = yield item
@@ -245,7 +246,7 @@ async def _stepwise_async(generator: Any, span: Span) -> AsyncIterator[Any]:
             except StopAsyncIteration:
                 return
             finally:
-                otel_context.detach(token)
+                leave(token)
             yield item
     except BaseException as caught:
         error = caught
