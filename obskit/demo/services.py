@@ -111,8 +111,7 @@ def _chatbot_command(port: int) -> list[str]:
 
 
 def _shop_command(port: int) -> list[str]:
-    workers = ["--workers", "2", "--worker-class", "gthread", "--threads", "4"]
-    return ["-m", "gunicorn", "app:app", "--bind", f"{_HOST}:{port}", *workers]
+    return ["-m", "gunicorn", "app:app", "--bind", f"{_HOST}:{port}", "-c", "python:obskit.demo.gunicorn_settings"]
 
 
 def _free_port() -> int:

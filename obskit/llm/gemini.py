@@ -18,6 +18,7 @@ from obskit.llm import streams
 from obskit.llm.gemini_call import Begin, finish_with, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
+from obskit.llm.tools import follow, follow_async
 from obskit.signals.imports import forget, when_imported
 
 __all__ = ["install", "problems", "uninstall"]
@@ -242,6 +243,15 @@ def _patch(genai: ModuleType) -> None:
             _tell(version, f"BaseApiClient.{name} is gone: attempts that the SDK makes again are not seen")
             continue
         _replace(client, name, wrap(getattr(client, name)))
+    functions = getattr(genai, "_extra_utils", None)
+    for name, wrap in (
+        ("invoke_function_from_dict_args", follow),
+        ("invoke_function_from_dict_args_async", follow_async),
+    ):
+        if not hasattr(functions, name):
+            _tell(version, f"{name} is gone: functions that the model calls have no span of their own")
+            continue
+        _replace(functions, name, wrap(getattr(functions, name)))
 
 
 def _replace(owner: Any, name: str, replacement: Any) -> None:

@@ -142,7 +142,7 @@ def assert_equal_to_ledger(seen: Captured, gemini: FakeGemini) -> None:
         "output": billed.candidates,
         "thinking": billed.thoughts,
     }
-    spans = [span for span in seen.spans if "gen_ai.operation.name" in (span.attributes or {})]
+    spans = [span for span in seen.spans if "gen_ai.provider.name" in (span.attributes or {})]
     assert len(spans) == gemini.ledger.calls() == seen.total("gen_ai.client.operation.duration")
     assert sum(span.attributes["gen_ai.usage.input_tokens"] for span in spans) == billed.billed_input
     assert sum(span.attributes["gen_ai.usage.output_tokens"] for span in spans) == billed.billed_output
@@ -179,6 +179,48 @@ def test_function_calling_counts_every_round(client: Any, gemini: FakeGemini, se
     assert gemini.ledger.function_calls == 1
     assert seen.total("gen_ai.client.operation.duration", **{"gen_ai.request.model": MODEL}) == 2
     assert_equal_to_ledger(seen, gemini)
+
+
+def test_a_function_has_a_span(client: Any, seen: Captured) -> None:
+    """The app's function, which the SDK calls for the model, has a span of its own between the two rounds."""
+    function_calling(client)
+    span = seen.span("execute_tool get_price")
+    assert span.attributes["gen_ai.tool.name"] == "get_price"
+    assert span.status.status_code is StatusCode.UNSET
+
+
+def test_a_function_that_fails_is_seen(client: Any, gemini: FakeGemini, seen: Captured) -> None:
+    """The SDK tells the model of the failure and goes on; the span shows the function's own error."""
+
+    def broken(product: str) -> str:
+        """Fail for every product."""
+        raise LookupError(f"no {len(product)}")
+
+    client.models.generate_content(model=MODEL, contents="price", config=types.GenerateContentConfig(tools=[broken]))
+    span = seen.span("execute_tool broken")
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "LookupError"
+    assert gemini.ledger.calls() == 2
+    assert seen.errors == ()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_async_conversation_calls_functions(is_async: bool, gemini: FakeGemini, seen: Captured) -> None:
+    """Coroutine functions and plain ones have spans in an async conversation too, below the span around it."""
+
+    async def ask(client: Any) -> None:
+        async def lookup(product: str) -> str:
+            """Look a product up."""
+            await asyncio.sleep(0)
+            return product
+
+        config = types.GenerateContentConfig(tools=[lookup if is_async else get_price])
+        with obskit.span("work"):
+            await client.aio.chats.create(model=MODEL, config=config).send_message("price of decaf")
+
+    run(gemini, "aiohttp", ask)
+    span = seen.span("execute_tool lookup" if is_async else "execute_tool get_price")
+    assert span.parent.span_id == seen.span("work").context.span_id
 
 
 def test_a_cached_prefix_is_counted_as_cached(client: Any, gemini: FakeGemini, seen: Captured) -> None:
