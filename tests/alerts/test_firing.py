@@ -15,7 +15,7 @@ import pytest
 from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS, HTTP_SERVER_DURATION, Route, promql_name
 from obskit.engine.policy import Opened, PolicyMachine
-from obskit.engine.series import Series
+from obskit.engine.series import MemorySource, Series
 from obskit.queries.context import RenderContext
 from obskit.queries.durations import whole_seconds
 
@@ -270,32 +270,6 @@ def test_prometheus_fires_when_it_should_and_only_then(case, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@dataclass(frozen=True)
-class Source:
-    """The series of a case."""
-
-    series: tuple[Series, ...]
-
-    def select(self, matchers, start_ms, end_ms):
-        """Return the series that the matchers select, cut to the time range."""
-        return [
-            Series(
-                labels=found.labels,
-                times_ms=[found.times_ms[i] for i in inside],
-                values=[found.values[i] for i in inside],
-            )
-            for found in self.series
-            if all(fits(matcher, found.labels.get(matcher.name, "")) for matcher in matchers)
-            and (inside := [i for i, time in enumerate(found.times_ms) if start_ms <= time <= end_ms])
-        ]
-
-
-def fits(matcher, value):
-    if matcher.op in {"=", "!="}:
-        return (value == matcher.value) == (matcher.op == "=")
-    return bool(re.fullmatch(matcher.value, value)) == (matcher.op == "=~")
-
-
 def points(notation):
     """Return the values of promtool's notation; None is a gap."""
     found = []
@@ -317,7 +291,7 @@ def source(case):
         labels = dict(re.findall(r'(\w+)="([^"]*)"', inner)) | {"__name__": name}
         pairs = [(START_MS + i * step, value) for i, value in enumerate(points(notation)) if value is not None]
         made.append(Series(labels=labels, times_ms=[time for time, _ in pairs], values=[value for _, value in pairs]))
-    return Source(tuple(made))
+    return MemorySource(made)
 
 
 def as_milliseconds(duration):
