@@ -90,6 +90,7 @@ class Lane:
         self._forgotten = 0
         self._attempt = 0
         self._not_before = 0.0
+        self._asked_until = 0.0
 
     # ------------------------------------------------------------------ the app's side
 
@@ -160,6 +161,11 @@ class Lane:
             if not self._settle(outcome) or pressed():
                 return
 
+    def hurry(self) -> None:
+        """Let go of the lane's own patience, not of the pause that the destination asked for; time is running out."""
+        self._attempt = 0
+        self._not_before = min(self._not_before, self._asked_until)
+
     def _take(self) -> bool:
         size = 0
         while not self._flight or (self._items and len(self._flight) < BATCH_ITEMS and size < BATCH_BYTES):
@@ -185,6 +191,7 @@ class Lane:
             while self._flight and self._clock() - self._flight[0][2] > MAX_AGE_S:
                 self._finish(1, "expired")
             self._attempt = 1 if outcome.delivered else self._attempt + 1
+            self._asked_until = self._clock() + outcome.retry_after_s
             self._not_before = self._clock() + backoff_s(self._attempt, outcome.retry_after_s)
         return False
 

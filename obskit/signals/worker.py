@@ -71,6 +71,7 @@ class Worker:
         self._metrics_due_at = clock() + self._metric_interval_s
         self._metrics_sent_at = float("-inf")
         self._metrics_attempt = 0
+        self._metrics_asked_until = float("-inf")
         self._delivered_print: tuple[object, ...] | None = None
         self._counted: Undelivered = Undelivered()
         self._flushed: Undelivered = Undelivered()
@@ -162,6 +163,7 @@ class Worker:
         self._metrics_attempt = 0 if is_done else self._metrics_attempt + 1
         if not is_done:
             wait_s = backoff_s(self._metrics_attempt, pause_s)
+            self._metrics_asked_until = self._clock() + pause_s
             self._metrics_due_at = max(self._clock() + wait_s, self._metrics_ready_at())
         self._delivered_print = fingerprint(data) if is_done else None
         return is_done
@@ -175,6 +177,9 @@ class Worker:
             Whether everything recorded since the last flush was delivered.
         """
         marks = [(lane, lane.accepted) for outlet in self.outlets for lane in outlet.lanes]
+        for lane, _ in marks:
+            lane.hurry()
+        self._metrics_attempt, retry_at = 0, self._metrics_asked_until
         for outlet in self.outlets:
             if outlet.spans.queued or outlet.errors.queued:
                 outlet.load()
@@ -185,10 +190,11 @@ class Worker:
                 share_s = (deadline - self._clock()) / (len(self.outlets) - place)
                 outlet.pump(self._clock() + share_s)
             now = self._clock()
-            ready_at = max(self._metrics_ready_at(), self._metrics_due_at if self._metrics_attempt else now)
-            if has_metrics and now >= ready_at and now < deadline:
+            ready_at = max(self._metrics_ready_at(), retry_at)
+            if has_metrics and ready_at <= now < deadline:
                 has_metrics = not self._export_metrics(deadline)
-                ready_at = max(self._metrics_ready_at(), self._metrics_due_at)
+                retry_at = self._metrics_due_at
+                ready_at = max(self._metrics_ready_at(), retry_at)
             waits = [
                 wait
                 for lane, mark in marks

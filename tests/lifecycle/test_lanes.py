@@ -153,3 +153,22 @@ def test_backoff_is_bounded(attempt: int) -> None:
     """Waits grow to half a minute at most, and never undercut what the backend asked for."""
     assert 0 < backoff_s(attempt) <= 30.0
     assert backoff_s(attempt, 100.0) == 100.0
+
+
+def test_hurry_keeps_the_destinations_pause_only() -> None:
+    """When time runs out a lane forgets its own backoff, but not the pause that the backend asked for."""
+    clock = Clock()
+    lane, backend = filled(1, clock), Backend(*[Outcome(retry_after_s=0.0)] * 8, Outcome(retry_after_s=20.0))
+    for _ in range(8):
+        pump(lane, backend)
+        clock.now += 30
+    lane.hurry()
+    pump(lane, backend)
+    assert len(backend.batches) == 9
+    lane.hurry()
+    pump(lane, backend)
+    assert len(backend.batches) == 9
+    clock.now += 20
+    lane.hurry()
+    pump(lane, backend)
+    assert backend.taken == [0]

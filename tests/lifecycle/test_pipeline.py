@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -350,3 +351,18 @@ def test_a_forked_worker_of_multiprocessing_delivers(tmp_path: Path) -> None:
         worker.join(10)
         assert worker.exitcode == 0
         assert out.read_text() == f"{worker.pid}:4\n"
+
+
+def test_the_end_tries_once_more() -> None:
+    """After a long outage the final flush does not wait for the backoff: what has recovered gets everything."""
+    with Bench(trace_export_interval=timedelta(seconds=0.01)) as bench:
+        bench.twin.trouble = Outcome(reason="unavailable", retry_after_s=0.0)
+        bench.spans(5)
+        deadline = time.monotonic() + 5.0
+        while bench.twin.calls < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        bench.twin.trouble = None
+        begun = time.monotonic()
+        assert bench.pipeline.shutdown(5.0)
+        assert time.monotonic() - begun < 0.5
+    assert len(bench.twin.spans) == 5

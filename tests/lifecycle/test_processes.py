@@ -11,6 +11,8 @@ from collector import Collector
 from google_twin import GoogleTwin
 from processes import APPS, Server, environment, free_port, gunicorn, uvicorn
 
+from obskit import catalog
+
 REQUESTS = 10
 SERVERS = {
     "uvicorn": lambda port: uvicorn(port, 1),
@@ -33,6 +35,8 @@ def test_everything_arrives_after_sigterm(name: str) -> None:
         assert took_s < 8.0
         assert len(collector.spans) == REQUESTS, printed
         assert collector.count("http.server.request.duration") == REQUESTS
+        bounds = {tuple(point.explicit_bounds) for key, point in collector.points.items() if "server" in key[1]}
+        assert bounds == {catalog.HTTP_SERVER_DURATION.buckets}
         assert "Traceback" not in printed
 
 
