@@ -139,7 +139,7 @@ class Captured:
 
     @property
     def logs(self) -> tuple[Mapping[str, Any], ...]:
-        """The log lines, requests' included, as the fields that Cloud Logging gets, such as ``message`` and ``severity``."""
+        """The log lines, requests' included, as Cloud Logging's fields, such as ``message`` and ``severity``."""
         return tuple(_entry(line) for line in self._lines)
 
     def span(self, name: str, **attributes: Any) -> ReadableSpan:
