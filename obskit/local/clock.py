@@ -1,0 +1,99 @@
+"""The local backend's clock: real time, or time that starts in the past and runs fast until it has caught up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Self
+
+__all__ = ["Clock"]
+
+_TRACES_KEPT: Final = 100_000
+
+
+class Clock:
+    """Maps real time to the backend's time.
+
+    From `begin_ms` (real) on, the backend's time runs `scale` times as fast as real time; it starts so far in the
+    past that it meets real time exactly at `end_ms` (real), and is real time from there on. Before `begin_ms` it is
+    shifted by the same distance as at `begin_ms`.
+
+    Args:
+        scale: how many seconds of the backend pass in a real one, while it is fast.
+        begin_ms: real milliseconds since the epoch at which the fast part begins.
+        end_ms: real milliseconds at which it ends; the same as `begin_ms` for no fast part at all.
+        read_ms: the real clock, in milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: float = 1.0,
+        begin_ms: int = 0,
+        end_ms: int = 0,
+        read_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        if scale < 1.0 or end_ms < begin_ms:
+            raise ValueError("scale is at least 1, and the end is not before the begin")
+        self.scale = scale
+        self._begin_ms = begin_ms
+        self._end_ms = end_ms
+        self._read_ms = read_ms
+        self._shifts: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def catching_up(
+        cls, *, simulated_s: float, real_s: float, read_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> Self:
+        """Return a clock that passes `simulated_s` in the next `real_s` seconds, and is real time from then on."""
+        begin_ms = read_ms()
+        return cls(
+            scale=max(1.0, simulated_s / real_s),
+            begin_ms=begin_ms,
+            end_ms=begin_ms + round(real_s * 1000),
+            read_ms=read_ms,
+        )
+
+    @property
+    def is_accelerated(self) -> bool:
+        """Whether the backend's time runs faster than real time now."""
+        return self.scale > 1.0 and self._read_ms() < self._end_ms
+
+    def now_ms(self) -> int:
+        """Return the backend's time in milliseconds since the epoch."""
+        return self.to_backend_ms(self._read_ms())
+
+    def to_backend_ms(self, real_ms: int) -> int:
+        """Return the backend's time of a real moment, both in milliseconds since the epoch."""
+        if self.scale == 1.0 or real_ms >= self._end_ms:
+            return real_ms
+        since = max(real_ms, self._begin_ms)
+        fast = round(self._end_ms - (self._end_ms - since) * self.scale)
+        return fast + min(0, real_ms - self._begin_ms)
+
+    def to_backend_ns(self, real_ns: int) -> int:
+        """Return the backend's time of a real moment, both in nanoseconds since the epoch."""
+        if self.scale == 1.0:
+            return real_ns
+        real_ms, rest = divmod(real_ns, 1_000_000)
+        return self.to_backend_ms(real_ms) * 1_000_000 + rest
+
+    def trace_shift_ns(self, trace_id: str, start_ns: int) -> int:
+        """Return by how much all moments of a trace are moved.
+
+        One distance for the whole trace, so that its spans keep their durations and stay inside each other; it is
+        that of the first moment of the trace that was asked for.
+        """
+        if self.scale == 1.0:
+            return 0
+        with self._lock:
+            shift = self._shifts.get(trace_id)
+            if shift is None:
+                shift = self.to_backend_ns(start_ns) - start_ns
+                self._shifts[trace_id] = shift
+                if len(self._shifts) > _TRACES_KEPT:
+                    self._shifts.popitem(last=False)
+        return shift

@@ -1,0 +1,112 @@
+"""Error events, in groups of the same exception from the same place."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from obskit.local.store.database import Database, load, text_of
+
+__all__ = ["ErrorEvent", "ErrorStore", "group_of"]
+
+_FRAME: Final = re.compile(r'^\s*File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)', re.MULTILINE)
+_TYPE: Final = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?::\s?(?P<text>.*))?$")
+_TOP_FRAMES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEvent:
+    """One report.
+
+    Attributes:
+        time_ms: milliseconds since the epoch on the backend's clock.
+        stack: the traceback, or the message of a report without one.
+        http: method, url, user_agent, referrer, status, remote_ip.
+        location: file, line, function.
+    """
+
+    time_ms: int
+    stack: str
+    service: str = ""
+    version: str = ""
+    user: str = ""
+    trace_id: str = ""
+    http: Mapping[str, Any] = field(default_factory=dict)
+    location: Mapping[str, Any] = field(default_factory=dict)
+
+
+def group_of(event: ErrorEvent) -> tuple[str, str, str]:
+    """Return id, exception type and message of the group that an event belongs to.
+
+    Google groups by exception type and the top frames; what exactly counts is not published.
+    """
+    lines = [line for line in event.stack.strip().splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else ""
+    frames = [(match["file"], match["function"]) for match in _FRAME.finditer(event.stack)][-_TOP_FRAMES:]
+    match = _TYPE.match(last) if frames else None
+    kind = match["type"] if match else ""
+    message = (match["text"] or "") if match else last
+    basis: Any = (kind, frames) if frames else (re.sub(r"\d+", "#", last), sorted(event.location.items()))
+    digest = hashlib.sha256(repr((event.service, basis)).encode()).hexdigest()[:16]
+    return digest, kind, message
+
+
+class ErrorStore:
+    """All error events."""
+
+    def __init__(self, database: Database, changed: Callable[[str], None]) -> None:
+        self._database = database
+        self._changed = changed
+
+    def put(self, event: ErrorEvent) -> str:
+        """Store an event and return its group's id."""
+        group_id, kind, message = group_of(event)
+        body = {
+            "time_ms": event.time_ms,
+            "stack": event.stack,
+            "service": event.service,
+            "version": event.version,
+            "user": event.user,
+            "http": dict(event.http),
+            "trace_id": event.trace_id,
+            "location": dict(event.location),
+        }
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO error_groups VALUES (?,?,?)", (group_id, kind, message))
+            connection.execute(
+                "INSERT INTO error_events (group_id, time_ms, service, user, trace_id, body) VALUES (?,?,?,?,?,?)",
+                (group_id, event.time_ms, event.service, event.user, event.trace_id, text_of(body)),
+            )
+        self._changed("errors")
+        return group_id
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the groups in the UI's form, the most recent first."""
+        rows = self._database.rows(
+            "SELECT g.id, g.type, g.message, MAX(e.service) AS service, COUNT(*) AS count, MIN(e.time_ms) AS first_ms, "
+            "MAX(e.time_ms) AS last_ms, COUNT(DISTINCT NULLIF(e.user, '')) AS affected_users, "
+            "MAX(e.trace_id) AS sample_trace_id "
+            "FROM error_groups g JOIN error_events e ON e.group_id = g.id GROUP BY g.id ORDER BY last_ms DESC"
+        )
+        return [dict(row) for row in rows]
+
+    def group(self, group_id: str) -> dict[str, Any] | None:
+        """Return one group, None when there is none of that id."""
+        return next((group for group in self.groups() if group["id"] == group_id), None)
+
+    def events(self, group_id: str, *, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the newest events of a group."""
+        rows = self._database.rows(
+            "SELECT body FROM error_events WHERE group_id = ? ORDER BY time_ms DESC, id DESC LIMIT ?", [group_id, limit]
+        )
+        return [load(row["body"]) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many groups and events there are."""
+        return {
+            "error_groups": self._database.one("SELECT COUNT(*) FROM error_groups"),
+            "error_events": self._database.one("SELECT COUNT(*) FROM error_events"),
+        }
