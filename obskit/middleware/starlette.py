@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
+from opentelemetry import trace
+
 from obskit.middleware.asgi import ASGIMiddleware
 from obskit.middleware.requests import Observer
 
@@ -13,6 +15,7 @@ __all__ = ["Routes", "install"]
 
 _MARK: Final = "_obskit_middleware"
 _MOST_KNOWN: Final = 2000
+_MOST_LAYERS: Final = 100
 
 
 def install(app: Any, observer: Observer) -> None:
@@ -27,7 +30,10 @@ def install(app: Any, observer: Observer) -> None:
         return
     routes = Routes(app)
     middleware = ASGIMiddleware(
-        _not_built, observer, locate=routes.template, is_left_to_others=lambda: is_left_to_opentelemetry(app)
+        _not_built,
+        observer,
+        locate=routes.template,
+        is_left_to_others=lambda: _is_left_to_opentelemetry(app, middleware),
     )
     vars(app)[_MARK] = middleware
     build = app.build_middleware_stack
@@ -46,9 +52,18 @@ async def _not_built(_scope: Any, _receive: Any, _send: Any) -> None:
     raise RuntimeError("the app's middleware stack is not built yet")
 
 
-def is_left_to_opentelemetry(app: Any) -> bool:
-    """Return whether OpenTelemetry's own instrumentation makes this app's server spans."""
-    return bool(getattr(app, "_is_instrumented_by_opentelemetry", False))
+def _is_left_to_opentelemetry(app: Any, stack: Any) -> bool:
+    """Return whether OpenTelemetry's own instrumentation makes this request's server span, around us or inside.
+
+    Its mark on the app alone does not say so: it is there too when the middleware did not find its place.
+    """
+    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+        return False
+    for _ in range(_MOST_LAYERS):
+        if type(stack).__name__ == "OpenTelemetryMiddleware" and type(stack).__module__.startswith("opentelemetry."):
+            return True
+        stack = getattr(stack, "app", None)
+    return trace.get_current_span().is_recording()
 
 
 class Routes:

@@ -66,7 +66,7 @@ def encode(key: str, value: Any, redactor: Redactor) -> Any:
         return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
-def _safe(value: Any, redactor: Redactor, around: tuple[int, ...], depth: int) -> Any:  # noqa: PLR0911 - one a kind
+def _safe(value: Any, redactor: Redactor, around: tuple[int, ...], depth: int) -> Any:
     kind = type(value)
     if kind is str:
         return _text(value, redactor)

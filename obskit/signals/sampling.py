@@ -34,7 +34,7 @@ class OwnSampler(Sampler):
         self._bound = round(ratio * (1 << 64))
         self._trusts_incoming = trusts_incoming
 
-    def should_sample(  # noqa: PLR0917 - the protocol's
+    def should_sample(
         self,
         parent_context: Context | None,
         trace_id: int,

@@ -9,12 +9,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from observations import Observations  # noqa: E402
-from services import SERVICES, Service  # noqa: E402
+from observations import Observations
+from services import SERVICES, Service
 
-import obskit  # noqa: E402
-from obskit.exporters.memory import STORE  # noqa: E402
-from obskit.signals import stdlib_logs  # noqa: E402
+import obskit
+from obskit.exporters.memory import STORE
+from obskit.signals import stdlib_logs
 
 
 @pytest.fixture(params=list(SERVICES))
