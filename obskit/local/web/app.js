@@ -97,9 +97,9 @@ function Frame({ current, children }) {
       <a class="brand" href=${page.overview()}><img src="/static/icon.svg" alt="" width="24" height="24" /><span>obskit</span></a>
       <span class="project" title="Project">${state.project()}</span>
       <div class="bar-tools">
+        ${TIMED.has(current) && html`<${RangePicker} />`}
         <${Clock} />
         <${LiveSwitch} />
-        ${TIMED.has(current) && html`<${RangePicker} />`}
         <button type="button" class="plain theme" onClick=${toggleTheme} aria-label=${theme.value === "dark" ? "Use the light theme" : "Use the dark theme"}><${Icon} name=${theme.value === "dark" ? "sun" : "moon"} /></button>
         <button type="button" class="plain menu" aria-expanded=${isMenuOpen.value ? "true" : "false"} aria-controls="navigation" onClick=${() => (isMenuOpen.value = !isMenuOpen.value)} aria-label="Menu"><${Icon} name=${isMenuOpen.value ? "close" : "menu"} /></button>
       </div>

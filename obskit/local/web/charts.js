@@ -8,6 +8,7 @@ import { Legend } from "./legend.js";
 import { drawThresholds, scaleWith } from "./thresholds.js";
 
 const FONT = '11px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
+const POWERS_OF_TWO = Array.from({ length: 52 }, (_, power) => 2 ** power);
 const DASHES = [[], [6, 4], [2, 3]];
 
 /** All living charts, for tests and for the console. */
@@ -146,6 +147,7 @@ function valueAxis(scale, unit, side) {
     size: (made, values) => Math.max(40, 14 + widest(made, values)),
     gap: 4,
     space: 32,
+    incrs: /^([KMGTk]i?)?By(\/s)?$/.test(unit) ? POWERS_OF_TWO : undefined,
     grid: side === 3 ? { stroke: colour("grid"), width: 1 } : { show: false },
     ticks: { show: false },
     values: (_, splits) => splits.map((value) => onAxis(value, unit)),

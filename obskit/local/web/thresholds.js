@@ -63,5 +63,6 @@ function name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken }) {
   ctx.globalAlpha = 1;
   ctx.fillStyle = stroke;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   ctx.fillText(text, left, top + tall / 2 - ratio / 2);
 }

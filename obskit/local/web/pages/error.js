@@ -51,6 +51,6 @@ function Event({ event }) {
 const LIBRARY = /site-packages|\/lib\/python|<frozen/;
 
 function frameClass(line) {
-  if (/^\s+File "/.test(line)) return LIBRARY.test(line) ? "frame library" : "frame own";
-  return /^\S/.test(line) ? "frame-title" : "frame-code";
+  if (/^\s+File "/.test(line)) return LIBRARY.test(line) ? "is-library" : "is-own";
+  return /^\S/.test(line) ? "is-title" : "is-code";
 }

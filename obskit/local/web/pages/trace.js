@@ -78,7 +78,9 @@ function SpanRow({ row, start, total, tint, isShut, toggle, isSelected, select }
   const ai = aiOf(span);
   const left = ((span.start_ms - start) / total) * 100;
   const width = Math.max(0.2, (span.duration_ms / total) * 100);
+  const isInside = width > 40;
   const isLate = left + width > 82;
+  const labelAt = isInside ? { right: `${Math.max(0, 100 - left - width)}%` } : isLate ? { right: `${100 - left}%` } : { left: `${left + width}%` };
   return html`<div class=${`span ${isSelected ? "is-selected" : ""} ${hasFailed(span) ? "is-failed" : ""} ${ai ? "is-ai" : ""}`}>
     <div class="span-head">
       <div class="span-name" style=${{ "--depth": Math.min(depth, 12) }}>
@@ -93,7 +95,7 @@ function SpanRow({ row, start, total, tint, isShut, toggle, isSelected, select }
       <div class="span-track" onClick=${select}>
         <span class="span-bar" style=${{ left: `${left}%`, width: `${width}%`, backgroundColor: tint }}></span>
         ${(span.events ?? []).map((event) => html`<span class=${`span-event ${event.name === "exception" ? "bad" : ""}`} style=${{ left: `${Math.min(100, Math.max(0, ((event.time_ms - start) / total) * 100))}%` }} title=${event.name}></span>`)}
-        <span class=${`span-length num ${isLate ? "is-before" : ""}`} style=${isLate ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>
+        <span class=${`span-length num ${isInside ? "is-inside" : ""}`} style=${labelAt}>
           ${duration(span.duration_ms)}${ai && html`<span class="span-ai">${aiText(ai)}</span>`}
         </span>
       </div>
