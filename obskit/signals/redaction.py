@@ -40,7 +40,7 @@ _NAMES: Final = (
 _EXACT: Final = frozenset({"auth", "pin", "ssn", "pan", "cvc", "otp", "dsn", "email", "iban", "sid"})
 _IN_URLS: Final = frozenset({"key", "sig", "signature", "code", "auth", "xgoogsignature", "xamzsignature"})
 # Figures and conventions about tokens of language models, which are no secrets.
-_COUNT: Final = re.compile(r"(?:tokens?|(?:token|password|secret|credential|cookie)s?_?(?:count|limit|budget|usage))$")
+_COUNT: Final = re.compile(r"(?:tokens|(?:token|password|secret|credential|cookie)s?_?(?:count|limit|budget|usage))$")
 _PUBLIC: Final = ("gen_ai.", "obskit.", "logging.googleapis.com/")
 _SEPARATORS: Final = str.maketrans("", "", "-_. ")
 
