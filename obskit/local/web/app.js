@@ -112,11 +112,18 @@ function Frame({ current, children }) {
   </div>`;
 }
 
+let arrivals = 0;
+
 // What one page throws must not take the navigation with it.
 function Guard({ children }) {
   const [error, reset] = useErrorBoundary((problem) => console.error(problem));
   const path = state.place.value.path;
-  useEffect(() => reset, [path]);
+  useEffect(() => {
+    // Who reads with a screen reader or the keyboard goes on at the new page's begin.
+    if (arrivals > 0) document.getElementById("content")?.focus({ preventScroll: true });
+    arrivals += 1;
+    return reset;
+  }, [path]);
   if (error) return html`<${Page} title="This page failed"><${Problem} error=${error} what="A part of this page could not be shown" /></${Page}>`;
   return children;
 }

@@ -54,10 +54,22 @@ function columns({ columns: all = [] }) {
 const isGroup = ({ widget }) => Boolean(widget.collapsibleGroup);
 const isInside = (tile, group) => tile !== group && tile.y >= group.y && tile.y + tile.height <= group.y + group.height && tile.x >= group.x && tile.x + tile.width <= group.x + group.width + 0.01;
 
+// The tiles that lie in a `singleViewGroup` are its choices, of which one shows.
+function fold(tiles) {
+  const taken = new Set();
+  const folded = new Map();
+  for (const tile of tiles.filter(({ widget }) => widget.singleViewGroup)) {
+    const choices = tiles.filter((other) => !other.widget.singleViewGroup && isInside(other, tile));
+    choices.forEach((choice) => taken.add(choice));
+    if (choices.length) folded.set(tile, { ...tile, choices: choices.map(({ widget }) => widget) });
+  }
+  return tiles.filter((tile) => !taken.has(tile)).map((tile) => folded.get(tile) ?? tile);
+}
+
 /** Return [{group: tile | null, tiles}] from top to bottom; a group's tiles leave the grid when it is shut. */
 export function blocksOf(tiles) {
-  const groups = tiles.filter(isGroup).sort((a, b) => a.y - b.y);
-  let rest = tiles.filter((tile) => !isGroup(tile)).sort((a, b) => a.y - b.y || a.x - b.x);
+  const groups = fold(tiles).filter(isGroup).sort((a, b) => a.y - b.y);
+  let rest = fold(tiles).filter((tile) => !isGroup(tile)).sort((a, b) => a.y - b.y || a.x - b.x);
   const blocks = [];
   for (const group of groups) {
     const members = rest.filter((tile) => isInside(tile, group));
@@ -77,7 +89,20 @@ function Grid({ tiles, filters }) {
     gridRow: `${Math.floor(y - top) + 1} / span ${Math.max(1, Math.round(height))}`,
     "--tile-height": `${Math.max(1, Math.round(height)) * ROW_PX}px`,
   });
-  return html`<div class="grid">${tiles.map((tile, at) => html`<div class="grid-cell" key=${at} style=${place(tile)}><${Widget} widget=${tile.widget} filters=${filters} /></div>`)}</div>`;
+  return html`<div class="grid">${tiles.map((tile, at) => html`<div class="grid-cell" key=${at} style=${place(tile)}>
+    ${tile.choices ? html`<${Choice} of=${tile} filters=${filters} />` : html`<${Widget} widget=${tile.widget} filters=${filters} />`}
+  </div>`)}</div>`;
+}
+
+function Choice({ of, filters }) {
+  const [at, choose] = useState(0);
+  const name = (widget, position) => widget.title || `Choice ${position + 1}`;
+  return html`<div class="choice">
+    <select aria-label=${of.widget.title || "Shown widget"} value=${at} onChange=${(event) => choose(Number(event.target.value))}>
+      ${of.choices.map((widget, position) => html`<option key=${position} value=${position}>${name(widget, position)}</option>`)}
+    </select>
+    <${Widget} key=${at} widget=${of.choices[at]} filters=${filters} />
+  </div>`;
 }
 
 function Group({ group, tiles, filters }) {

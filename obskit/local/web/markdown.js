@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { safeLink } from "./urls.js";
 
-const INLINE = /(`[^`\n]+`)|\*\*([^*\n]+)\*\*|__([^_\n]+)__|\*([^*\n]+)\*|\[([^\]\n]*)\]\(([^)\s]+)\)|(https?:\/\/[^\s<>)\]]+)/g;
+const INLINE = /(`[^`\n]+`)|\*{2,3}([^*\n]+)\*{2,3}|__([^_\n]+)__|\*([^*\n]+)\*|\[([^\]\n]*)\]\(([^)\s]+)\)|(https?:\/\/[^\s<>)\]]+)/g;
 
 function inline(text) {
   const out = [];

@@ -111,4 +111,21 @@ export function asText(value) {
   return value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-export const Json = ({ of }) => html`<pre class="json" tabindex="0">${JSON.stringify(of, null, 2)}</pre>`;
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b/g;
+const MOST_COLOURED = 40_000; // characters; a longer text stays plain
+
+export function Json({ of }) {
+  const text = JSON.stringify(of, null, 2) ?? "";
+  return html`<pre class="json" tabindex="0">${text.length > MOST_COLOURED ? text : coloured(text)}</pre>`;
+}
+
+function coloured(text) {
+  const out = [];
+  let at = 0;
+  for (const found of text.matchAll(TOKEN)) {
+    const kind = found[2] ? "json-key" : found[1] ? "json-text" : "json-other";
+    out.push(text.slice(at, found.index), html`<span class=${kind}>${found[1] ?? found[0]}</span>`, found[2] ?? "");
+    at = found.index + found[0].length;
+  }
+  return [...out, text.slice(at)];
+}

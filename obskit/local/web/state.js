@@ -58,7 +58,7 @@ export function setParameters(changes, { replace = true } = {}) {
 window.addEventListener("popstate", () => (place.value = here()));
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
-  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target) return;
+  if (!link || link.getAttribute("href").startsWith("#") || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target) return;
   const url = new URL(link.href);
   if (url.origin !== location.origin || !match(url.pathname)) return;
   event.preventDefault();

@@ -23,7 +23,7 @@ export function drawThresholds(plot, thresholds, unit) {
   ctx.save();
   ctx.font = `600 ${10.5 * ratio}px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif`;
   for (const threshold of [...thresholds].sort((a, b) => b.value - a.value)) {
-    const stroke = colour(COLOURS[threshold.color] ?? (isTarget(threshold) ? "muted" : "bad"));
+    const stroke = colour(COLOURS[threshold.color] ?? toneOf(threshold));
     const isAbove = threshold.value > plot.scales.y.max;
     const y = isAbove ? bbox.top + ratio : plot.valToPos(threshold.value, "y", true);
     if (y > bbox.top + bbox.height) continue;
@@ -34,7 +34,8 @@ export function drawThresholds(plot, thresholds, unit) {
   ctx.restore();
 }
 
-const isTarget = ({ label }) => /target|goal|warn/i.test(label ?? "");
+// The API knows no colour for a chart's line; its name tells a goal from an alarm.
+const toneOf = ({ label }) => (/target|goal|slo/i.test(label ?? "") ? "muted" : /warn/i.test(label ?? "") ? "warn" : "bad");
 
 function line(ctx, bbox, y, stroke, ratio) {
   ctx.strokeStyle = stroke;

@@ -20,7 +20,7 @@ export function Logs() {
   // A trace's logs are asked for whatever the time.
   const between = () => (wanted.trace_id ? {} : { start_ms: shownTime().start_ms, end_ms: shownTime().end_ms });
   const answer = useData(key, (signal) => get(api.logs({ ...wanted, ...between(), limit: LIMIT }), signal), { kinds: ["logs"], gapMs: 1000 });
-  const services = useData("overview-services", (signal) => get(api.overview(604_800), signal));
+  const services = useData("overview-services", (signal) => get(api.overview(86_400), signal));
 
   async function loadOlder(before) {
     const reply = await get(api.logs({ ...wanted, start_ms: between().start_ms, before, limit: LIMIT }));

@@ -71,7 +71,7 @@ function Service({ service, window }) {
     <header>
       <span class=${`dot ${health}`} aria-hidden="true"></span>
       <h3>${name}</h3>${version && html`<${Chip}>${version}</${Chip}>`}
-      <span class="quiet small">${nowMs() - last_seen_ms > 120_000 ? "silent, last seen " : "seen "}<${Ago} ms=${last_seen_ms} /></span>
+      <span class="quiet small">${last_seen_ms ? html`${nowMs() - last_seen_ms > 300_000 ? "silent, last seen " : "seen "}<${Ago} ms=${last_seen_ms} />` : ""}</span>
     </header>
     <div class="service-spark"><${Sparkline} values=${sparkline ?? []} kind="line" label=${`Requests of ${name} over the last ${window}`} /></div>
     <dl class="golden">

@@ -49,7 +49,7 @@ function Content({ spans, logs }) {
       </div>
     </${Panel}>`}
     <${Panel} title="Logs of this trace" aside=${html`<span class="quiet num">${logs.length}</span>`} flush>
-      ${logs.length ? html`<${LogRows} entries=${logs} hasTraceLink=${false} />` : html`<${Empty} title="No log entry carries this trace" />`}
+      ${logs.length ? html`<${LogRows} entries=${logs.toSorted((a, b) => a.time_ms - b.time_ms)} hasTraceLink=${false} />` : html`<${Empty} title="No log entry carries this trace" />`}
     </${Panel}>`;
 }
 

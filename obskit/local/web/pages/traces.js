@@ -21,7 +21,7 @@ export function Traces() {
     const { start_ms, end_ms } = shownTime();
     return get(api.traces({ ...wanted, start_ms, end_ms, limit: LIMIT }), signal);
   }, { kinds: ["traces"], gapMs: 1500 });
-  const services = useData("overview-services", (signal) => get(api.overview(604_800), signal));
+  const services = useData("overview-services", (signal) => get(api.overview(86_400), signal));
 
   async function loadOlder(before) {
     const { start_ms } = shownTime();

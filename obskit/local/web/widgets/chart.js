@@ -35,7 +35,7 @@ export function XyChart({ of, title, filters, isVisible }) {
 }
 
 function Drawn({ of, sets, found, now, title }) {
-  const all = found.flatMap((series, position) => describe(sets[position], series));
+  const all = found.flatMap((series, position) => describe(sets[position], series, sets.length > 1));
   const series = distinct(all.slice(0, MOST_SERIES));
   const unit = series[0]?.unit ?? "";
   const thresholds = (of.thresholds ?? []).filter(({ value }) => Number.isFinite(value ?? 0)).map((each) => ({ value: 0, ...each }));
@@ -46,11 +46,11 @@ function Drawn({ of, sets, found, now, title }) {
     ${all.length > MOST_SERIES && html`<p class="stale">The first ${MOST_SERIES} of ${all.length} series.</p>`}`;
 }
 
-function describe({ timeSeriesQuery, plotType, legendTemplate, targetAxis }, series) {
+function describe({ timeSeriesQuery, plotType, legendTemplate, targetAxis }, series, isOneOfMany) {
   const [style, isStacked] = STYLES[plotType] ?? STYLES.LINE;
   const unit = unitOf(timeSeriesQuery, series);
   return series.map((each, position) => ({
-    label: seriesName(legendTemplate, each, position),
+    label: [isOneOfMany && !legendTemplate ? metricOf(timeSeriesQuery) : "", seriesName(legendTemplate, each, position)].filter(Boolean).join(" "),
     points: each.points,
     axis: targetAxis === "Y2" ? "y2" : "y",
     style,
@@ -58,6 +58,9 @@ function describe({ timeSeriesQuery, plotType, legendTemplate, targetAxis }, ser
     unit,
   }));
 }
+
+// What tells the series of two queries apart where no legend does.
+const metricOf = (query) => /metric\.type\s*=\s*"[^"]*?([^"/]+)(?:\/(?:counter|gauge|histogram|summary|unknown))?"/.exec(source(query))?.[1] ?? "";
 
 // A legend may name two series alike; each still needs its own switch.
 function distinct(series) {

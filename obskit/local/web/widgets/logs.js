@@ -6,15 +6,17 @@ import { shownTime } from "../state.js";
 import { useData } from "../data.js";
 import { Answer, Empty } from "../parts.js";
 import { LogRows } from "../logrows.js";
+import { fillQuery } from "../templates.js";
 
-export function LogsPanel({ of, isVisible }) {
+export function LogsPanel({ of, filters, isVisible }) {
+  const filter = fillQuery(of.filter, filters, 60_000);
   const time = shownTime();
-  const answer = useData(JSON.stringify(["panel", time.key, of.filter]), (signal) => {
+  const answer = useData(JSON.stringify(["panel", time.key, filter]), (signal) => {
     const { start_ms, end_ms } = shownTime();
-    return get(api.logs({ filter: of.filter, start_ms, end_ms, limit: 60 }), signal);
+    return get(api.logs({ filter, start_ms, end_ms, limit: 60 }), signal);
   }, { kinds: ["logs"], gapMs: 2000, isPaused: !isVisible });
   return html`<div class="widget-scroll">
-    ${of.filter && html`<p class="widget-note"><code>${of.filter}</code><a href=${page.logs({ filter: of.filter })}>Open in logs</a></p>`}
+    ${filter && html`<p class="widget-note"><code>${filter}</code><a href=${page.logs({ filter })}>Open in logs</a></p>`}
     <${Answer} of=${answer} what="These logs could not be read" isEmpty=${({ entries }) => !entries.length} empty=${html`<${Empty} title="No log entry in this time" />`}>
       ${({ entries }) => html`<${LogRows} entries=${entries} />`}
     </${Answer}>

@@ -18,6 +18,8 @@ export function Widget({ widget, filters }) {
   const [reference, isVisible] = useVisible();
   const kind = kindOf(widget);
   const Kind = KINDS[kind];
+  const isLabel = kind === "text" && !widget.text.content?.trim() && widget.title; // a heading between charts
+  if (isLabel) return html`<div class="tile bare" ref=${reference}><${SectionHeader} of=${{}} title=${widget.title} /></div>`;
   if (kind === "sectionHeader") return html`<div class="tile bare" ref=${reference}><${Kind} of=${widget[kind]} title=${widget.title} /></div>`;
   return html`<section class=${`tile tile-${kind in KINDS ? kind : "other"}`} ref=${reference}>
     ${widget.title && html`<h3 class="tile-title" title=${widget.title}>${widget.title}</h3>`}
