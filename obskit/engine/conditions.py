@@ -12,7 +12,7 @@ from obskit.engine.series import Distribution, SeriesSource, TimeSeriesSource, T
 from obskit.errors import Problem, QueryError
 from obskit.queries import filters
 
-__all__ = ["Condition", "Measurement", "condition_of", "seconds_ms"]
+__all__ = ["Condition", "Measurement", "condition_of", "ratio", "seconds_ms"]
 
 Key = tuple[tuple[str, str], ...]
 _MISSING_LOOKBACK_MS: Final = 25 * 3_600_000
@@ -188,7 +188,7 @@ class Threshold:
         found = _chain(typed, str(body.get("filter", "")), steps, now_ms - 2 * width, now_ms)
         if body.get("denominatorFilter"):
             below = body.get("denominatorAggregations") or steps
-            found = _ratio(found, _chain(typed, str(body["denominatorFilter"]), below, now_ms - 2 * width, now_ms))
+            found = ratio(found, _chain(typed, str(body["denominatorFilter"]), below, now_ms - 2 * width, now_ms))
         measured: dict[Key, Measurement] = {}
         for item in found:
             labels = _labels(item)
@@ -222,7 +222,8 @@ class Threshold:
         return violating >= max(1, int(trigger.get("count") or 1))
 
 
-def _ratio(numerator: Sequence[TypedSeries], denominator: Sequence[TypedSeries]) -> list[TypedSeries]:
+def ratio(numerator: Sequence[TypedSeries], denominator: Sequence[TypedSeries]) -> list[TypedSeries]:
+    """Return aligned series divided by those of the same labels, moment by moment."""
     from dataclasses import replace  # noqa: PLC0415
 
     below = {tuple(sorted(_labels(item).items())): item for item in denominator}
