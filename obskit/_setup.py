@@ -108,7 +108,6 @@ class _Process:
         self.config: Config | None = None
         self.observer: Observer | None = None
         self.problems: list[Problem] = []
-        self.relays: list[Any] = []
 
 
 _process: Final = _Process()
@@ -247,7 +246,7 @@ def _forget(handle: Handle) -> None:
 def _start(resolved: Resolved) -> None:
     """Set the process up. Google's clients are not among what this imports: exporters load on their own thread."""
     from obskit.middleware.requests import Observer  # noqa: PLC0415 - `import obskit` must load nothing heavy
-    from obskit.signals import logs, metrics, reports, stdlib_logs, traces  # noqa: PLC0415
+    from obskit.signals import logs, metrics, providers, reports, stdlib_logs, traces  # noqa: PLC0415
     from obskit.signals.lifecycle import Pipeline  # noqa: PLC0415
     from obskit.signals.redaction import Redactor  # noqa: PLC0415
     from obskit.signals.resource import build_resource  # noqa: PLC0415
@@ -259,8 +258,8 @@ def _start(resolved: Resolved) -> None:
     stdlib_logs.install(level=config.log_level, access_log=config.access_log)
     resource = build_resource(config)
     pipeline = Pipeline(config, resource, _factories(config, resource))
-    traces.use_provider(_tracer_provider(config, resource, pipeline), redactor)
-    metrics.use_provider(_meter_provider(resource, pipeline))
+    traces.use_provider(providers.tracer_provider(config, resource, pipeline.span_processor), redactor)
+    metrics.use_provider(providers.meter_provider(resource, pipeline.metric_reader, tell=_tell))
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
@@ -320,62 +319,6 @@ def _create(path: str, config: Config, resource: Resource) -> Any:
 def _load(path: str) -> Any:
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
-
-
-# --------------------------------------------------------------------------- providers
-
-
-def _tracer_provider(config: Config, resource: Resource, pipeline: Pipeline) -> Any:
-    from opentelemetry import trace  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-
-    from obskit.signals.sampling import OwnSampler  # noqa: PLC0415
-
-    existing = trace.get_tracer_provider()
-    relay = next((relay for provider, relay in _process.relays if provider is existing), None)
-    add = getattr(existing, "add_span_processor", None)
-    if relay is None and add is not None:
-        add(pipeline.span_processor)
-        return existing
-    if relay is not None:  # obskit's own, of a set-up that was shut down; what the app has of it goes on
-        relay.next = pipeline.span_processor
-    sampler = OwnSampler(config.sample_ratio, trusts_incoming=config.trust_incoming_sampling)
-    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
-    if isinstance(existing, trace.ProxyTracerProvider):
-        from obskit.signals.relays import Relay  # noqa: PLC0415
-
-        relay = Relay(pipeline.span_processor)
-        provider.add_span_processor(relay)
-        trace.set_tracer_provider(provider)
-        _process.relays.append((provider, relay))
-    else:
-        provider.add_span_processor(pipeline.span_processor)
-    return provider
-
-
-def _meter_provider(resource: Resource, pipeline: Pipeline) -> Any:
-    from opentelemetry import metrics  # noqa: PLC0415
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
-
-    existing = metrics.get_meter_provider()
-    is_own = any(provider is existing for provider, _ in _process.relays)
-    add = getattr(existing, "add_metric_reader", None)
-    if add is not None and not is_own:
-        add(pipeline.metric_reader)
-        return existing
-    provider = MeterProvider([pipeline.metric_reader], resource=resource, shutdown_on_exit=False)
-    if type(existing).__name__ == "_ProxyMeterProvider":
-        metrics.set_meter_provider(provider)
-        _process.relays.append((provider, None))
-    elif not is_own:
-        _tell(
-            Problem(
-                place="opentelemetry.metrics",
-                problem=f"the app's {type(existing).__name__} takes no further reader; obskit's metrics have their own",
-                way_out="Update opentelemetry-sdk to 1.45 or later for metrics of the app to be exported by obskit too",
-            )
-        )
-    return provider
 
 
 # --------------------------------------------------------------------------- the app

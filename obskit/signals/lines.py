@@ -156,6 +156,8 @@ class Output:
         self._fd = -1
         self._is_pipe = False
         self._is_torn = False
+        self._asked: Any = None
+        self._is_terminal = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew)
 
@@ -165,10 +167,13 @@ class Output:
     @property
     def is_terminal(self) -> bool:
         """Whether a person is looking."""
-        try:
-            return sys.stdout is not None and sys.stdout.isatty()
-        except ValueError:  # closed
-            return False
+        stream = sys.stdout
+        if stream is not self._asked:
+            try:
+                self._asked, self._is_terminal = stream, stream.isatty()
+            except (AttributeError, ValueError):  # there is none, or it is closed
+                return False
+        return self._is_terminal
 
     def write(self, line: str) -> None:
         """Write one line, which ends in a newline, whole. What cannot be written is counted as lost."""

@@ -114,7 +114,7 @@ def write(record: Record) -> None:
 def render(record: Record) -> str:
     """Return the record's line, without its end."""
     fields = {**bound(), **record.fields}
-    message = _redactor.text(plain(record.message))
+    message = _redactor.text(plain(record.message.rstrip("\n")))
     safe = {field_name(key): encode(str(key), value, _redactor) for key, value in fields.items()}
     stack = _stack(record.error) if record.error is not None else ""
     time_ns = record.time_ns or time.time_ns()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,15 @@ _recorders: dict[str, Callable[..., None]] = {}
 _seen: dict[tuple[str, str], set[Value]] = {}
 _known: dict[_Key, Mapping[str, Value]] = {}
 _said: set[str] = set()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread of the parent may have held the lock
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def use_provider(provider: MeterProvider) -> None:

@@ -64,7 +64,10 @@ class _Silence(logging.Filter):
 
 
 def _is_access_line(record: logging.LogRecord) -> bool:
-    return _silences_access and record.name == "werkzeug" and '" HTTP/' in formatted(record.msg, record.args)
+    if not (_silences_access and record.name == "werkzeug"):
+        return False
+    text = formatted(record.msg, record.args)
+    return " - - [" in text and " HTTP/" in text
 
 
 _handler: Final = Handler()

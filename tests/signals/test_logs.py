@@ -98,7 +98,7 @@ def test_a_hostile_value_gives_one_valid_line(
     assert text.count("\n") == 1
     assert "\x1b" not in text
     assert len(text.encode()) <= MAX_LINE_BYTES
-    line = json.loads(text, parse_constant=lambda constant: pytest.fail(constant))
+    line = json.loads(text, parse_constant=pytest.fail)
     assert line["severity"] == "INFO"
     assert line["service"] == "shop"
 
@@ -204,6 +204,17 @@ def test_servers_lines_come_out_once(process: Process, capsys: pytest.CaptureFix
     ]
 
 
+def test_the_development_servers_access_lines_make_way(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """Werkzeug logs requests and everything else through one logger; only the requests are left to obskit."""
+    process()
+    logger = logging.getLogger("werkzeug")
+    logger.setLevel(logging.INFO)
+    logger.info('%s - - [%s] "%s" %s %s', "127.0.0.1", "21/Nov/2026", "\x1b[33mGET /no HTTP/1.1\x1b[0m", "404", "-")
+    logger.info(" * Running on http://127.0.0.1:5000")
+    logger.setLevel(logging.NOTSET)
+    assert [line["message"] for line in lines(capsys)] == [" * Running on http://127.0.0.1:5000"]
+
+
 def test_a_terminal_handler_makes_way_and_others_stay(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
     """What `logging.basicConfig` has set writes no second line; a handler that writes elsewhere keeps its records."""
     kept: list[str] = []
@@ -266,10 +277,10 @@ def test_structlog_processors_end_a_list_of_ones_own(process: Process, capsys: p
 def test_a_terminal_gets_readable_lines(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
     """In the console format a line is for people: no JSON, no control characters from outside, secrets replaced."""
     process(log_format="console")
-    obskit.get_logger().warning("careful\x1b[2J\n", user="a\x1b]0;x", password="x")
+    obskit.get_logger().warning("careful\x1b[2J\nnext", user="a\x1b]0;x", password="x")
     text = capsys.readouterr().out
     assert text.count("\n") == 1
-    assert "careful\\x1b[2J\\n" in text
+    assert "careful\\x1b[2J\\nnext" in text
     assert "\x1b[2J" not in text
     assert "WARNING" in text
     assert "password=\x1b[0m[REDACTED]" in text
