@@ -97,7 +97,7 @@ def meter_provider(resource: Resource, reader: MetricReader, *, tell: Callable[[
         tell(
             Problem(
                 place="opentelemetry.metrics",
-                problem=f"the app's {type(existing).__name__} takes no further reader; obskit has a provider of its own",
+                problem=f"the app's {type(existing).__name__} takes no further reader; obskit has one of its own",
                 way_out="Update opentelemetry-sdk to 1.45 or later to have the app's metrics exported by obskit too",
             )
         )
