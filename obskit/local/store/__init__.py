@@ -9,6 +9,7 @@ from pathlib import Path
 
 from obskit.local.clock import Clock
 from obskit.local.store.database import Database, load, text_of
+from obskit.local.store.deltas import Deltas
 from obskit.local.store.errors import ErrorEvent, ErrorStore
 from obskit.local.store.incidents import IncidentStore, NotificationStore
 from obskit.local.store.logs import EntryRow, LogStore
@@ -40,6 +41,7 @@ class Store:
         self._listeners: list[Callable[[set[str]], None]] = []
         self._lock = threading.Lock()
         self.metrics = MetricStore(project)
+        self.deltas = Deltas()
         self.traces = TraceStore(self._database, self.changed)
         self.logs = LogStore(self._database, self.changed)
         self.errors = ErrorStore(self._database, self.changed)
@@ -59,7 +61,7 @@ class Store:
         for listener in tuple(self._listeners):
             try:
                 listener({kind})
-            except Exception:  # one listener's bug must not lose another's telemetry
+            except Exception:  # noqa: BLE001 - one listener's bug must not lose another's telemetry
                 _log.exception("a listener failed")
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from obskit.local.store.database import Database, load, text_of
@@ -28,7 +28,7 @@ class IncidentStore:
         body = self._database.one("SELECT body FROM incidents WHERE id = ?", [incident_id])
         return None if body is None else dict(load(body))
 
-    def list(self, *, state: str = "") -> list[dict[str, Any]]:
+    def list(self, *, state: str = "") -> Sequence[dict[str, Any]]:
         """Return incidents, open ones first and then the newest first; of one state, or of both."""
         rows = self._database.rows(
             "SELECT body FROM incidents WHERE ? IN ('', state) ORDER BY state = 'open' DESC, started_at_ms DESC",
@@ -50,7 +50,7 @@ class NotificationStore:
         self._database.write("INSERT OR REPLACE INTO notifications VALUES (?,?,?,?)", [values])
         self._changed("notifications")
 
-    def list(self, *, incident_id: str = "", limit: int = 1000) -> list[dict[str, Any]]:
+    def list(self, *, incident_id: str = "", limit: int = 1000) -> Sequence[dict[str, Any]]:
         """Return notifications, newest first; of one incident, or of all."""
         rows = self._database.rows(
             "SELECT body FROM notifications WHERE ? IN ('', incident_id) ORDER BY sent_at_ms DESC, rowid DESC LIMIT ?",

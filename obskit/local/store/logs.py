@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -115,7 +115,8 @@ class LogStore:
             QueryError: the filter does not parse.
         """
         accepts = entry_filters.compile_filter(filter) if filter.strip() else None
-        where, values = ["1"], []
+        where: Any = ["1"]
+        values: Any = []
         if severity:
             where.append("severity >= ?")
             values.append(severity_number(severity))
@@ -141,7 +142,7 @@ class LogStore:
         page = found[:limit]
         return {"entries": [_shown(row) for row in page], "next": page[-1]["id"] if len(found) > limit else None}
 
-    def entries(self, *, filter: str = "", limit: int = 50, newest_first: bool = False) -> list[dict[str, Any]]:  # noqa: A002
+    def entries(self, *, filter: str = "", limit: int = 50, newest_first: bool = False) -> Sequence[dict[str, Any]]:  # noqa: A002
         """Return entries in the REST API's JSON."""
         accepts = entry_filters.compile_filter(filter) if filter.strip() else None
         order = "DESC" if newest_first else "ASC"

@@ -63,7 +63,7 @@ class _Stored:
         if len(self.ends) > _POINTS_KEPT:
             cut = slice(0, len(self.ends) - _POINTS_KEPT)
             for column in (self.starts, self.ends, self.values, self.distributions):
-                del column[cut]  # type: ignore[attr-defined]
+                del column[cut]
 
 
 class MetricStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from obskit.local.store.database import Database, load, text_of
@@ -39,7 +39,7 @@ class ObjectStore:
         body = self._database.one("SELECT body FROM objects WHERE name = ?", [name])
         return None if body is None else dict(load(body))
 
-    def list(self, collection: str, *, parent: str = "") -> list[dict[str, Any]]:
+    def list(self, collection: str, *, parent: str = "") -> Sequence[dict[str, Any]]:
         """Return the objects of a collection, oldest first, of one project or of all."""
         rows = self._database.rows("SELECT body FROM objects WHERE collection = ? ORDER BY position", [collection])
         found = [dict(load(row["body"])) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +115,7 @@ class TraceStore:
             "has_ai": bool(row["has_ai"]),
         }
 
-    def get(self, trace_id: str) -> list[dict[str, Any]]:
+    def get(self, trace_id: str) -> Sequence[dict[str, Any]]:
         """Return the spans of a trace, oldest first."""
         rows = self._database.rows("SELECT body FROM spans WHERE trace_id = ? ORDER BY start_ns", [trace_id])
         return [load(row["body"]) for row in rows]
@@ -141,7 +141,7 @@ class TraceStore:
         rows = self._database.rows("SELECT service, COUNT(*) AS n FROM spans WHERE kind = 'SERVER' GROUP BY service")
         return {row["service"]: row["n"] for row in rows}
 
-    def services(self) -> list[str]:
+    def services(self) -> Sequence[str]:
         """Return the services that have spans."""
         rows = self._database.rows("SELECT DISTINCT service FROM spans WHERE service <> '' ORDER BY service")
         return [row["service"] for row in rows]

@@ -1,0 +1,207 @@
+"""The rules that Cloud Monitoring holds alert policies and dashboards to, over their JSON.
+
+Source: the proto comments of google.monitoring.v3 and google.monitoring.dashboard.v1, and "Quotas and limits".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from obskit.engine.promql import check
+from obskit.errors import QueryError
+from obskit.queries import filters
+
+__all__ = ["dashboard_faults", "policy_faults", "user_label_faults"]
+
+_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_VALUE: Final = re.compile(r"[a-z0-9_-]{0,63}")
+_CONDITIONS: Final = (
+    "conditionThreshold",
+    "conditionAbsent",
+    "conditionMatchedLog",
+    "conditionMonitoringQueryLanguage",
+    "conditionPrometheusQueryLanguage",
+    "conditionSql",
+)
+_ALONE: Final = frozenset({"conditionMatchedLog", "conditionMonitoringQueryLanguage"})
+
+
+def _seconds(value: object) -> float:
+    try:
+        return float(str(value or "0s").removesuffix("s"))
+    except ValueError:
+        return float("nan")
+
+
+def user_label_faults(labels: Mapping[str, str], field: str = "user_labels") -> Iterator[str]:
+    """Yield what is wrong with user labels."""
+    if len(labels) > 64:
+        yield f"Field {field} has {len(labels)} entries, at most 64 are allowed."
+    for key, value in labels.items():
+        if not _KEY.fullmatch(key):
+            yield f"Field {field} had an invalid key {key!r}."
+        if not _VALUE.fullmatch(value):
+            yield f"Field {field}[{key}] had an invalid value {value!r}."
+
+
+def policy_faults(policy: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with an alert policy."""
+    return [
+        *_policy(policy),
+        *(fault for index, item in enumerate(policy.get("conditions") or ()) for fault in _condition(index, item)),
+    ]
+
+
+def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
+    conditions = policy.get("conditions") or []
+    name = policy.get("displayName") or ""
+    if not name or len(name) > 512:
+        yield "Field alert_policy.display_name must have 1 to 512 characters."
+    if not 1 <= len(conditions) <= 6:
+        yield f"Field alert_policy.conditions had {len(conditions)} elements, must have 1 to 6."
+    if len(conditions) > 1 and policy.get("combiner", "COMBINE_UNSPECIFIED") == "COMBINE_UNSPECIFIED":
+        yield "Field alert_policy.combiner must be set when there is more than one condition."
+    kinds = {kind for item in conditions for kind in _CONDITIONS if kind in item}
+    if len(conditions) > 1 and kinds & _ALONE:
+        yield f"A policy with a {min(kinds & _ALONE)} must have no other condition."
+    if len(policy.get("notificationChannels") or ()) > 16:
+        yield "Field alert_policy.notification_channels has more than 16 elements."
+    yield from user_label_faults(policy.get("userLabels") or {}, "alert_policy.user_labels")
+    yield from _documentation(policy.get("documentation") or {})
+    strategy = policy.get("alertStrategy") or {}
+    if strategy.get("notificationRateLimit") and "conditionMatchedLog" not in kinds:
+        yield "Field alert_policy.alert_strategy.notification_rate_limit is only for policies with a log match."
+    if "conditionMatchedLog" in kinds and not strategy.get("notificationRateLimit"):
+        yield "Field alert_policy.alert_strategy.notification_rate_limit is required for a log match condition."
+    closes = strategy.get("autoClose")
+    if closes and not 1800 <= _seconds(closes) <= 7 * 86400:
+        yield "Field alert_policy.alert_strategy.auto_close must be from 30 minutes to 7 days."
+
+
+def _documentation(documentation: Mapping[str, Any]) -> Iterator[str]:
+    content = documentation.get("content") or ""
+    if len(content) > 8192 or len(content.encode()) > 10240:
+        yield "Field alert_policy.documentation.content must have at most 8,192 characters and 10,240 bytes."
+    if len((documentation.get("subject") or "").encode()) > 255:
+        yield "Field alert_policy.documentation.subject must have at most 255 bytes."
+    links = documentation.get("links") or []
+    if len(links) > 3:
+        yield "Field alert_policy.documentation.links has more than 3 elements."
+    for link in links:
+        if len(link.get("displayName") or "") > 63 or len(link.get("url") or "") > 2083:
+            yield "Field alert_policy.documentation.links has a name over 63 or a URL over 2,083 characters."
+
+
+def _condition(index: int, condition: Mapping[str, Any]) -> Iterator[str]:
+    place = f"Field alert_policy.conditions[{index}]"
+    kinds = [kind for kind in _CONDITIONS if kind in condition]
+    if len(kinds) != 1:
+        yield f"{place} must have exactly one kind of condition."
+        return
+    body = condition[kinds[0]]
+    if kinds[0] == "conditionPrometheusQueryLanguage":
+        yield from _promql(place, body)
+    elif kinds[0] == "conditionThreshold":
+        yield from _threshold(place + ".condition_threshold", body)
+    elif kinds[0] == "conditionAbsent":
+        yield from _filter(place + ".condition_absent.filter", body.get("filter") or "")
+        duration = _seconds(body.get("duration"))
+        if not 120 <= duration <= 84600 or duration % 60:
+            yield f"{place}.condition_absent.duration must be whole minutes from 2 minutes to 23 hours 30 minutes."
+
+
+def _promql(place: str, body: Mapping[str, Any]) -> Iterator[str]:
+    place += ".condition_prometheus_query_language"
+    if not body.get("query"):
+        yield f"{place}.query is required."
+    for problem in check(body.get("query") or "vector(1)"):
+        yield f"{place}.query had an invalid value: {problem.problem}."
+    interval = _seconds(body.get("evaluationInterval") or "30s")
+    if interval <= 0 or interval % 30:
+        yield f"{place}.evaluation_interval must be a positive multiple of 30 seconds."
+    if not _seconds(body.get("duration")) >= 0:
+        yield f"{place}.duration must be zero or more."
+
+
+def _threshold(place: str, body: Mapping[str, Any]) -> Iterator[str]:
+    yield from _filter(f"{place}.filter", body.get("filter") or "")
+    if body.get("denominatorFilter"):
+        yield from _filter(f"{place}.denominator_filter", body["denominatorFilter"])
+    if body.get("comparison") not in {"COMPARISON_GT", "COMPARISON_LT"}:
+        yield f"{place}.comparison must be COMPARISON_GT or COMPARISON_LT."
+    duration = _seconds(body.get("duration"))
+    if not duration >= 0 or duration % 60:
+        yield f"{place}.duration must be a multiple of a minute."
+    missing = body.get("evaluationMissingData", "EVALUATION_MISSING_DATA_UNSPECIFIED")
+    if missing != "EVALUATION_MISSING_DATA_UNSPECIFIED" and duration < 60:
+        yield f"{place}.evaluation_missing_data needs a duration of at least a minute."
+    for key in ("aggregations", "denominatorAggregations"):
+        for aggregation in body.get(key) or ():
+            yield from _aggregation(f"{place}.{key}", aggregation)
+
+
+def _aggregation(place: str, aggregation: Mapping[str, Any]) -> Iterator[str]:
+    aligner = aggregation.get("perSeriesAligner", "ALIGN_NONE")
+    reducer = aggregation.get("crossSeriesReducer", "REDUCE_NONE")
+    period = _seconds(aggregation.get("alignmentPeriod"))
+    if aligner != "ALIGN_NONE" and not 60 <= period <= 90000:
+        yield f"{place}.alignment_period must be from 60 seconds to 25 hours."
+    if reducer != "REDUCE_NONE" and aligner == "ALIGN_NONE":
+        yield f"{place}.per_series_aligner must be set when there is a cross_series_reducer."
+
+
+def _filter(place: str, text: str) -> Iterator[str]:
+    if len(text) > 2048:
+        yield f"{place} has {len(text)} characters, at most 2,048 are allowed."
+    try:
+        parsed = filters.parse(text)
+    except QueryError as error:
+        yield f"{place} had an invalid value: {error.problems[0].problem}."
+        return
+    fields = {leaf.field for leaf in parsed.comparisons()}
+    for needed in ("metric.type", "resource.type"):
+        if needed not in fields:
+            yield f"{place} must restrict {needed}."
+
+
+# --------------------------------------------------------------------------- dashboards
+
+_LAYOUTS: Final = ("gridLayout", "mosaicLayout", "rowLayout", "columnLayout")
+
+
+def dashboard_faults(dashboard: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a dashboard."""
+    found = []
+    if not dashboard.get("displayName"):
+        found.append("Field dashboard.display_name is required.")
+    layouts = [layout for layout in _LAYOUTS if layout in dashboard]
+    if len(layouts) > 1:
+        found.append("A dashboard has at most one layout.")
+    mosaic = dashboard.get("mosaicLayout")
+    if mosaic is not None:
+        found += _mosaic(mosaic)
+    found += user_label_faults(
+        {key: value for key, value in (dashboard.get("labels") or {}).items() if value}, "dashboard.labels"
+    )
+    return found
+
+
+def _mosaic(mosaic: Mapping[str, Any]) -> Iterator[str]:
+    columns = int(mosaic.get("columns") or 0)
+    if not 1 <= columns <= 48:
+        yield f"Field mosaic_layout.columns had an invalid value of {columns}, must be 1 to 48."
+    taken: list[tuple[int, int, int, int, int]] = []
+    for index, tile in enumerate(mosaic.get("tiles") or ()):
+        x, y, width, height = (int(tile.get(key) or 0) for key in ("xPos", "yPos", "width", "height"))
+        if width < 1 or height < 1 or x < 0 or y < 0 or x + width > columns:
+            yield f"Field mosaic_layout.tiles[{index}] does not fit into {columns} columns."
+            continue
+        is_group = "collapsibleGroup" in (tile.get("widget") or {})
+        for other, ox, oy, owidth, oheight in taken:
+            if not is_group and x < ox + owidth and ox < x + width and y < oy + oheight and oy < y + height:
+                yield f"Field mosaic_layout.tiles[{index}] overlaps tiles[{other}]."
+                break
+        if not is_group:
+            taken.append((index, x, y, width, height))

@@ -1,0 +1,138 @@
+"""The gRPC server: one table from method to handler, everything else answers UNIMPLEMENTED."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+from google.protobuf import json_format
+from grpc_status import rpc_status
+
+from obskit.local.ingest import otlp
+from obskit.local.rpc import objects, telemetry
+from obskit.local.rpc.failure import Refused
+from obskit.local.rpc.signatures import signatures
+from obskit.local.store import Store
+
+__all__ = ["METHODS", "serve_grpc"]
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[Store, Any], Mapping[str, Any]]
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+_POLICIES: Final = "/google.monitoring.v3.AlertPolicyService/"
+_CHANNELS: Final = "/google.monitoring.v3.NotificationChannelService/"
+_METRICS: Final = "/google.monitoring.v3.MetricService/"
+_DASHBOARDS: Final = "/google.monitoring.dashboard.v1.DashboardsService/"
+_TRACES: Final = "/google.devtools.cloudtrace.v2.TraceService/"
+_LOGS: Final = "/google.logging.v2.LoggingServiceV2/"
+_REPORTS: Final = "/google.devtools.clouderrorreporting.v1beta1.ReportErrorsService/"
+_ERRORS: Final = "/google.devtools.clouderrorreporting.v1beta1.ErrorStatsService/"
+
+METHODS: Final[Mapping[str, Handler]] = {
+    _POLICIES + "CreateAlertPolicy": objects.create_policy,
+    _POLICIES + "DeleteAlertPolicy": objects.delete_policy,
+    _POLICIES + "GetAlertPolicy": objects.get_policy,
+    _POLICIES + "ListAlertPolicies": objects.list_policies,
+    _POLICIES + "UpdateAlertPolicy": objects.update_policy,
+    _CHANNELS + "CreateNotificationChannel": objects.create_channel,
+    _CHANNELS + "DeleteNotificationChannel": objects.delete_channel,
+    _CHANNELS + "GetNotificationChannel": objects.get_channel,
+    _CHANNELS + "ListNotificationChannels": objects.list_channels,
+    _CHANNELS + "UpdateNotificationChannel": objects.update_channel,
+    _METRICS + "CreateMetricDescriptor": telemetry.create_descriptor,
+    _METRICS + "CreateTimeSeries": telemetry.create_time_series,
+    _METRICS + "DeleteMetricDescriptor": telemetry.delete_descriptor,
+    _METRICS + "GetMetricDescriptor": telemetry.get_descriptor,
+    _METRICS + "GetMonitoredResourceDescriptor": telemetry.get_resource_descriptor,
+    _METRICS + "ListMetricDescriptors": telemetry.list_descriptors,
+    _METRICS + "ListMonitoredResourceDescriptors": telemetry.list_resource_descriptors,
+    _METRICS + "ListTimeSeries": telemetry.list_time_series,
+    _DASHBOARDS + "CreateDashboard": objects.create_dashboard,
+    _DASHBOARDS + "DeleteDashboard": objects.delete_dashboard,
+    _DASHBOARDS + "GetDashboard": objects.get_dashboard,
+    _DASHBOARDS + "ListDashboards": objects.list_dashboards,
+    _DASHBOARDS + "UpdateDashboard": objects.update_dashboard,
+    _TRACES + "BatchWriteSpans": telemetry.batch_write_spans,
+    _TRACES + "CreateSpan": telemetry.create_span,
+    _LOGS + "ListLogEntries": telemetry.list_log_entries,
+    _LOGS + "ListLogs": telemetry.list_logs,
+    _LOGS + "WriteLogEntries": telemetry.write_log_entries,
+    _REPORTS + "ReportErrorEvent": telemetry.report_error_event,
+    _ERRORS + "ListEvents": telemetry.list_error_events,
+    _ERRORS + "ListGroupStats": telemetry.list_error_groups,
+}
+
+# AlertPolicy writes are one at a time per project at Google; here they wait for each other instead of failing.
+_writes = threading.Lock()
+
+
+class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._otlp = otlp.grpc_methods()
+
+    def service(self, details: Any) -> Any:
+        method = details.method
+        if method in self._otlp:
+            read, take = self._otlp[method]
+            return grpc.unary_unary_rpc_method_handler(
+                lambda request, context: self._guarded(lambda: take(self._store, request), context),
+                request_deserializer=read,
+                response_serializer=lambda answer: answer.SerializeToString(),
+            )
+        signature, handler = signatures().get(method), METHODS.get(method)
+        if signature is None or handler is None:
+            return grpc.unary_unary_rpc_method_handler(lambda _request, context: _unimplemented(method, context))
+
+        def call(request: Any, context: Any) -> Any:
+            def answer() -> Any:
+                with _writes:
+                    found = handler(self._store, request)
+                return json_format.ParseDict(dict(found), signature.answer(), ignore_unknown_fields=True)
+
+            return self._guarded(answer, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            call, request_deserializer=signature.read, response_serializer=lambda answer: answer.SerializeToString()
+        )
+
+    @staticmethod
+    def _guarded(answer: Callable[[], Any], context: Any) -> Any:
+        try:
+            return answer()
+        except Refused as error:
+            context.abort_with_status(rpc_status.to_status(error.to_proto()))
+        except Exception as error:  # noqa: BLE001 - a bug here must reach the client as INTERNAL, with its name
+            _log.exception("a handler failed")
+            context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _unimplemented(method: str, context: Any) -> Any:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, f"The local backend does not implement {method}.")
+
+
+def serve_grpc(store: Store, host: str, port: int) -> tuple[grpc.Server, int]:
+    """Start the server and return it with its port.
+
+    Raises:
+        RuntimeError: the port is taken.
+    """
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=8, thread_name_prefix="obskit-grpc"),
+        handlers=[_Services(store)],
+        options=[
+            ("grpc.max_receive_message_length", _MOST_BYTES),
+            ("grpc.max_send_message_length", _MOST_BYTES),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    bound = server.add_insecure_port(f"{host}:{port}")
+    if not bound:
+        raise RuntimeError(f"port {port} is taken")
+    server.start()
+    return server, bound

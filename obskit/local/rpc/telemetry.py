@@ -1,0 +1,361 @@
+"""Metrics, spans, log entries and error reports, written and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from google.cloud.monitoring_v3.types import metric_service
+from google.protobuf import json_format
+from google.rpc import status_pb2
+
+from obskit.engine.align import aggregate
+from obskit.engine.series import Distribution, TypedSeries
+from obskit.errors import QueryError
+from obskit.local.ingest.entries import EntryRefused, write_entries
+from obskit.local.ingest.series import MOST_SERIES, RESOURCE_TYPES, write_series
+from obskit.local.ingest.spans import write_spans
+from obskit.local.rpc.failure import Refused, invalid, missing
+from obskit.local.rpc.paging import page_of
+from obskit.local.store import Descriptor, ErrorEvent, Store
+from obskit.queries import filters
+
+__all__ = [
+    "batch_write_spans",
+    "create_descriptor",
+    "create_span",
+    "create_time_series",
+    "delete_descriptor",
+    "get_descriptor",
+    "get_resource_descriptor",
+    "list_descriptors",
+    "list_error_events",
+    "list_error_groups",
+    "list_log_entries",
+    "list_logs",
+    "list_resource_descriptors",
+    "list_time_series",
+    "report_error_event",
+    "write_log_entries",
+]
+
+Answer = Mapping[str, Any]
+_INVALID_ARGUMENT: Final = 3
+_MOST_DESCRIPTORS: Final = 10_000
+
+
+# --------------------------------------------------------------------------- metrics
+
+
+def create_time_series(store: Store, request: Any) -> Answer:
+    """Write points; what breaks a rule is named in the details, and the others are written all the same."""
+    series = request.time_series
+    if len(series) > MOST_SERIES:
+        raise invalid(f"Field timeSeries had {len(series)} elements, at most {MOST_SERIES} are allowed.")
+    refused = write_series(store, series)
+    if refused:
+        reasons = "; ".join(sorted({refusal.reason for refusal in refused}))
+        places = ",".join(str(refusal.index) for refusal in refused)
+        summary = metric_service.CreateTimeSeriesSummary.pb()(
+            total_point_count=len(series), success_point_count=len(series) - len(refused)
+        )
+        summary.errors.add(status=status_pb2.Status(code=_INVALID_ARGUMENT, message=reasons), point_count=len(refused))
+        error = invalid(f"One or more TimeSeries could not be written: timeSeries[{places}]: {reasons}")
+        raise Refused(error.code, error.message, [summary])
+    return {}
+
+
+def _descriptor_json(project: str, found: Descriptor) -> dict[str, Any]:
+    return {
+        "name": f"{project}/metricDescriptors/{found.type}",
+        "type": found.type,
+        "metricKind": found.kind,
+        "valueType": found.value_type,
+        "unit": found.unit,
+        "description": found.description,
+        "displayName": found.display_name,
+        "labels": [{"key": label} for label in found.labels],
+    }
+
+
+def create_descriptor(store: Store, request: Any) -> Answer:
+    """Create a metric descriptor; its kind and value type cannot change afterwards."""
+    given = request.metric_descriptor
+    if len(store.metrics.descriptors) >= _MOST_DESCRIPTORS:
+        raise invalid(f"The project has {_MOST_DESCRIPTORS} custom metric descriptors already.")
+    if "/" not in given.type or not given.metric_kind or not given.value_type:
+        raise invalid("Field metric_descriptor needs type, metric_kind and value_type.")
+    document = json_format.MessageToDict(given)
+    made = Descriptor(
+        type=given.type,
+        kind=document["metricKind"],
+        value_type=document["valueType"],
+        unit=given.unit,
+        description=given.description,
+        display_name=given.display_name,
+        labels=tuple(label.key for label in given.labels),
+    )
+    known = store.metrics.describe(made)
+    if (known.kind, known.value_type) != (made.kind, made.value_type):
+        raise invalid(
+            f"The metric kind and value type of {given.type} cannot change from {known.kind}, {known.value_type}."
+        )
+    return _descriptor_json(request.name, made)
+
+
+def get_descriptor(store: Store, request: Any) -> Answer:
+    """Return one metric descriptor."""
+    project, _, metric_type = request.name.partition("/metricDescriptors/")
+    found = store.metrics.descriptors.get(metric_type)
+    if found is None:
+        raise missing(request.name)
+    return _descriptor_json(project, found)
+
+
+def list_descriptors(store: Store, request: Any) -> Answer:
+    """Return a page of metric descriptors, narrowed by a filter on metric.type."""
+    found = sorted(store.metrics.descriptors.values(), key=lambda item: item.type)
+    if request.filter:
+        parsed = _filter(request.filter)
+        found = [item for item in found if parsed.matches(item.type, {}, "", {})]
+    page, token = page_of(found, request.page_size, request.page_token)
+    return {"metricDescriptors": [_descriptor_json(request.name, item) for item in page], "nextPageToken": token}
+
+
+def delete_descriptor(store: Store, request: Any) -> Answer:
+    """Delete a descriptor and its series."""
+    if not store.metrics.forget(request.name.partition("/metricDescriptors/")[2]):
+        raise missing(request.name)
+    return {}
+
+
+def _resource_json(project: str, name: str) -> dict[str, Any]:
+    return {
+        "name": f"{project}/monitoredResourceDescriptors/{name}",
+        "type": name,
+        "labels": [{"key": label} for label in RESOURCE_TYPES[name]],
+    }
+
+
+def list_resource_descriptors(store: Store, request: Any) -> Answer:
+    """Return the monitored resource types that series may be written against."""
+    del store
+    page, token = page_of(sorted(RESOURCE_TYPES), request.page_size, request.page_token)
+    return {"resourceDescriptors": [_resource_json(request.name, name) for name in page], "nextPageToken": token}
+
+
+def get_resource_descriptor(store: Store, request: Any) -> Answer:
+    """Return one monitored resource type."""
+    del store
+    project, _, name = request.name.partition("/monitoredResourceDescriptors/")
+    if name not in RESOURCE_TYPES:
+        raise missing(request.name)
+    return _resource_json(project, name)
+
+
+def _filter(text: str) -> filters.Filter:
+    try:
+        return filters.parse(text)
+    except QueryError as error:
+        raise invalid(f"Field filter had an invalid value: {error.problems[0].problem}.") from error
+
+
+def list_time_series(store: Store, request: Any) -> Answer:
+    """Return a page of series, aligned and reduced as asked, points newest first."""
+    parsed = _filter(request.filter)
+    if not parsed.metric_types():
+        raise invalid("Field filter must name one metric.type.")
+    end_ms = _ms(request.interval.end_time)
+    start_ms = _ms(request.interval.start_time) if request.interval.HasField("start_time") else end_ms
+    found: Sequence[TypedSeries] = store.metrics.list_series(parsed, start_ms, end_ms)
+    try:
+        for field in ("aggregation", "secondary_aggregation"):
+            if request.HasField(field):
+                found = aggregate(found, json_format.MessageToDict(getattr(request, field)), start_ms, end_ms)
+    except QueryError as error:
+        raise invalid(str(error)) from error
+    page, token = page_of(found, request.page_size, request.page_token, most=100_000)
+    is_full = request.view == 0
+    return {"timeSeries": [_series_json(item, is_full=is_full) for item in page], "nextPageToken": token}
+
+
+def _ms(moment: Any) -> int:
+    return int(moment.seconds) * 1000 + int(moment.nanos) // 1_000_000
+
+
+def _series_json(item: TypedSeries, *, is_full: bool) -> dict[str, Any]:
+    points = [
+        {
+            "interval": {"startTime": _time(point.start_ms), "endTime": _time(point.end_ms)},
+            "value": _value(point.value, item.value_type),
+        }
+        for point in reversed(item.points)
+    ]
+    return {
+        "metric": {"type": item.metric_type, "labels": dict(item.metric_labels)},
+        "resource": {"type": item.resource_type, "labels": dict(item.resource_labels)},
+        "metricKind": item.kind,
+        "valueType": item.value_type,
+        "unit": item.unit,
+        "points": points if is_full else [],
+    }
+
+
+def _time(ms: int) -> str:
+    from google.protobuf.timestamp_pb2 import Timestamp  # noqa: PLC0415
+
+    moment = Timestamp()
+    moment.FromMilliseconds(ms)
+    return str(moment.ToJsonString())
+
+
+def _value(value: float | Distribution, value_type: str) -> dict[str, Any]:
+    if isinstance(value, Distribution):
+        return {
+            "distributionValue": {
+                "count": str(value.count),
+                "mean": value.mean,
+                "bucketOptions": {"explicitBuckets": {"bounds": list(value.bounds)}},
+                "bucketCounts": [str(count) for count in value.bucket_counts],
+            }
+        }
+    if value_type == "INT64":
+        return {"int64Value": str(int(value))}
+    return {"boolValue": bool(value)} if value_type == "BOOL" else {"doubleValue": value}
+
+
+# --------------------------------------------------------------------------- traces
+
+
+def batch_write_spans(store: Store, request: Any) -> Answer:
+    """Write spans."""
+    if any(span.name.count("/") != 5 or not span.span_id for span in request.spans):
+        raise invalid("Field spans has a span whose name is not projects/P/traces/T/spans/S.")
+    write_spans(store, request.spans)
+    return {}
+
+
+def create_span(store: Store, request: Any) -> Answer:
+    """Write one span."""
+    if request.name.count("/") != 5:
+        raise invalid("Field name is not projects/P/traces/T/spans/S.")
+    write_spans(store, [request])
+    found: dict[str, Any] = json_format.MessageToDict(request)
+    return found
+
+
+# --------------------------------------------------------------------------- logs
+
+
+def write_log_entries(store: Store, request: Any) -> Answer:
+    """Write log entries."""
+    documents = [json_format.MessageToDict(entry) for entry in request.entries]
+    resource = json_format.MessageToDict(request.resource) if request.HasField("resource") else None
+    try:
+        write_entries(store, documents, log_name=request.log_name, resource=resource, labels=dict(request.labels))
+    except EntryRefused as error:
+        raise invalid(str(error)) from error
+    return {}
+
+
+def list_log_entries(store: Store, request: Any) -> Answer:
+    """Return log entries that fit a filter."""
+    try:
+        found = store.logs.entries(filter=request.filter, limit=10_000, newest_first="desc" in request.order_by.lower())
+    except QueryError as error:
+        raise invalid(str(error)) from error
+    page, token = page_of(found, request.page_size or 50, request.page_token)
+    return {"entries": [json.loads(json.dumps(entry)) for entry in page], "nextPageToken": token}
+
+
+def list_logs(store: Store, request: Any) -> Answer:
+    """Return the names of the logs that have entries."""
+    names = sorted({str(entry.get("logName", "")) for entry in store.logs.entries(limit=10_000)})
+    page, token = page_of(names, request.page_size, request.page_token)
+    return {"logNames": list(page), "nextPageToken": token}
+
+
+# --------------------------------------------------------------------------- errors
+
+
+def report_error_event(store: Store, request: Any) -> Answer:
+    """Take in an error report; without a stack it needs the place that it was reported from."""
+    event = json_format.MessageToDict(request.event)
+    context = event.get("context") or {}
+    message = str(event.get("message") or "")
+    has_stack = "Traceback (most recent call last)" in message or "\n  at " in message or "\n\tat " in message
+    if not message:
+        raise invalid("Field event.message is required.")
+    if not (event.get("serviceContext") or {}).get("service"):
+        raise invalid("Field event.service_context.service is required.")
+    if not has_stack and not (context.get("reportLocation") or {}).get("functionName"):
+        raise invalid(
+            "Field event.context.report_location.function_name is required for a message without a stack trace."
+        )
+    moment = request.event.event_time
+    real_ms = _ms(moment) if request.event.HasField("event_time") else None
+    location = context.get("reportLocation") or {}
+    http = context.get("httpRequest") or {}
+    store.errors.put(
+        ErrorEvent(
+            time_ms=store.clock.now_ms() if real_ms is None else store.clock.to_backend_ms(real_ms),
+            stack=message,
+            service=str(event["serviceContext"].get("service", "")),
+            version=str(event["serviceContext"].get("version", "")),
+            user=str(context.get("user") or ""),
+            http={
+                name: value
+                for name, value in {
+                    "method": http.get("method"),
+                    "url": http.get("url"),
+                    "user_agent": http.get("userAgent"),
+                    "referrer": http.get("referrer"),
+                    "status": http.get("responseStatusCode"),
+                    "remote_ip": http.get("remoteIp"),
+                }.items()
+                if value
+            },
+            location={
+                "file": location.get("filePath"),
+                "line": location.get("lineNumber"),
+                "function": location.get("functionName"),
+            }
+            if location
+            else {},
+        )
+    )
+    return {}
+
+
+def list_error_groups(store: Store, request: Any) -> Answer:
+    """Return the groups with their counts."""
+    found = [
+        {
+            "group": {"name": f"{request.project_name}/groups/{group['id']}", "groupId": group["id"]},
+            "count": str(group["count"]),
+            "affectedUsersCount": str(group["affected_users"]),
+            "firstSeenTime": _time(group["first_ms"]),
+            "lastSeenTime": _time(group["last_ms"]),
+            "representative": {
+                "message": f"{group['type']}: {group['message']}" if group["type"] else group["message"]
+            },
+        }
+        for group in store.errors.groups()
+    ]
+    page, token = page_of(found, request.page_size, request.page_token)
+    return {"errorGroupStats": list(page), "nextPageToken": token}
+
+
+def list_error_events(store: Store, request: Any) -> Answer:
+    """Return the events of a group."""
+    found = [
+        {
+            "eventTime": _time(event["time_ms"]),
+            "message": event["stack"],
+            "serviceContext": {"service": event["service"], "version": event["version"]},
+        }
+        for event in store.errors.events(request.group_id, limit=1000)
+    ]
+    page, token = page_of(found, request.page_size, request.page_token)
+    return {"errorEvents": list(page), "nextPageToken": token}
