@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from obskit.catalog import AI_COST, AI_TOKENS, Metric
+from obskit.catalog import AI_COST, AI_TOKENS, Metric, Route
 from obskit.llm.prices import price
 from obskit.llm.usage import Usage
+from obskit.local.store import Descriptor, SeriesKey, Store
 
-__all__ = ["DAILY_TOKENS", "JOB", "STATEMENT", "Counter", "made_up_week"]
+__all__ = ["DAILY_TOKENS", "JOB", "STATEMENT", "Counter", "load", "made_up_week"]
 
 JOB: Final = "demo-history"
 DAILY_TOKENS: Final = 1_200_000
@@ -66,6 +67,32 @@ def made_up_week(model: str, *, end_ms: int) -> Iterator[Counter]:
     if daily_usd is not None:
         costs = tuple((time, daily_usd * _tokens_until(time, start_ms) / DAILY_TOKENS) for time in times)
         yield Counter(metric=AI_COST, attributes=labels, start_ms=start_ms, points=costs)
+
+
+def load(store: Store, model: str, *, end_ms: int) -> None:
+    """Put the made-up week into a store, as Google's exporter would have written it.
+
+    Straight into the store, because no API takes points of last week.
+    """
+    for counter in made_up_week(model, end_ms=end_ms):
+        metric = counter.metric
+        labels = {metric.label_key(name, Route.GCP): value for name, value in counter.attributes.items()}
+        key = SeriesKey(
+            metric.metric_type(Route.GCP),
+            tuple(sorted(labels.items())),
+            metric.resource_type(Route.GCP),
+            (("job", JOB), ("location", "global"), ("namespace", ""), ("task_id", "made-up")),
+        )
+        descriptor = Descriptor(
+            type=metric.metric_type(Route.GCP),
+            kind="CUMULATIVE",
+            value_type="INT64" if metric.is_int else "DOUBLE",
+            unit=metric.unit,
+            description=metric.help,
+            labels=tuple(labels),
+        )
+        store.metrics.put(key, descriptor, ((counter.start_ms, time_ms, value) for time_ms, value in counter.points))
+    store.changed("metrics")
 
 
 def _tokens_until(time_ms: int, start_ms: int) -> float:

@@ -38,7 +38,6 @@ __all__ = ["Options", "run"]
 MODEL: Final = "gemini-3.8-flash"
 PROJECT: Final = "obskit-demo"
 _DEFAULT_S: Final = 75.0
-_SETUP_S: Final = 10.0
 _SETTLE_S: Final = 25.0
 _INTERRUPTED: Final = 130
 
@@ -116,12 +115,12 @@ class _Stage:
         folder = bundle_folder()
         self._gemini = stack.enter_context(FakeGemini())
         receiver = stack.enter_context(WebhookReceiver())
-        clock = Clock.catching_up(simulated_s=SIMULATED_S, real_s=self._length_s + _SETUP_S)
+        self._clock = Clock.waiting(simulated_s=SIMULATED_S, real_s=self._length_s)
         self._backend = stack.enter_context(
-            LocalBackend(project=PROJECT, http_port=options.port, grpc_port=0, clock=clock)
+            LocalBackend(project=PROJECT, http_port=options.port, grpc_port=0, clock=self._clock)
         )
         self._introduce()
-        history.load(self._backend.store, clock, MODEL)
+        history.load(self._backend.store, MODEL, end_ms=self._clock.now_ms())
         screen.done(history.STATEMENT)
         services = Services(
             python=python,
@@ -180,6 +179,7 @@ class _Stage:
 
     def play(self) -> Summary | None:
         """Play the script and return the summary, or None when it was interrupted."""
+        self._clock.begin()
         begun = time.monotonic()
         with self._screen.progress(self._length_s):
             for phase in SCRIPT:

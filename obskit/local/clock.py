@@ -11,6 +11,7 @@ from typing import Final, Self
 __all__ = ["Clock"]
 
 _TRACES_KEPT: Final = 100_000
+_FAR_MS: Final = 10 * 365 * 86_400_000
 
 
 class Clock:
@@ -56,6 +57,21 @@ class Clock:
             end_ms=begin_ms + round(real_s * 1000),
             read_ms=read_ms,
         )
+
+    @classmethod
+    def waiting(
+        cls, *, simulated_s: float, real_s: float, read_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> Self:
+        """Return a clock like `catching_up` whose fast part begins when `begin` is called; till then it is behind."""
+        clock = cls.catching_up(simulated_s=simulated_s, real_s=real_s, read_ms=read_ms)
+        clock._begin_ms += _FAR_MS
+        clock._end_ms += _FAR_MS
+        return clock
+
+    def begin(self) -> None:
+        """Begin the fast part of a `waiting` clock now."""
+        begin_ms = self._read_ms()
+        self._begin_ms, self._end_ms = begin_ms, begin_ms + self._end_ms - self._begin_ms
 
     @property
     def is_accelerated(self) -> bool:
