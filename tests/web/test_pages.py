@@ -30,7 +30,13 @@ PAGES = {
     "/inbox": "Inbox",
     "/llm": "AI cost",
 }
-WITH_CHARTS = {"/dashboards/service": 6, "/dashboards/llm": 6, "/dashboards/kinds": 1, "/llm": 2}
+WITH_CHARTS = {
+    "/dashboards/service": 6,
+    "/dashboards/llm": 6,
+    "/dashboards/kinds": 1,
+    "/llm": 2,
+    "/incidents/0.inc0": 1,
+}
 
 DRAWN = """
 return [...window.obskitCharts].filter((plot) => {

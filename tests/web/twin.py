@@ -27,6 +27,7 @@ POLICY = (
 )
 CSP = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8"}
+QUERY = 'histogram_quantile(0.95, sum by (le, job) (rate(duration_bucket{code!="x > y"}[5m]))) > 2 and on () up'
 SERVICES = ("chatbot", "shop", "worker")
 
 
@@ -446,7 +447,7 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         if path == "/api/live":
             return self._live()
-        if path.startswith(("/api/", "/v1/")):
+        if path.startswith(("/api/", "/v1/", "/v3/")):
             return self._json(*self._answer(path, asked))
         if path.startswith("/static/"):
             return self._file(WEB / path.removeprefix("/static/"))
@@ -481,6 +482,9 @@ class Handler(BaseHTTPRequestHandler):
                 if name in self.boards
                 else (404, {"error": {"code": 404, "message": f"no dashboard {name}"}})
             )
+        if "alertPolicies" in parts:
+            condition = {"displayName": "p95", "conditionPrometheusQueryLanguage": {"query": QUERY}}
+            return 200, {"name": path, "displayName": "High latency", "conditions": [condition]}
         single: dict[str, Callable[[str], Any]] = {
             "traces": trace,
             "errors": lambda _: {"group": group(0), "events": [error_event(at) for at in range(9)]},

@@ -5,7 +5,7 @@ import { theme, colour, palette, mix } from "./theme.js";
 import { align, stack, withGaps } from "./stack.js";
 import { onAxis, timeOfDay, dayAndTime } from "./format.js";
 import { Legend } from "./legend.js";
-import { drawThresholds, scaleWith } from "./thresholds.js";
+import { drawPeriods, drawThresholds, scaleWith } from "./thresholds.js";
 
 const FONT = '11px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
 const POWERS_OF_TWO = Array.from({ length: 52 }, (_, power) => 2 ** power);
@@ -17,21 +17,21 @@ window.obskitCharts = living;
 
 /**
  * series: [{label, points: [[ms, value]], style: "line" | "area" | "bar", isStacked, unit, axis: "y" | "y2"}]
- * thresholds: [{value, label, color}]
+ * thresholds: [{value, label, color}]; periods: [{start_ms, end_ms}], shaded, open ones to the right edge
  */
-export function Chart({ series, unit = "", start_ms, end_ms, step_ms, thresholds = [], height = 220, sync = "page", label, isLog, hasLegend = true }) {
+export function Chart({ series, unit = "", start_ms, end_ms, step_ms, thresholds = [], height = 220, sync = "page", label, isLog, periods = [], hasLegend = true }) {
   const root = useRef(null);
   const plot = useRef(null);
   const index = useMemo(() => signal(null), []);
   const hidden = useMemo(() => signal(new Set()), []);
-  const shape = JSON.stringify([series.map((each) => [each.label, each.style, each.isStacked, each.unit, each.axis]), unit, thresholds, isLog]);
+  const shape = JSON.stringify([series.map((each) => [each.label, each.style, each.isStacked, each.unit, each.axis]), unit, thresholds, periods, isLog]);
   const drawn = useMemo(() => prepare(series, step_ms, hidden.value), [series, hidden.value, step_ms]);
   const span = useRef([start_ms, end_ms]);
   span.current = [start_ms, end_ms];
 
   useEffect(() => {
     const node = root.current;
-    const options = describe({ drawn, unit, thresholds, isLog, sync, index, span, series });
+    const options = describe({ drawn, unit, thresholds, periods, isLog, sync, index, span, series });
     options.width = Math.max(80, node.clientWidth);
     options.height = Math.max(80, node.clientHeight);
     const made = new uPlot(options, drawn.columns, node);
@@ -75,7 +75,7 @@ function prepare(series, step_ms, hidden) {
   return { raw, paint, columns: [times, ...paint.map((at) => columns[at])] };
 }
 
-function describe({ drawn, unit, thresholds, isLog, sync, index, span, series }) {
+function describe({ drawn, unit, thresholds, periods, isLog, sync, index, span, series }) {
   const colours = palette();
   const hasSecond = series.some(({ axis }) => axis === "y2");
   const firstUnit = series.find(({ axis }) => axis !== "y2")?.unit ?? unit;
@@ -98,6 +98,7 @@ function describe({ drawn, unit, thresholds, isLog, sync, index, span, series })
     series: [{}, ...drawn.paint.map((at) => describeSeries(series[at], at, colours))],
     hooks: {
       setCursor: [(made) => (index.value = made.cursor.idx ?? null)],
+      drawAxes: [(made) => drawPeriods(made, periods)],
       draw: [(made) => drawThresholds(made, thresholds, firstUnit)],
     },
   };

@@ -67,3 +67,19 @@ function name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken }) {
   ctx.textAlign = "left";
   ctx.fillText(text, left, top + tall / 2 - ratio / 2);
 }
+
+/** Shade the times of incidents, behind the data. */
+export function drawPeriods(plot, periods) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.fillStyle = colour("bad");
+  for (const { start_ms, end_ms } of periods) {
+    const left = Math.max(bbox.left, plot.valToPos(start_ms / 1000, "x", true));
+    const right = end_ms ? Math.min(bbox.left + bbox.width, plot.valToPos(end_ms / 1000, "x", true)) : bbox.left + bbox.width;
+    ctx.globalAlpha = 0.1;
+    ctx.fillRect(left, bbox.top, Math.max(0, right - left), bbox.height);
+    ctx.globalAlpha = 0.7;
+    ctx.fillRect(left, bbox.top, devicePixelRatio || 1, bbox.height);
+  }
+  ctx.restore();
+}

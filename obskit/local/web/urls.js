@@ -40,6 +40,7 @@ export const api = {
   errors: () => "/api/errors",
   error: (id) => `/api/errors/${part(id)}`,
   policies: () => "/api/policies",
+  policy: (project, id) => `/v3/projects/${part(project)}/alertPolicies/${part(id)}`,
   incidents: (state) => `/api/incidents${query({ state })}`,
   incident: (id) => `/api/incidents/${part(id)}`,
   notifications: () => "/api/notifications",

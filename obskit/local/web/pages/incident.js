@@ -8,6 +8,7 @@ import { Page, Panel, Answer, State, Severity, Time, Facts, Empty } from "../par
 import { Markdown } from "../markdown.js";
 import { Notifications } from "../notifications.js";
 import { lasted } from "../widgets/incidents.js";
+import { ConditionChart } from "../conditionchart.js";
 import { compact } from "../format.js";
 
 const AROUND_MS = 300_000;
@@ -43,6 +44,7 @@ function Content({ incident }) {
             <a class="button" href=${page.traces({ ...around, service, errors: "1" })}>Failed traces</a>
           </p>
         </${Panel}>
+        <${ConditionChart} incident=${incident} />
         <${Panel} title=${documentation?.subject || "What to do"}>
           ${documentation?.content ? html`<${Markdown} text=${documentation.content} />` : html`<p class="quiet">The policy has no documentation.</p>`}
         </${Panel}>
