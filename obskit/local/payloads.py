@@ -53,7 +53,7 @@ def notification_payload(
         "started_at": int(incident["started_at_ms"]) // 1000,
         "ended_at": None if ended_at_ms is None else int(ended_at_ms) // 1000,
         "state": state,
-        "summary": incident.get("summary") or "",
+        "summary": _summary(incident, policy, state),
         "severity": severity or "No severity",
         "resource_id": "",
         "resource_name": _resource_name(project, resource["labels"]),
@@ -66,7 +66,7 @@ def notification_payload(
         "policy_user_labels": dict(policy.get("userLabels") or {}),
         "condition_name": condition.get("displayName") or incident.get("condition_name", ""),
         "threshold_value": _number(incident.get("threshold_value"), plain=True),
-        "observed_value": _number(incident.get("observed_value")),
+        "observed_value": incident.get("close_reason") or _number(incident.get("observed_value")),
         "condition": _condition_body(condition),
     }
     body["documentation"] = _documentation(policy, body, project=project, severity=severity)
@@ -101,6 +101,13 @@ def _condition(incident: Mapping[str, Any], policy: Mapping[str, Any]) -> Mappin
         if wanted in {condition.get("name"), condition.get("displayName")}:
             return dict(condition)
     return dict(conditions[0])
+
+
+def _summary(incident: Mapping[str, Any], policy: Mapping[str, Any], state: str) -> str:
+    if state == "open":
+        return str(incident.get("summary") or "")
+    value = incident.get("close_reason") or _number(incident.get("observed_value")) or "no data"
+    return f"{policy.get('displayName', '')}: {incident.get('condition_name', '')} returned to normal with {value}"
 
 
 def _condition_body(condition: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from starlette.requests import Request
@@ -32,11 +33,11 @@ class LiveFeed:
         self._next_id = 0
         self._is_closed = False
 
-    def changed(self, kinds: Set[str]) -> None:
+    def changed(self, kinds: AbstractSet[str]) -> None:
         """Tell every page that these kinds of data have changed."""
         with self._lock:
             for pending in self._listeners.values():
-                pending |= kinds
+                pending.update(kinds)
 
     def close(self) -> None:
         """End all streams, within one interval."""
@@ -79,6 +80,6 @@ class LiveFeed:
             kinds, self._listeners[identity] = self._listeners[identity], set()
             return kinds
 
-    def _event(self, kinds: Set[str]) -> str:
+    def _event(self, kinds: AbstractSet[str]) -> str:
         data = json.dumps({"kinds": sorted(kinds), "now_ms": self._now_ms()})
         return f"event: change\ndata: {data}\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from obskit.local.http.replies import ApiError
 __all__ = ["WEB_FOLDER", "page_routes"]
 
 WEB_FOLDER: Final = Path(__file__).parent.parent / "web"
+_FILE: Final = re.compile(r"\.(js|mjs|css|map|html|json|txt|xml|svg|png|jpg|gif|ico|webp|woff2?|php)$")
 _NO_CACHE: Final = {"cache-control": "no-cache"}
 
 # A machine's own table may say application/javascript or nothing; with `nosniff` the type decides.
@@ -40,8 +42,7 @@ class _Files(StaticFiles):
 
 
 async def _page(request: Request) -> Response:
-    name = request.url.path.rpartition("/")[2]
-    if "." in name:  # a file that is not there, not a place in the UI
+    if _FILE.search(request.url.path):  # a file that is not there, not a place in the UI
         raise ApiError(404, f"no such file: {request.url.path}")
     index = WEB_FOLDER / "index.html"
     if not index.is_file():

@@ -33,7 +33,7 @@ REDIRECTED = (
 
 def say(problem: str) -> None:
     """Print the one line that a problem costs."""
-    print(f"obskit run: {problem}", file=sys.stderr, flush=True)
+    print(f"obskit run: {problem}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:
@@ -68,8 +68,8 @@ def instrument(app: Any) -> None:
         obskit.instrument(app)
 
 
-def _serve_asgi(kind: type) -> None:
-    original = kind.__call__  # type: ignore[operator]
+def _serve_asgi(kind: Any) -> None:
+    original = kind.__call__
 
     @functools.wraps(original)
     async def call(self: Any, scope: Any, receive: Any, send: Any) -> Any:
@@ -77,18 +77,18 @@ def _serve_asgi(kind: type) -> None:
             instrument(self)
         return await original(self, scope, receive, send)
 
-    kind.__call__ = call  # type: ignore[operator]
+    kind.__call__ = call
 
 
-def _serve_wsgi(kind: type) -> None:
-    original = kind.__call__  # type: ignore[operator]
+def _serve_wsgi(kind: Any) -> None:
+    original = kind.__call__
 
     @functools.wraps(original)
     def call(self: Any, environ: Any, start_response: Any) -> Any:
         instrument(self)
         return original(self, environ, start_response)
 
-    kind.__call__ = call  # type: ignore[operator]
+    kind.__call__ = call
 
 
 @guarded
@@ -156,13 +156,13 @@ def lend_credentials(module: ModuleType) -> None:
 
     @functools.wraps(original)
     def default(*args: Any, **kwargs: Any) -> Any:
-        from google.auth import credentials, exceptions  # type: ignore[import-untyped]  # noqa: PLC0415
+        from google.auth import credentials, exceptions  # noqa: PLC0415
 
         project = os.environ.get("GOOGLE_CLOUD_PROJECT")
         try:
             found, own_project = original(*args, **kwargs)
         except exceptions.DefaultCredentialsError:
-            return credentials.AnonymousCredentials(), project
+            return credentials.AnonymousCredentials(), project  # type: ignore[no-untyped-call]
         return found, own_project or project
 
     module.default = default  # type: ignore[attr-defined]
@@ -221,7 +221,7 @@ class _Finder:
             self._busy.name = None
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return None
-        spec.loader = _Loader(spec.loader, hook)
+        spec.loader = _Loader(spec.loader, hook)  # type: ignore[assignment]
         return spec
 
 

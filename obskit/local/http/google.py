@@ -1,0 +1,205 @@
+"""The REST paths of Google's APIs that the UI, curl and Google's REST transports use.
+
+Dashboards are carried as JSON, so that fields that this version knows nothing of come back as they were sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from obskit.engine.align import aggregate, period_ms
+from obskit.local.http.context import backend_of
+from obskit.local.http.replies import ApiError, JsonReply, Parameters, body_of
+from obskit.local.http.timeseries import aggregation_of, interval_of, series_json
+from obskit.local.ingest.entries import write_entries
+from obskit.local.rpc.rules import dashboard_faults
+from obskit.queries import filters
+
+__all__ = ["GOOGLE_SERVICES", "google_routes"]
+
+_Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
+_SECRETS: Final = frozenset({"password", "auth_token", "service_key"})
+_REACH_MS: Final = 600_000  # a counter's growth needs the point before the interval
+
+
+# --------------------------------------------------------------------------- lists of objects
+
+
+def _listed(collection: str, show: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Response]:
+    def serve(request: Request) -> Response:
+        parent = f"projects/{request.path_params['project']}"
+        found = [show(each) for each in backend_of(request).store.objects.list(collection, parent=parent)]
+        page, token = _page(found, Parameters.of(request))
+        return JsonReply({collection: page, **({"nextPageToken": token} if token else {})})
+
+    return serve
+
+
+def _page(found: Sequence[Any], asked: Parameters) -> tuple[Sequence[Any], str]:
+    raw = asked.text("pageToken")
+    if raw and not raw.isdecimal():
+        raise ApiError(400, f"pageToken {raw!r} is not one that this backend gave")
+    start = int(raw or 0)
+    size = asked.whole("pageSize", 1000, low=0, high=1000) or 1000
+    end = start + size
+    return found[start:end], str(end) if end < len(found) else ""
+
+
+def _got(collection: str, show: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Response]:
+    def serve(request: Request) -> Response:
+        return JsonReply(show(_existing(request, collection)))
+
+    return serve
+
+
+def _name(request: Request, collection: str) -> str:
+    return f"projects/{request.path_params['project']}/{collection}/{request.path_params['id']}"
+
+
+def _existing(request: Request, collection: str) -> dict[str, Any]:
+    name = _name(request, collection)
+    found: dict[str, Any] | None = backend_of(request).store.objects.get(name)
+    if found is None:
+        raise ApiError(404, f"{name} does not exist")
+    return found
+
+
+def _as_is(document: dict[str, Any]) -> dict[str, Any]:
+    return document
+
+
+def _masked(channel: dict[str, Any]) -> dict[str, Any]:
+    labels = {
+        name: "*" * 8 if name in _SECRETS and value else value for name, value in channel.get("labels", {}).items()
+    }
+    return {**channel, "labels": labels}
+
+
+# --------------------------------------------------------------------------- dashboards
+
+
+async def _create_dashboard(request: Request) -> Response:
+    body = _checked_dashboard(await body_of(request))
+    if body.get("etag"):
+        raise ApiError(400, "etag must not be set on a new dashboard")
+    project = request.path_params["project"]
+    name = body.get("name") or f"projects/{project}/dashboards/{uuid.uuid4()}"
+    if not name.startswith(f"projects/{project}/dashboards/"):
+        raise ApiError(400, f"name {name!r} is not projects/{project}/dashboards/ID")
+    objects = backend_of(request).store.objects
+    if objects.get(name) is not None:
+        raise ApiError(409, f"{name} exists already", name="ALREADY_EXISTS")
+    return _kept_dashboard(request, {**body, "name": name})
+
+
+async def _update_dashboard(request: Request) -> Response:
+    body = _checked_dashboard(await body_of(request))
+    current = _existing(request, "dashboards")
+    if body.get("etag") and body["etag"] != current.get("etag"):
+        raise ApiError(409, "the dashboard was changed since this etag was read")
+    return _kept_dashboard(request, {**body, "name": current["name"]})
+
+
+def _checked_dashboard(body: dict[str, Any]) -> dict[str, Any]:
+    faults = dashboard_faults(body)
+    if faults:
+        raise ApiError(400, " ".join(faults))
+    return body
+
+
+def _kept_dashboard(request: Request, document: dict[str, Any]) -> Response:
+    kept = {**document, "etag": secrets.token_hex(16)}
+    if not Parameters.of(request).flag("validateOnly"):
+        backend_of(request).store.objects.put(kept)
+    return JsonReply(kept)
+
+
+def _delete_dashboard(request: Request) -> Response:
+    backend_of(request).store.objects.delete(_existing(request, "dashboards")["name"])
+    return JsonReply({})
+
+
+# --------------------------------------------------------------------------- time series
+
+
+def _list_time_series(request: Request) -> Response:
+    backend, asked, params = backend_of(request), Parameters.of(request), request.query_params
+    start_ms, end_ms = interval_of(params, now_ms=backend.clock.now_ms())
+    first = aggregation_of(params)
+    second = aggregation_of(params, "secondaryAggregation")
+    reach_ms = _REACH_MS + 2 * period_ms(first) if first else 0
+    found = backend.store.metrics.list_series(filters.parse(asked.text("filter")), start_ms - reach_ms, end_ms)
+    for aggregation in (first, second):
+        if aggregation:
+            found = aggregate(found, aggregation, start_ms, end_ms)
+    page, token = _page(found, asked)
+    series = series_json(page, is_header_only=asked.text("view") == "HEADERS")
+    return JsonReply({"timeSeries": series, "unit": "", **({"nextPageToken": token} if token else {})})
+
+
+# --------------------------------------------------------------------------- log entries
+
+
+async def _write_entries(request: Request) -> Response:
+    body = await body_of(request)
+    entries = body.get("entries")
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ApiError(400, "entries must be a list of log entries")
+    for name, kind in (("logName", str), ("resource", Mapping), ("labels", Mapping)):
+        if name in body and not isinstance(body[name], kind):
+            raise ApiError(400, f"{name} has the wrong type")
+    if not body.get("dryRun"):
+        await run_in_threadpool(
+            write_entries,
+            backend_of(request).store,
+            entries,
+            log_name=body.get("logName", ""),
+            resource=body.get("resource"),
+            labels=body.get("labels"),
+        )
+    return JsonReply({})
+
+
+async def _list_entries(request: Request) -> Response:
+    body = await body_of(request)
+    size = body.get("pageSize") or 50
+    if not isinstance(size, int) or not 0 < size <= 1000:
+        raise ApiError(400, "pageSize must be 1 to 1000")
+    found = await run_in_threadpool(
+        backend_of(request).store.logs.entries,
+        filter=str(body.get("filter") or ""),
+        limit=size,
+        newest_first=str(body.get("orderBy") or "") == "timestamp desc",
+    )
+    return JsonReply({"entries": found})
+
+
+# --------------------------------------------------------------------------- the table
+
+GOOGLE_SERVICES: Final[dict[tuple[str, str], _Handler]] = {
+    ("GET", "/v1/projects/{project}/dashboards"): _listed("dashboards", _as_is),
+    ("POST", "/v1/projects/{project}/dashboards"): _create_dashboard,
+    ("GET", "/v1/projects/{project}/dashboards/{id}"): _got("dashboards", _as_is),
+    ("PATCH", "/v1/projects/{project}/dashboards/{id}"): _update_dashboard,
+    ("DELETE", "/v1/projects/{project}/dashboards/{id}"): _delete_dashboard,
+    ("GET", "/v3/projects/{project}/alertPolicies"): _listed("alertPolicies", _as_is),
+    ("GET", "/v3/projects/{project}/alertPolicies/{id}"): _got("alertPolicies", _as_is),
+    ("GET", "/v3/projects/{project}/notificationChannels"): _listed("notificationChannels", _masked),
+    ("GET", "/v3/projects/{project}/notificationChannels/{id}"): _got("notificationChannels", _masked),
+    ("GET", "/v3/projects/{project}/timeSeries"): _list_time_series,
+    ("POST", "/v2/entries:write"): _write_entries,
+    ("POST", "/v2/entries:list"): _list_entries,
+}
+
+
+def google_routes() -> list[Route]:
+    """Return the routes of the table."""
+    return [Route(path, handler, methods=[method]) for (method, path), handler in GOOGLE_SERVICES.items()]

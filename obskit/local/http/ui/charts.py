@@ -1,0 +1,107 @@
+"""Series for charts whose query is a Monitoring filter, as the Dashboard JSON has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obskit.engine.align import aggregate, period_ms
+from obskit.engine.conditions import ratio
+from obskit.engine.series import Distribution, TypedSeries
+from obskit.local.http.context import backend_of
+from obskit.local.http.replies import ApiError, JsonReply, body_of
+from obskit.queries import filters
+
+__all__ = ["timeseries"]
+
+MAX_POINTS: Final = 11_000
+_REACH_MS: Final = 600_000  # a counter's growth needs the point before the window
+
+
+async def timeseries(request: Request) -> Response:
+    """Answer ``POST /api/timeseries``."""
+    body = await body_of(request)
+    source = backend_of(request).store.metrics
+    series = await run_in_threadpool(_answer, source, body)
+    return JsonReply({"series": [_shown(each) for each in series]})
+
+
+def _answer(source: Any, body: Mapping[str, Any]) -> Sequence[TypedSeries]:
+    start_ms, end_ms, step_ms = (_whole(body, name) for name in ("start_ms", "end_ms", "step_ms"))
+    if start_ms >= end_ms or step_ms <= 0 or (end_ms - start_ms) / step_ms > MAX_POINTS:
+        raise ApiError(400, f"the window must not be empty, nor hold more than {MAX_POINTS} steps")
+    window = (start_ms, end_ms, step_ms)
+    if isinstance(query := body.get("timeSeriesFilter"), Mapping):
+        found = _filtered(source, query, *window)
+    elif isinstance(query := body.get("timeSeriesFilterRatio"), Mapping):
+        above, below = (_filtered(source, query.get(side) or {}, *window) for side in ("numerator", "denominator"))
+        found = ratio(above, below)
+        found = aggregate(found, _widened(query.get("secondaryAggregation"), step_ms), start_ms, end_ms)
+    else:
+        raise ApiError(400, "the body must have a timeSeriesFilter or a timeSeriesFilterRatio")
+    return _picked(found, query.get("pickTimeSeriesFilter") or {})
+
+
+def _whole(body: Mapping[str, Any], name: str) -> int:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 2**53:
+        raise ApiError(400, f"{name} must be a number of milliseconds")
+    return round(value)
+
+
+def _filtered(source: Any, query: Mapping[str, Any], start_ms: int, end_ms: int, step_ms: int) -> Sequence[TypedSeries]:
+    aggregation = _widened(query.get("aggregation"), step_ms)
+    reach_ms = max(_REACH_MS, 2 * period_ms(aggregation))
+    found: Sequence[TypedSeries] = source.list_series(
+        filters.parse(str(query.get("filter", ""))), start_ms - reach_ms, end_ms
+    )
+    found = aggregate(found, aggregation, start_ms, end_ms)
+    return aggregate(found, _widened(query.get("secondaryAggregation"), step_ms), start_ms, end_ms)
+
+
+def _widened(aggregation: Any, step_ms: int) -> dict[str, Any]:
+    """A chart never draws more points than it has steps: the period grows to the step."""
+    known: dict[str, Any] = dict(aggregation) if isinstance(aggregation, Mapping) else {}
+    return {**known, "alignmentPeriod": f"{max(period_ms(known), step_ms) / 1000:g}s"}
+
+
+_RANKS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
+    "METHOD_MEAN": lambda values: sum(values) / len(values),
+    "METHOD_MAX": max,
+    "METHOD_MIN": min,
+    "METHOD_SUM": sum,
+    "METHOD_LATEST": lambda values: values[-1],
+}
+
+
+def _picked(series: Sequence[TypedSeries], pick: Mapping[str, Any]) -> Sequence[TypedSeries]:
+    rank = _RANKS.get(str(pick.get("rankingMethod", "")))
+    if rank is None or not pick.get("numTimeSeries"):
+        return series
+    ranked = sorted(
+        (each for each in series if each.points),
+        key=lambda each: rank([_number(point.value) for point in each.points]),
+        reverse=pick.get("direction") != "BOTTOM",
+    )
+    return ranked[: int(pick["numTimeSeries"])]
+
+
+def _number(value: float | Distribution) -> float:
+    if isinstance(value, Distribution):
+        raise ApiError(400, "the filter's values are distributions: align them, for example with ALIGN_PERCENTILE_95")
+    return float(value)
+
+
+def _shown(series: TypedSeries) -> dict[str, Any]:
+    resource = {name: value for name, value in series.resource_labels.items() if name != "project_id"}
+    labels = {**resource, **series.metric_labels}
+    return {
+        "name": ", ".join(f"{name}={value}" for name, value in sorted(labels.items())) or series.metric_type,
+        "labels": labels,
+        "unit": series.unit,
+        "points": [[point.end_ms, _number(point.value)] for point in series.points],
+    }
