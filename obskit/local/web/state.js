@@ -68,11 +68,11 @@ document.addEventListener("click", (event) => {
 // ---------------------------------------------------------------- the time range
 
 export const RANGES = [
-  { id: "15m", label: "15 m", ms: 900_000 },
-  { id: "1h", label: "1 h", ms: 3_600_000 },
-  { id: "6h", label: "6 h", ms: 21_600_000 },
-  { id: "1d", label: "1 d", ms: 86_400_000 },
-  { id: "7d", label: "7 d", ms: 604_800_000 },
+  { id: "15m", label: "15 m", words: "15 minutes", ms: 900_000 },
+  { id: "1h", label: "1 h", words: "hour", ms: 3_600_000 },
+  { id: "6h", label: "6 h", words: "6 hours", ms: 21_600_000 },
+  { id: "1d", label: "1 d", words: "day", ms: 86_400_000 },
+  { id: "7d", label: "7 d", words: "7 days", ms: 604_800_000 },
 ];
 export const range = signal("1h");
 

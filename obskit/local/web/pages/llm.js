@@ -10,7 +10,7 @@ import { compact, count, share, usd } from "../format.js";
 
 export function Llm() {
   const time = shownTime();
-  const label = RANGES.find(({ ms }) => ms === time.ms)?.label ?? "shown time";
+  const label = RANGES.find(({ ms }) => ms === time.ms)?.words ?? "shown time";
   const answer = useData(`llm ${time.ms}`, async (signal) => {
     const data = await get(api.llm(Math.round(time.ms / 1000)), signal);
     return { ...data, shown: shownTime() };

@@ -11,7 +11,7 @@ import { compact, count, duration, share, usd, counted } from "../format.js";
 
 export function Overview() {
   const time = shownTime();
-  const label = RANGES.find(({ ms }) => ms === time.ms)?.label ?? "shown time";
+  const label = RANGES.find(({ ms }) => ms === time.ms)?.words ?? "shown time";
   const answer = useData(`overview ${time.ms}`, (signal) => get(api.overview(Math.round(time.ms / 1000)), signal), {
     kinds: ["metrics", "traces", "logs", "errors", "incidents", "objects"],
     gapMs: 1500,

@@ -39,8 +39,8 @@ function Content({ spans, logs }) {
   }
 
   return html`
-    <${Summary} spans=${spans} total=${total} start=${start} services=${services} tint=${tint} />
-    ${spans.length > 0 && html`<${Panel} flush>
+    ${spans.length > 0 && html`<${Summary} spans=${spans} total=${total} start=${start} services=${services} tint=${tint} />
+    <${Panel} flush>
       <div class="waterfall">
         <${Ruler} total=${total} />
         ${rows.map((row) => html`<${SpanRow} key=${row.span.span_id} row=${row} start=${start} total=${total} tint=${tint(row.span.service)}
