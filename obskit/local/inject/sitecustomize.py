@@ -106,8 +106,31 @@ def watch_fastapi(module: ModuleType) -> None:
 
 @guarded
 def watch_flask(module: ModuleType) -> None:
-    """Instrument Flask apps at their first request."""
+    """Instrument Flask apps at `app.run()`, else at their first request."""
     _serve_wsgi(module.Flask)
+    original = module.Flask.run
+
+    @functools.wraps(original)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # The first request may come on another thread, where no signal handler can be set for the last flush.
+        instrument(self)
+        return original(self, *args, **kwargs)
+
+    module.Flask.run = run
+
+
+@guarded
+def watch_flask_command(module: ModuleType) -> None:
+    """Instrument the app that `flask run` has loaded, on the main thread."""
+    original = module.ScriptInfo.load_app
+
+    @functools.wraps(original)
+    def load_app(self: Any) -> Any:
+        app = original(self)
+        instrument(app)
+        return app
+
+    module.ScriptInfo.load_app = load_app
 
 
 # --------------------------------------------------------------------------- Google's clients
@@ -174,6 +197,7 @@ ON_IMPORT: dict[str, Callable[..., None]] = {
     "starlette.applications": watch_starlette,
     "fastapi.applications": watch_fastapi,
     "flask.app": watch_flask,
+    "flask.cli": watch_flask_command,
 }
 if ENDPOINT:
     ON_IMPORT |= {
