@@ -23,6 +23,7 @@ from obskit.catalog import (
     promql_name,
 )
 from obskit.demo.history import JOB as HISTORY
+from obskit.signals.delivery import SIGNALS
 
 __all__ = ["BackendReader"]
 
@@ -104,9 +105,13 @@ class BackendReader:
         """Return how many requests the services' own HTTP clients have counted towards a port."""
         return round(self.one(HTTP_CLIENT_DURATION, server__port=str(port)))
 
-    def lost(self) -> int:
-        """Return what the services count as lost telemetry."""
-        return round(self.one(TELEMETRY_LOST))
+    def lost(self) -> dict[str, int]:
+        """Return what the services count as lost telemetry, by signal and reason."""
+        found: dict[str, int] = {}
+        for signal in SIGNALS:
+            reasons = self.total(TELEMETRY_LOST, by=promql_label("obskit.reason"), where={"obskit.signal": signal})
+            found |= {f"{signal}: {reason}": round(count) for reason, count in reasons.items() if count}
+        return found
 
     def stats(self) -> dict[str, Any]:
         """Return the backend's counts of spans, lines, errors, objects."""

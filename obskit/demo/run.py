@@ -157,7 +157,7 @@ class _Stage:
     def _sync(self, folder: Path, webhook: str) -> Defined:
         loaded = load([folder / "dashboards", folder / "alerts"])
         environment = {**clean_environment(), "ONCALL_WEBHOOK_URL": webhook}
-        for command, name in (("sync-dashboards", "dashboards"), ("sync-alerts", "alerts")):
+        for command, name in (("sync-alerts", "alerts"), ("sync-dashboards", "dashboards")):
             argv = [sys.executable, "-m", "obskit.cli", command, name, "--project", PROJECT]
             argv += ["--local", self._backend.grpc_address]
             done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)

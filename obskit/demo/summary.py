@@ -122,13 +122,18 @@ def _look(sources: Sources) -> Summary:
     reader, ledger = sources.reader, sources.ledger
     stats, tokens = reader.stats(), reader.tokens_by_kind()
     incidents = _incidents(reader)
-    lost = reader.lost() + sources.services.lost_lines + len(sources.traffic.failures())
+    losses = [
+        Check(what="telemetry that the services count as lost", expected={}, found=reader.lost()),
+        Check(what="lines that did not reach the backend", expected=0, found=sources.services.lost_lines),
+        Check(what="requests without an answer", expected=[], found=sources.traffic.failures()),
+    ]
+    lost = sum(reader.lost().values()) + sources.services.lost_lines + len(sources.traffic.failures())
     checks = [
         *_requests(sources, stats),
         *_ai(sources, tokens),
         *_errors(sources, stats),
         *_definitions(sources, stats, incidents),
-        Check(what="lost telemetry and requests", expected=0, found=lost),
+        *losses,
     ]
     inputs = sum(tokens.get(kind, 0) for kind in ("input", "cached", "tool_use"))
     outputs = sum(tokens.get(kind, 0) for kind in ("output", "thinking"))

@@ -12,8 +12,7 @@ __all__ = ["install", "problems", "uninstall"]
 def install(config: Config) -> None:
     """Record the calls of the AI SDKs that the app imports, before or after this. Imports none of them itself."""
     record.configure(config)
-    if config.instrument_ai:
-        gemini.install()
+    gemini.install(is_recording=config.instrument_ai)
 
 
 def uninstall() -> None:

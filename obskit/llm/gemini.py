@@ -51,9 +51,19 @@ _replaced: Final[list[tuple[Any, str, Any, Any]]] = []
 _problems: Final[list[Problem]] = []
 
 
-def install() -> None:
-    """Record calls from now on, or from the moment that the app imports google-genai."""
-    when_imported(_MODULE, _patch)
+def install(*, is_recording: bool = True) -> None:
+    """Record calls from now on, or from the moment that the app imports google-genai.
+
+    Args:
+        is_recording: off leaves the calls alone, and only keeps obskit's own imports from disturbing them.
+    """
+
+    def patch(genai: ModuleType) -> None:
+        _keep_apart(genai)
+        if is_recording:
+            _patch(genai)
+
+    when_imported(_MODULE, patch)
 
 
 def uninstall() -> None:
@@ -221,6 +231,25 @@ def _async_attempt(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # --------------------------------------------------------------------------- patching
+
+
+def _keep_apart(genai: ModuleType) -> None:
+    """Keep the SDK from using `requests` half imported.
+
+    It takes the module straight from `sys.modules` where anybody has imported it, and obskit's export thread
+    imports Google's clients, and `requests` with them, while the app's calls go on.
+    """
+    common = getattr(genai, "_common", None)
+    original = getattr(common, "loaded_requests", None)
+    if original is None:
+        return
+
+    def loaded_requests() -> Any:
+        module = original()
+        is_half = getattr(getattr(module, "__spec__", None), "_initializing", False)
+        return None if is_half else module
+
+    _replace(common, "loaded_requests", loaded_requests)
 
 
 def _patch(genai: ModuleType) -> None:

@@ -454,6 +454,16 @@ def test_nothing_is_imported_for_it() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_a_module_that_is_being_imported_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another thread is in the middle of importing `requests`, the SDK takes it for not imported."""
+    import requests
+    from google.genai import _common
+
+    assert _common.loaded_requests() is requests
+    monkeypatch.setattr(requests.__spec__, "_initializing", True)
+    assert _common.loaded_requests() is None
+
+
 def test_private_functions_gone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, client: Any, gemini: FakeGemini, seen: Captured
 ) -> None:
