@@ -20,7 +20,6 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -175,6 +174,12 @@ def table(results: dict[str, dict[str, dict[str, float]]], unit: str) -> list[st
     return rows
 
 
+def _sdk_version(name: str) -> str:
+    python = ENVIRONMENTS / name / "bin/python"
+    code = "import importlib.metadata as m; print(m.version('opentelemetry-sdk'))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def page(results: dict[str, dict[str, dict[str, float]]], unit: str, imports: dict[str, float]) -> str:
     """Return docs/performance.md."""
     how = "valgrind's callgrind counts instructions" if unit == "instructions" else "medians of CPU time"
@@ -186,8 +191,9 @@ def page(results: dict[str, dict[str, dict[str, float]]], unit: str, imports: di
         f"Python {platform.python_version()} on {platform.machine()}, {how}. One in-process request with a Cloud Run",
         "request's nine headers to a route that answers a small JSON document; every variant makes a server span, a",
         "duration histogram and one JSON log line, and exports over OTLP to a receiver on this machine.",
-        f"OpenTelemetry {version('opentelemetry-sdk')}; `otel_structlog` is its stock instrumentation with a structlog",
-        "access line, `otel_structlog_tuned` is without the spans per ASGI message.",
+        f"OpenTelemetry {_sdk_version('otel')} beside it, {_sdk_version('obskit')} under obskit.",
+        "`otel_structlog` is its stock instrumentation with a structlog access line; `otel_structlog_tuned` is without",
+        "the spans per ASGI message. Instructions are those of all threads, the export's included.",
         "",
         *table(results, unit),
         "",
