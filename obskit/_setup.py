@@ -206,9 +206,14 @@ def _instrument(app: Any, given: Mapping[str, object]) -> Handle:
             _tell(problem)
     else:
         _compare(resolved, given)
+    assert _process.config is not None  # noqa: S101 - for the type checker; `_start` has set both
+    assert _process.handle is not None  # noqa: S101
+    # Each time, as somebody may have uninstalled them in between.
+    if _process.config.instrument_clients:
+        _follow("obskit.clients", _process.config)
+    _follow("obskit.llm", _process.config)
     if app is not None:
         _install(app)
-    assert _process.handle is not None  # noqa: S101 - for the type checker; `_start` has set it
     return _process.handle
 
 
@@ -266,8 +271,6 @@ def _start(resolved: Resolved) -> None:
     _process.config = config
     _process.observer = Observer(config, redactor, pipeline.flush)
     _process.handle = Handle(pipeline, resolved, _all_problems)
-    _follow("obskit.clients", config)
-    _follow("obskit.llm", config)
 
 
 def _all_problems() -> tuple[Problem, ...]:

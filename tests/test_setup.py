@@ -220,6 +220,15 @@ def test_a_broken_part_does_not_take_the_app_along(monkeypatch: pytest.MonkeyPat
     assert handle.flush()
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_outgoing_calls_are_followed_only_if_asked(monkeypatch: pytest.MonkeyPatch, is_on: bool) -> None:
+    """`instrument_clients=False` leaves the client libraries alone."""
+    followed: list[Config] = []
+    monkeypatch.setattr("obskit.clients.install", followed.append)
+    obskit.instrument(instrument_clients=is_on)
+    assert len(followed) == is_on
+
+
 def test_a_broken_follower_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client library that cannot be followed does not keep the others from being."""
     monkeypatch.setattr("obskit.clients.install", lambda _config: 1 / 0)

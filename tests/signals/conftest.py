@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 import obskit
+from obskit import _setup
 from obskit.exporters.memory import STORE
 from obskit.signals import stdlib_logs
+
+
+@pytest.fixture(autouse=True)
+def no_set_up_left_over() -> Iterator[None]:
+    """Tests of single signals put their own parts in place of the process's, so no set-up may outlive them."""
+    yield
+    if _setup._process.handle is not None:
+        _setup._process.handle.shutdown(5)
 
 
 @pytest.fixture
