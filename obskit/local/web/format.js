@@ -4,14 +4,17 @@ const compactNumber = new Intl.NumberFormat("en", { notation: "compact", maximum
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+// Telemetry may hold anything where a number belongs.
+const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
+
 const trim = (value, digits) => String(Number(value.toPrecision(digits)));
 
 export function count(value) {
-  return value === null || value === undefined ? "–" : whole.format(value);
+  return !isKnown(value) ? "–" : whole.format(value);
 }
 
 export function compact(value) {
-  if (value === null || value === undefined) return "–";
+  if (!isKnown(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size < 0.001) return value.toExponential(1);
@@ -21,7 +24,7 @@ export function compact(value) {
 }
 
 export function duration(ms) {
-  if (ms === null || ms === undefined) return "–";
+  if (!isKnown(ms)) return "–";
   const size = Math.abs(ms);
   if (size === 0) return "0 ms";
   if (size < 1) return `${trim(ms * 1000, 3)} µs`;
@@ -39,16 +42,17 @@ function parts(ms, big, bigName, small, smallName) {
 }
 
 export function usd(value) {
-  if (value === null || value === undefined) return "–";
+  if (!isKnown(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "$0";
-  if (size < 0.0001) return `$${value.toExponential(1)}`;
+  if (size < 1e-9) return `$${value.toExponential(1)}`;
+  if (size < 0.001) return `$${value.toFixed(1 - Math.floor(Math.log10(size)))}`;
   if (size < 1) return `$${value.toFixed(4).replace(/0{1,2}$/, "")}`;
   return size < 10_000 ? `$${value.toFixed(2)}` : `$${compactNumber.format(value)}`;
 }
 
 export function share(ratio) {
-  if (ratio === null || ratio === undefined) return "–";
+  if (!isKnown(ratio)) return "–";
   const percent = ratio * 100;
   if (percent === 0) return "0 %";
   return `${Math.abs(percent) < 0.1 ? trim(percent, 1) : Math.abs(percent) < 10 ? trim(percent, 2) : trim(percent, 3)} %`;
@@ -70,7 +74,7 @@ const BYTE_UNITS = { By: 1, KiBy: 1024, MiBy: 1024 ** 2, GiBy: 1024 ** 3, kBy: 1
 
 /** Write a value with its UCUM unit, as Cloud Monitoring names units. */
 export function withUnit(value, unit = "") {
-  if (value === null || value === undefined) return "–";
+  if (!isKnown(value)) return "–";
   if (unit in TIME_UNITS) return duration(value * TIME_UNITS[unit]);
   if (unit in BYTE_UNITS) return bytes(value * BYTE_UNITS[unit]);
   if (unit === "By/s") return `${bytes(value)}/s`;
@@ -82,6 +86,13 @@ export function withUnit(value, unit = "") {
   const annotation = /^\{(.*)\}$/.exec(unit);
   if (annotation) return `${compact(value)} ${plural(annotation[1], value)}`;
   return `${compact(value)} ${unit.replace(/[{}]/g, "")}`;
+}
+
+/** The same in two parts, for large type: the number, and its unit where that is a word. */
+export function inParts(value, unit = "") {
+  const text = withUnit(value, unit);
+  const at = /^\{.+\}$/.test(unit) ? text.indexOf(" ") : -1;
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** The same for an axis, where the words of the unit stand in the axis' title. */
@@ -98,14 +109,14 @@ const two = (value) => String(value).padStart(2, "0");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 export function timeOfDay(ms, { millis = false } = {}) {
-  if (ms === null || ms === undefined) return "–";
+  if (!isKnown(ms)) return "–";
   const at = new Date(ms);
   const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return millis ? `${clock}.${String(at.getMilliseconds()).padStart(3, "0")}` : clock;
 }
 
 export function dayAndTime(ms) {
-  if (ms === null || ms === undefined) return "–";
+  if (!isKnown(ms)) return "–";
   const at = new Date(ms);
   return `${at.getDate()} ${MONTHS[at.getMonth()]} ${timeOfDay(ms)}`;
 }
@@ -116,7 +127,7 @@ export function moment(ms, nowMs) {
 }
 
 export function ago(ms, nowMs) {
-  if (ms === null || ms === undefined) return "–";
+  if (!isKnown(ms)) return "–";
   const seconds = (nowMs - ms) / 1000;
   if (seconds < 5) return "now";
   if (seconds < 90) return `${Math.round(seconds)} s ago`;

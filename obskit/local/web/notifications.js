@@ -11,7 +11,7 @@ export function Notifications({ of, hasPolicy = false }) {
 function Notification({ of, hasPolicy }) {
   const [isOpen, setOpen] = useState(false);
   return html`<li class="notification">
-    <div class="notification-head">
+    <div class=${`notification-head ${hasPolicy ? "has-policy" : ""}`}>
       <button type="button" class="plain" aria-expanded=${isOpen ? "true" : "false"} aria-label=${`Payload to ${of.channel_display_name || of.channel_type}`} onClick=${() => setOpen(!isOpen)}><${Icon} name="chevron" /></button>
       <${Time} ms=${of.sent_at_ms} />
       <${State} of=${of.state} />

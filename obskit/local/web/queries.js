@@ -4,7 +4,9 @@ import { api } from "./urls.js";
 import { project } from "./state.js";
 import { fillQuery } from "./templates.js";
 
-const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
+const STEPS_S = [5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 5400, 7200, 14_400];
+const LINE_POINTS = 150; // every point costs the backend an evaluation of the query
+const BAR_POINTS = 60;
 
 /** Return a step in ms that gives about `points` points, and whole steps since the epoch. */
 export function stepFor(range_ms, points, least_ms = 0) {
@@ -14,7 +16,7 @@ export function stepFor(range_ms, points, least_ms = 0) {
 
 /** Return the times of a query: whole steps, so that points do not dance as the window moves. */
 export function window_of({ start_ms, end_ms, ms }, { isBar = false, least_ms = 0 } = {}) {
-  const step_ms = stepFor(ms, isBar ? 60 : 240, isBar ? least_ms : 0);
+  const step_ms = stepFor(ms, isBar ? BAR_POINTS : LINE_POINTS, isBar ? least_ms : 0);
   return { start_ms: Math.floor(start_ms / step_ms) * step_ms, end_ms: Math.floor(end_ms / step_ms) * step_ms, step_ms };
 }
 

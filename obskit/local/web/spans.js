@@ -26,18 +26,24 @@ export function tree(spans) {
   return out;
 }
 
-/** Return {model, input, output, cached, cost_usd} of an AI span, or null. */
+/** Return {model, isTool, input, output, cost_usd} of an AI span, or null. */
 export function aiOf({ attributes }) {
   if (!attributes) return null;
   const model = attributes["gen_ai.response.model"] ?? attributes["gen_ai.request.model"];
   if (!model && attributes["gen_ai.operation.name"] === undefined) return null;
   return {
     model: model ?? attributes["gen_ai.operation.name"],
-    input: attributes["gen_ai.usage.input_tokens"],
-    output: attributes["gen_ai.usage.output_tokens"],
-    cached: attributes["gen_ai.usage.cache_read.input_tokens"],
-    cost_usd: attributes["obskit.gen_ai.cost_usd"],
+    isTool: attributes["gen_ai.operation.name"] === "execute_tool",
+    input: number(attributes["gen_ai.usage.input_tokens"]),
+    output: number(attributes["gen_ai.usage.output_tokens"]),
+    cost_usd: number(attributes["obskit.gen_ai.cost_usd"]),
   };
+}
+
+// Cloud Trace has no fractions among its attributes: they come as text.
+function number(value) {
+  const found = value === undefined || value === "" ? NaN : Number(value);
+  return Number.isFinite(found) ? found : undefined;
 }
 
 export const hasFailed = ({ status }) => status?.code === "ERROR" || status?.code === 2 || status?.code === "STATUS_CODE_ERROR";

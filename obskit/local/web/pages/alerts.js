@@ -1,10 +1,12 @@
 // Alert policies and where each stands against its threshold.
 import { html } from "../html.js";
-import { get } from "../api.js";
+import { get, promInstant } from "../api.js";
 import { api, page } from "../urls.js";
+import { nowMs, project } from "../state.js";
 import { useData } from "../data.js";
 import { Page, Panel, Answer, Empty, Table, State, Severity, Ago } from "../parts.js";
 import { IncidentRows } from "../widgets/incidents.js";
+import { compared } from "../comparison.js";
 import { compact } from "../format.js";
 
 export function Alerts() {
@@ -22,6 +24,8 @@ export function Alerts() {
   </${Page}>`;
 }
 
+const isUnknown = (value) => value === null || value === undefined;
+
 const COLUMNS = [
   { name: "policy", label: "Policy", isWide: true, show: (row) => html`<span class="policy-name">${row.display_name}</span>` },
   { name: "state", label: "State", show: (row) => html`<${State} of=${row.enabled === false ? "disabled" : row.state} />` },
@@ -31,10 +35,28 @@ const COLUMNS = [
   { name: "evaluated", label: "Evaluated", isNumber: true, show: (row) => html`<${Ago} ms=${row.last_evaluated_ms} />` },
 ];
 
+// A PromQL comparison that does not hold has no value; its left side has one all the same.
+async function measure({ query }, signal) {
+  const parts = compared(query ?? "");
+  if (!parts) return {};
+  const best = parts.operator.startsWith("<") ? Math.min : Math.max;
+  const ask = async (text) => {
+    if (Number.isFinite(Number(text))) return Number(text);
+    const values = (await promInstant(project(), text, nowMs(), signal)).map(({ points }) => points[0][1]).filter((each) => each !== null);
+    return values.length ? best(...values) : null;
+  };
+  const [value, threshold] = await Promise.all([ask(parts.value), ask(parts.limit)]);
+  return { value, threshold };
+}
+
 function Against({ of }) {
-  const { value, threshold, state, error, query } = of;
-  const isKnown = value !== null && value !== undefined;
-  const hasLine = threshold !== null && threshold !== undefined && threshold !== 0;
+  const { state, error, query } = of;
+  const isMissing = !error && state !== "unsupported" && (isUnknown(of.value) || isUnknown(of.threshold));
+  const answer = useData(isMissing ? `measure ${of.name} ${query}` : null, (signal) => measure(of, signal), { kinds: ["metrics"], gapMs: 5000 });
+  const value = of.value ?? answer.data?.value;
+  const threshold = of.threshold ?? answer.data?.threshold;
+  const isKnown = !isUnknown(value);
+  const hasLine = !isUnknown(threshold) && threshold !== 0;
   const part = isKnown && hasLine ? Math.min(1.25, Math.max(0, value / threshold)) : 0;
   return html`<span class="against">
     ${hasLine && html`<span class=${`against-bar ${state}`} aria-hidden="true"><span style=${{ width: `${(part / 1.25) * 100}%` }}></span><i></i></span>`}

@@ -1,7 +1,7 @@
 // One error group and its events.
 import { html, useState } from "../html.js";
 import { get } from "../api.js";
-import { api, page } from "../urls.js";
+import { api, page, safeLink } from "../urls.js";
 import { useData } from "../data.js";
 import { Page, Panel, Answer, Empty, Chip, Time, Ago } from "../parts.js";
 import { count } from "../format.js";
@@ -28,7 +28,7 @@ export function ErrorGroup({ id }) {
 function EventList({ events, at, show }) {
   return html`<ul class="event-list">${events.map((event, index) => html`<li key=${index}>
     <button type="button" aria-pressed=${index === at ? "true" : "false"} onClick=${() => show(index)}>
-      <${Time} ms=${event.time_ms} /><span>${event.http ? `${event.http.method ?? ""} ${event.http.url ?? ""}` : event.location?.function || "no request"}</span>
+      <${Time} ms=${event.time_ms} /><span>${event.http ? `${event.http.method ?? ""} ${pathOf(event.http.url)}` : event.location?.function || "no request"}</span>
     </button>
   </li>`)}</ul>`;
 }
@@ -42,10 +42,20 @@ function Event({ event }) {
     ["Place", location ? `${location.file ?? ""}:${location.line ?? ""} ${location.function ?? ""}` : ""],
   ].filter(([, value]) => value);
   return html`<${Panel} title="Stack" aside=${html`<span class="links">
-      ${trace_id && html`<a href=${page.trace(trace_id)}>Trace</a><a href=${page.logs({ trace_id })}>Logs</a>`}<${Time} ms=${time_ms} /></span>`}>
+      ${trace_id
+        ? html`<a href=${page.trace(trace_id)}>Trace</a><a href=${page.logs({ trace_id })}>Logs</a>`
+        : html`<a href=${page.traces({ ...around(time_ms), service, errors: "1" })}>Failed traces around then</a><a href=${page.logs({ ...around(time_ms), service, severity: "ERROR" })}>Logs</a>`}<${Time} ms=${time_ms} /></span>`}>
     <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <pre class="stack" tabindex="0">${(stack || "No stack trace was reported.").split("\n").map((line) => html`<span class=${frameClass(line)}>${line}${"\n"}</span>`)}</pre>
   </${Panel}>`;
+}
+
+// An error that came by Error Reporting's API names no trace.
+const around = (ms) => ({ from: Math.round(ms - 60_000), to: Math.round(ms + 60_000) });
+
+function pathOf(url) {
+  const link = safeLink(url);
+  return link ? new URL(link).pathname : url ?? "";
 }
 
 const LIBRARY = /site-packages|\/lib\/python|<frozen/;

@@ -54,7 +54,7 @@ function Content({ spans, logs }) {
 }
 
 function Summary({ spans, total, start, services, tint }) {
-  const calls = spans.map(aiOf).filter(Boolean);
+  const calls = spans.map(aiOf).filter((call) => call && !call.isTool);
   const sum = (name) => calls.reduce((all, call) => all + (Number(call[name]) || 0), 0);
   const failed = spans.filter(hasFailed).length;
   return html`<div class="trace-summary">
@@ -79,7 +79,7 @@ function SpanRow({ row, start, total, tint, isShut, toggle, isSelected, select }
   const left = ((span.start_ms - start) / total) * 100;
   const width = Math.max(0.2, (span.duration_ms / total) * 100);
   const isInside = width > 40;
-  const isLate = left + width > 82;
+  const isLate = left + width > (ai ? 72 : 82);
   const labelAt = isInside ? { right: `${Math.max(0, 100 - left - width)}%` } : isLate ? { right: `${100 - left}%` } : { left: `${left + width}%` };
   return html`<div class=${`span ${isSelected ? "is-selected" : ""} ${hasFailed(span) ? "is-failed" : ""} ${ai ? "is-ai" : ""}`}>
     <div class="span-head">
@@ -91,12 +91,13 @@ function SpanRow({ row, start, total, tint, isShut, toggle, isSelected, select }
         <button type="button" class="span-open" aria-expanded=${isSelected ? "true" : "false"} onClick=${select} title=${span.name}>
           ${ai && html`<${Icon} name="llm" />`}${hasFailed(span) && html`<${Icon} name="errors" label="failed" />`}<span>${span.name}</span>
         </button>
+        ${ai && html`<span class="span-ai is-narrow num">${aiText(ai)}</span>`}
       </div>
       <div class="span-track" onClick=${select}>
         <span class="span-bar" style=${{ left: `${left}%`, width: `${width}%`, backgroundColor: tint }}></span>
         ${(span.events ?? []).map((event) => html`<span class=${`span-event ${event.name === "exception" ? "bad" : ""}`} style=${{ left: `${Math.min(100, Math.max(0, ((event.time_ms - start) / total) * 100))}%` }} title=${event.name}></span>`)}
         <span class=${`span-length num ${isInside ? "is-inside" : ""}`} style=${labelAt}>
-          ${duration(span.duration_ms)}${ai && html`<span class="span-ai">${aiText(ai)}</span>`}
+          ${duration(span.duration_ms)}${ai && html`<span class="span-ai is-wide">${aiText(ai)}</span>`}
         </span>
       </div>
     </div>

@@ -29,7 +29,7 @@ export function XyChart({ of, title, filters, isVisible }) {
   if (!sets.length) return html`<${Unshown} kind="chart" why=${unsupported(of.dataSets?.[0]?.timeSeriesQuery)} detail=${source(of.dataSets?.[0]?.timeSeriesQuery)} />`;
   return html`<${Answer} of=${answer} what="This chart's query failed" lines=${5}
     isEmpty=${({ found }) => found.every((series) => !series.length)}
-    empty=${html`<${Empty} title="No data in this time">${source(sets[0].timeSeriesQuery).slice(0, 160)}</${Empty}>`}>
+    empty=${html`<${Empty} title="No data in this time"><code class="empty-query">${source(sets[0].timeSeriesQuery)}</code></${Empty}>`}>
     ${({ found, now }) => html`<${Drawn} of=${of} sets=${sets} found=${found} now=${now} title=${title} />`}
   </${Answer}>`;
 }

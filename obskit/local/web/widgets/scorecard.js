@@ -5,7 +5,7 @@ import { useData } from "../data.js";
 import { Answer, Empty } from "../parts.js";
 import { Sparkline } from "../sparkline.js";
 import { ask, askLatest, source, unitOf, unsupported, window_of } from "../queries.js";
-import { withUnit } from "../format.js";
+import { inParts, withUnit } from "../format.js";
 import { Unshown } from "./other.js";
 
 export function Scorecard({ of, title, filters, isVisible }) {
@@ -38,8 +38,9 @@ function Number_({ of, title, query, found, history }) {
   const value = last(found);
   const crossed = crossedThreshold(of.thresholds ?? [], value);
   const tone = { RED: "bad", YELLOW: "warn" }[crossed?.color] ?? (crossed ? "bad" : of.thresholds?.length ? "good" : "");
+  const [number, word] = inParts(value, unit);
   return html`<div class=${`scorecard ${tone}`}>
-    <p class="scorecard-value num">${withUnit(value, unit)}</p>
+    <p class="scorecard-value num" title=${withUnit(value, unit)}>${number}${word && html` <small>${word}</small>`}</p>
     <p class="scorecard-note">${note(of.thresholds ?? [], crossed, unit, found.length)}</p>
     ${of.gaugeView && html`<${Gauge} value=${value} low=${of.gaugeView.lowerBound ?? 0} high=${of.gaugeView.upperBound ?? 1} />`}
     ${history.length > 0 && html`<${Sparkline} values=${history[0].points.map(([, each]) => each)} kind=${of.sparkChartView.sparkChartType === "SPARK_BAR" ? "bar" : "line"} tone=${tone || "accent"} label=${`History of ${title}`} />`}
