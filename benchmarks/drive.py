@@ -133,6 +133,7 @@ def main() -> None:
     """Serve `go N` lines: drive N requests and say the CPU time of this thread and of the process."""
     driver = Driver(sys.argv[1], sys.argv[2])
     driver.drive(0, WARM_UP)
+    apps.flush()
     gc.collect()
     say(ready=True, pid=os.getpid())
     done = WARM_UP
@@ -140,6 +141,7 @@ def main() -> None:
         count = int(line)
         thread, process = time.thread_time(), time.process_time()
         driver.drive(done, count)
+        apps.flush()
         thread_us = (time.thread_time() - thread) / count * 1e6
         say(thread_us=thread_us, cpu_us=(time.process_time() - process) / count * 1e6)
         done += count
