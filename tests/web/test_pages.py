@@ -230,3 +230,21 @@ def test_real_dashboards_render(browser: Any, shared_folder: Path) -> None:
             assert browser.execute_script("return document.querySelectorAll('.tile, .group').length") > 0, path
             assert browser.execute_script("return document.querySelectorAll('.tile-body:empty').length") == 0, path
         assert complaints(browser) == []
+
+
+def test_the_real_backend_serves_every_page(browser: Any) -> None:
+    """An empty backend's pages come through its own content policy without a complaint, and say what is missing."""
+    from obskit.local.serve import LocalBackend
+
+    with LocalBackend(http_port=0, grpc_port=0) as backend:
+        look(browser, 1440, "light")
+        browser.get_log("browser")
+        for path, heading in PAGES.items():
+            if path.count("/") > 1:
+                continue  # a single thing, of which there is none
+            visit(browser, backend.http_url, path, heading)
+            until(lambda: not browser.find_elements("css selector", ".loading"), f"the content of {path}")
+            assert browser.find_elements("css selector", ".empty"), path
+            assert not browser.find_elements("css selector", ".problem"), path
+        assert complaints(browser) == []
+        browser.get("about:blank")
