@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from obskit import catalog
-from obskit.engine.series import MemorySource, Series
+from obskit.engine.series import Distribution, MemorySource, Series
 from obskit.local.http.ui.counting import counter_series, increase_by, increase_in_bins, quantile
 from obskit.local.http.ui.llm import llm_summary
 from obskit.local.http.ui.services import service_rows
+from obskit.local.store import Descriptor, SeriesKey
+from obskit.local.store.metrics import MetricStore
 
 NAME = catalog.promql_name(catalog.AI_COST.metric_type(catalog.Route.GCP))
 
@@ -66,21 +68,38 @@ def test_quantile(share, counts, expected):
     assert quantile(share, counts) == expected
 
 
+SERVER = catalog.HTTP_SERVER_DURATION.metric_type(catalog.Route.GCP)
+DESCRIPTOR = Descriptor(type=SERVER, kind="CUMULATIVE", value_type="DISTRIBUTION", unit="s")
+
+
+def requests(store, code, *points):
+    """Put points (start, end, requests below 1 s, requests below 2 s) of one status code."""
+    key = SeriesKey(SERVER, (("http_response_status_code", code),), "generic_task", (("job", "shop"),))
+    values = [(start, end, Distribution(a + b, 1.0, (1.0, 2.0), (a, b, 0))) for start, end, a, b in points]
+    store.put(key, DESCRIPTOR, values)
+
+
 def test_service_rows():
-    """A service's row has its exact requests, its share of 5xx and its latencies."""
-    name = catalog.promql_name(catalog.HTTP_SERVER_DURATION.metric_type(catalog.Route.GCP))
-    status = catalog.promql_label("http.response.status_code")
-
-    def rows(code, count):
-        labels = {"job": "shop", status: code}
-        yield Series({"__name__": f"{name}_count", **labels}, [1500], [count])
-        for bound, value in (("1", 0.0), ("2", count), ("+Inf", count)):
-            yield Series({"__name__": f"{name}_bucket", **labels, "le": bound}, [1500], [value])
-
-    (row,) = service_rows(MemorySource([*rows("200", 6.0), *rows("500", 2.0)]), 1000, 2000)
-    assert (row["name"], row["requests"], row["error_ratio"], row["last_seen_ms"]) == ("shop", 8, 0.25, 1500)
+    """A service's row has its exact requests, its share of 5xx, its latencies and its requests over time."""
+    store = MetricStore()
+    requests(store, "200", (1000, 1500, 0, 6))
+    requests(store, "500", (1000, 1400, 0, 1), (1000, 2000, 0, 2))
+    (row,) = service_rows(store, 1000, 2000)
+    assert (row["name"], row["requests"], row["error_ratio"], row["last_seen_ms"]) == ("shop", 8, 0.25, 2000)
     assert row["p50_ms"] == 1500.0
     assert sum(row["sparkline"]) == 8
+    assert row["sparkline"][-1] == 1
+
+
+def test_service_rows_count_growth_only():
+    """Requests from before the window do not count, however long ago, and a restart does not make them negative."""
+    hour = 3_600_000
+    store = MetricStore()
+    requests(store, "200", (1, hour, 100, 100), (1, 9 * hour, 100, 103), (9 * hour, 9 * hour + 9, 4, 0))
+    (row,) = service_rows(store, 9 * hour - 5000, 9 * hour + 5000)
+    assert row["requests"] == 7
+    assert row["p50_ms"] == pytest.approx(875.0)
+    assert service_rows(store, 20 * hour, 21 * hour) == []
 
 
 def test_llm_summary_splits_kinds():

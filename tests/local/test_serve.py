@@ -72,7 +72,7 @@ def test_stop_does_not_wait_for_listening_pages():
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.com"])
 def test_only_this_machine(host):
     """An address that others can reach is refused, with a way out."""
-    with pytest.raises(ConfigError, match="127.0.0.1"):
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
         LocalBackend(host=host)
 
 

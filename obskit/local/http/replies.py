@@ -51,9 +51,7 @@ class JsonReply(Response):
         """Return the body."""
         try:
             return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return json.dumps(_finite(content), separators=(",", ":"), allow_nan=False).encode()
-        except ValueError:
+        except ValueError:  # NaN, an infinity, or half a surrogate pair
             return json.dumps(_finite(content), separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -141,6 +141,12 @@ class TraceStore:
         rows = self._database.rows("SELECT service, COUNT(*) AS n FROM spans WHERE kind = 'SERVER' GROUP BY service")
         return {row["service"]: row["n"] for row in rows}
 
+    def newest(self, service: str) -> dict[str, Any] | None:
+        """Return the span of a service that started last, None when it has none."""
+        sql = "SELECT body FROM spans WHERE service = ? ORDER BY start_ns DESC LIMIT 1"
+        body = self._database.one(sql, [service])
+        return None if body is None else dict(load(body))
+
     def services(self) -> Sequence[str]:
         """Return the services that have spans."""
         rows = self._database.rows("SELECT DISTINCT service FROM spans WHERE service <> '' ORDER BY service")

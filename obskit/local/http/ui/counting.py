@@ -13,7 +13,7 @@ from typing import Any, Final
 from obskit.catalog import Kind, Metric, Route, promql_name
 from obskit.engine.series import Matcher, Series
 
-__all__ = ["counter_series", "increase_by", "increase_in_bins", "quantile"]
+__all__ = ["LOOKBACK_MS", "counter_series", "increase_by", "increase_in_bins", "quantile"]
 
 LOOKBACK_MS: Final = 600_000
 """How far before a window the value that it starts from is looked for at first."""

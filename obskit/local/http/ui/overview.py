@@ -43,12 +43,20 @@ def overview(request: Request) -> Response:
     columns = ("input_tokens", "output_tokens", "cost_usd", "unpriced_calls")
     return JsonReply(
         {
-            "services": service_rows(backend.store.metrics, start_ms, end_ms),
+            "services": [
+                {**row, "version": _version(backend, row["name"])}
+                for row in service_rows(backend.store.metrics, start_ms, end_ms)
+            ],
             "counts": _counts(backend),
             "incidents": incidents_with_notifications(backend)[:20],
             "llm": {column: total[column] for column in columns},
         }
     )
+
+
+def _version(backend: BackendContext, service: str) -> str:
+    span = backend.store.traces.newest(service) or {}
+    return str(span.get("attributes", {}).get("service.version") or "")
 
 
 def _counts(backend: BackendContext) -> dict[str, int]:
