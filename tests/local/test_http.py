@@ -185,6 +185,14 @@ def test_instant_query(http, backend):
     assert http.get(f"{PROMETHEUS}/query", query="1/0")["data"]["result"][1] == "+Inf"
 
 
+def test_metric_that_nobody_writes_is_a_warning(http):
+    """A misspelt metric gives an empty result, and a warning that names it; a known one gives none."""
+    answer = http.get(f"{PROMETHEUS}/query", query="sum(laod) + sum(load)")
+    assert answer["data"]["result"] == []
+    assert answer["warnings"] == ['nothing has been written to the metric "laod"']
+    assert "warnings" not in http.get(f"{PROMETHEUS}/query", query='load{job="nobody"}')
+
+
 def test_range_query_by_form_and_by_url(http, backend):
     """GET and a posted form give the same matrix."""
     now_s = backend.clock.now_ms() // 1000

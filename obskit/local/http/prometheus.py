@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from obskit.catalog import promql_name
 from obskit.config import parse_duration
 from obskit.engine.promql import check, evaluate, evaluate_range
 from obskit.engine.series import Matcher, Series
@@ -87,6 +88,26 @@ def _rfc3339_ms(name: str, raw: str) -> int:
     if moment.tzinfo is None:
         raise _BadQuery(f'invalid parameter "{name}": "{raw}" names no time zone')
     return round(moment.timestamp() * 1000)
+
+
+class _Watched:
+    """A metric store that notes which metrics were asked for in vain: a misspelt name is no error in PromQL."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._empty: dict[str, None] = {}
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Series]:
+        found: Sequence[Series] = self._store.select(matchers, start_ms, end_ms)
+        if not found:
+            self._empty |= {each.value: None for each in matchers if each.name == "__name__" and each.op == "="}
+        return found
+
+    def warnings(self) -> list[str]:
+        """Return a line for each metric that nothing was ever written to."""
+        known = set(self._store.names()) if self._empty else set()
+        plain = {name: promql_name(name) if "/" in name else name for name in self._empty}
+        return [f'nothing has been written to the metric "{name}"' for name in plain if plain[name] not in known]
 
 
 # --------------------------------------------------------------------------- the five services
@@ -225,11 +246,13 @@ def _served(service: _Service) -> Callable[[Request], Awaitable[Response]]:
         pairs = [*request.query_params.multi_items(), *await _body_pairs(request)]
         pairs += [(key, str(value)) for key, value in request.path_params.items()]
         form = _Form(pairs, now_ms=backend.clock.now_ms())
+        source = _Watched(backend.store.metrics)
         try:
-            data = await run_in_threadpool(service, backend.store.metrics, form)
+            data = await run_in_threadpool(service, source, form)
         except (_BadQuery, ProblemsError) as error:
             return JsonReply({"status": "error", "errorType": "bad_data", "error": str(error)}, status_code=400)
-        return JsonReply({"status": "success", "data": data})
+        warnings = source.warnings()
+        return JsonReply({"status": "success", "data": data, **({"warnings": warnings} if warnings else {})})
 
     return serve
 
