@@ -17,7 +17,7 @@ from typing import Any, Final
 from obskit.alerts import AlertPolicy
 from obskit.dashboards import Dashboard
 from obskit.demo import history
-from obskit.demo.bundle import bundle_folder
+from obskit.demo.folders import bundle_folder
 from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
 from obskit.demo.interpreter import interpreter

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from obskit.demo import interpreter
-from obskit.demo.bundle import bundle_folder
+from obskit.demo.folders import bundle_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
