@@ -111,7 +111,7 @@ def _chatbot_command(port: int) -> list[str]:
 
 
 def _shop_command(port: int) -> list[str]:
-    return ["-m", "gunicorn", "app:app", "--bind", f"{_HOST}:{port}", "-c", "python:obskit.demo.gunicorn_settings"]
+    return ["-m", "gunicorn", "main:app", "--bind", f"{_HOST}:{port}", "-c", "python:obskit.demo.gunicorn_settings"]
 
 
 def _free_port() -> int:

@@ -18,7 +18,7 @@ def test_folders_of_the_checkout_are_found() -> None:
     """In a checkout the demo runs the very files that the repository shows."""
     folder = bundle_folder()
     assert (folder / "examples" / "fastapi_app" / "main.py").is_file()
-    assert (folder / "examples" / "flask_app" / "app.py").is_file()
+    assert (folder / "examples" / "flask_app" / "main.py").is_file()
 
 
 def test_the_examples_need_what_the_extra_installs() -> None:

@@ -33,7 +33,7 @@ def gemini() -> Iterator[FakeGemini]:
 
 @pytest.fixture(scope="module")
 def shop() -> ModuleType:
-    return load("example_shop", EXAMPLES / "flask_app" / "app.py")
+    return load("example_shop", EXAMPLES / "flask_app" / "main.py")
 
 
 @pytest.fixture(scope="module")

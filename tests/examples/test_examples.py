@@ -107,7 +107,7 @@ def test_the_shop_crashes_on_a_coupon_it_does_not_know(shop: ModuleType, seen: C
     assert error.http["url"].endswith("/checkout")
 
 
-@pytest.mark.parametrize("path", ["fastapi_app/main.py", "flask_app/app.py"])
+@pytest.mark.parametrize("path", ["fastapi_app/main.py", "flask_app/main.py"])
 def test_one_line_makes_it_observable(path: str) -> None:
     """Beside names that a developer wants (bind, get_logger, span), an example calls `instrument` once."""
     tree = ast.parse((EXAMPLES / path).read_text())
