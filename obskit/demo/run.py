@@ -86,7 +86,7 @@ def run(options: Options) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt once, and give the event that is set with it."""
+    """Turn Ctrl-C, SIGTERM and a closed terminal into KeyboardInterrupt once, and give the event that is set with it."""
     event = threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -94,7 +94,7 @@ def _interruptible() -> Iterator[threading.Event]:
             event.set()
             raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield event

@@ -177,15 +177,20 @@ def _received(sources: Sources) -> dict[str, int]:
 
 def _requests(sources: Sources, stats: Mapping[str, Any]) -> list[Check]:
     received, counted = _received(sources), sources.reader.requests_by_service()
-    total, calls = sum(received.values()), sources.ledger.function_calls
+    calls = sources.ledger.function_calls
     shop_port = sources.services.addresses[SHOP][1]
+    views = {
+        "in the histogram": counted,
+        "as server spans": stats["server_spans_by_service"],
+        "as access lines": stats["access_entries_by_service"],
+    }
     return [
         *(
-            Check(what=f"requests of {service}, in the histogram", expected=count, found=counted.get(service, 0))
+            Check(what=f"requests of {service}, {view}", expected=count, found=found.get(service, 0))
             for service, count in received.items()
+            for view, found in views.items()
         ),
-        Check(what="requests, as server spans", expected=total, found=stats["server_spans"]),
-        Check(what="requests, as access lines", expected=total, found=stats["access_entries"]),
+        Check(what="requests, as server spans", expected=sum(received.values()), found=stats["server_spans"]),
         Check(
             what="chatbot's requests to the shop, at its client",
             expected=calls,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from obskit.errors import Problem
 from obskit.llm import streams
-from obskit.llm.gemini_call import Begin, finish_with, request_attributes
+from obskit.llm.gemini_call import Begin, fail, finish_with, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
@@ -93,7 +93,7 @@ def _sync(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             with call.active():
                 response = original(self, *args, **kwargs)
         except BaseException as error:
-            call.end(error=error)
+            fail(call, error)
             raise
         finish_with(call, response)
         return response
@@ -110,7 +110,7 @@ def _async(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             with call.active():
                 response = await original(self, *args, **kwargs)
         except BaseException as error:
-            call.end(error=error)
+            fail(call, error)
             raise
         try:
             await wait_until_loaded()
@@ -137,7 +137,7 @@ def _async_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., A
             with call.active():
                 chunks = await original(self, *args, **kwargs)
         except BaseException as error:
-            call.end(error=error)
+            fail(call, error)
             raise
         return streams.AsyncStream(call, chunks)
 

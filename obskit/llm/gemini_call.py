@@ -11,7 +11,7 @@ from obskit.llm import prompts
 from obskit.llm.record import Call, settings
 from obskit.llm.usage import GeminiUsage, Usage
 
-__all__ = ["Begin", "Reply", "finish", "finish_with", "request_attributes"]
+__all__ = ["Begin", "Reply", "error_attributes", "fail", "finish", "finish_with", "request_attributes"]
 
 _log = logging.getLogger("obskit")
 
@@ -45,6 +45,25 @@ def request_attributes(models: Any, arguments: Mapping[str, Any]) -> dict[str, A
             attributes[attribute] = value
     if settings().capture_prompts:
         attributes.update(prompts.of_request(arguments))
+    return attributes
+
+
+def error_attributes(error: BaseException) -> dict[str, Any]:
+    """Return what Google's error says beside its status: which quota is used up, and when to come back.
+
+    The quota's id tells a limit per minute, which passes, from one per day, which stays.
+    """
+    details = getattr(error, "details", None)
+    envelope = details.get("error", details) if isinstance(details, Mapping) else {}
+    entries = envelope.get("details") if isinstance(envelope, Mapping) else None
+    attributes: dict[str, Any] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        kind = str(entry.get("@type", "")).rpartition(".")[2]
+        if kind == "QuotaFailure":
+            quotas = [str(violation.get("quotaId", "")) for violation in entry.get("violations", ())]
+            attributes["obskit.gen_ai.quota_ids"] = [quota for quota in quotas if quota]
+        elif kind == "RetryInfo":
+            attributes["obskit.gen_ai.retry_after_s"] = float(str(entry.get("retryDelay", "0s")).removesuffix("s"))
     return attributes
 
 
@@ -98,9 +117,16 @@ def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_a
     usage = None
     try:
         usage = reply.tell(call)
+        if error is not None:
+            call.set(error_attributes(error))
     except Exception as problem:  # noqa: BLE001 - the app's call must go through
         _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
     call.end(usage=usage, error=error, is_abandoned=is_abandoned)
+
+
+def fail(call: Call, error: BaseException) -> None:
+    """End a call that failed before any reply. Never raises."""
+    finish(call, Reply(), error=error)
 
 
 def finish_with(call: Call, response: Any) -> None:

@@ -285,6 +285,19 @@ def test_refusals_by_status(status: int, client: Any, gemini: FakeGemini, seen: 
     assert seen.errors == ()
 
 
+@pytest.mark.parametrize("call", [once, stream], ids=["once", "stream"])
+def test_a_429_says_which_quota_and_when_to_come_back(
+    call: Callable[[Any], None], client: Any, gemini: FakeGemini, seen: Captured
+) -> None:
+    """The span of a refused call has the ids of the quotas and the delay that Google asks for."""
+    gemini.switch.set(Faults(status=429, quota="day", retry_after_s=34.07))
+    with pytest.raises(errors.ClientError):
+        call(client)
+    attributes = seen.span(f"generate_content {MODEL}").attributes
+    assert attributes["obskit.gen_ai.quota_ids"] == ("GenerateRequestsPerDayPerProjectPerModel-PaidTier",)
+    assert attributes["obskit.gen_ai.retry_after_s"] == 34.07
+
+
 @pytest.mark.parametrize("transport", ["aiohttp", "httpx2"])
 def test_async_refusals_by_status(transport: str, gemini: FakeGemini, seen: Captured) -> None:
     """Async calls, plain and streamed, report the status too."""
