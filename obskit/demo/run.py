@@ -17,9 +17,9 @@ from typing import Any, Final
 from obskit.alerts import AlertPolicy
 from obskit.dashboards import Dashboard
 from obskit.demo import history
-from obskit.demo.folders import bundle_folder
 from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
+from obskit.demo.folders import bundle_folder
 from obskit.demo.interpreter import interpreter
 from obskit.demo.presentation import Screen
 from obskit.demo.readings import BackendReader
@@ -86,7 +86,7 @@ def run(options: Options) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into KeyboardInterrupt once, and give the event that is set with it."""
+    """Turn Ctrl-C, SIGTERM and a closed terminal into KeyboardInterrupt, once, and give the event set with it."""
     event = threading.Event()
 
     def interrupt(*_: object) -> None:
