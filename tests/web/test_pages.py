@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from looking import DRAWN, PAGE_READY, complaints, look, scroll_through, until, visit
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
 
@@ -38,18 +37,6 @@ WITH_CHARTS = {
     "/incidents/0.inc0": 1,
 }
 
-DRAWN = """
-return [...window.obskitCharts].filter((plot) => {
-  const { width, height } = plot.ctx.canvas;
-  if (!width || !height || plot.data.length < 2 || !plot.data[1].some((value) => value !== null)) return false;
-  const { left, top, width: wide, height: tall } = plot.bbox;
-  const pixels = plot.ctx.getImageData(left, top, wide, tall).data;
-  const colours = new Set();
-  for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] > 200) colours.add((pixels[at] << 16) | (pixels[at + 1] << 8) | pixels[at + 2]);
-  return colours.size > 2;
-}).length
-"""
-PAGE_READY = "return !document.querySelector('.page > .loading') && document.querySelector('h1')?.textContent"
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 function channels(colour) {
@@ -81,45 +68,6 @@ for (const node of document.querySelectorAll("body *")) {
 }
 return poor.slice(0, 8);
 """
-
-
-def until(ask: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    end = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if answer:
-            return answer
-        assert time.monotonic() < end, f"still not there: {what}"
-        time.sleep(0.05)
-
-
-def look(browser: Any, width: int, theme: str) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def visit(browser: Any, url: str, path: str, heading: str) -> None:
-    browser.get(url + path)
-    until(lambda: heading in (browser.execute_script(PAGE_READY) or ""), f"the heading of {path}")
-
-
-def scroll_through(browser: Any) -> None:
-    """Bring every chart into sight once: those out of sight do not ask for data."""
-    height = browser.execute_script("return document.documentElement.scrollHeight")
-    for top in range(0, height, 600):
-        browser.execute_script("window.scrollTo(0, arguments[0])", top)
-        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-
-
-# The twin refuses one query on purpose, which the browser logs as an error; reading pixels is these tests' own doing.
-EXPECTED = ("query=fail", "willReadFrequently")
-
-
-def complaints(browser: Any) -> list[str]:
-    messages = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
-    return [message for message in messages if not any(part in message for part in EXPECTED)]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

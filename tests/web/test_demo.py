@@ -1,0 +1,57 @@
+"""The demo's own dashboards in Chromium, while its script is being played."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from looking import DRAWN, complaints, look, scroll_through, until, visit
+
+TEXT = "return document.body.textContent"
+COMMAND = [sys.executable, "-m", "obskit.cli", "demo", "--port", "0", "--duration", "40"]
+
+
+@pytest.fixture
+def recovering() -> Iterator[str]:
+    """The UI's address of a demo that has come to its last phase."""
+    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True)
+    address = ""
+    for line in process.stdout:
+        if found := re.search(r"Web UI: (http://\S+)", line):
+            address = found[1]
+        if line.startswith("recovery:"):
+            break
+    yield address
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+
+
+def listed(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{url}/v1/projects/obskit-demo/dashboards") as reply:
+        return {
+            found["labels"]["obskit-id"]: found["name"].rpartition("/")[2] for found in json.load(reply)["dashboards"]
+        }
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.timeout(240)
+def test_the_demos_dashboards_are_drawn_from_its_telemetry(browser: Any, recovering: str) -> None:
+    """Both synced dashboards draw charts with data, name their alerts' thresholds, and list the open incident."""
+    look(browser, 1440, "light")
+    expected = {"service": ("Services", "alert above 2 s"), "llm": ("AI calls", "alert above 10")}
+    for name, identity in listed(recovering).items():
+        heading, threshold = expected[name]
+        visit(browser, recovering, f"/dashboards/{identity}", heading)
+        scroll_through(browser)
+        until(lambda: browser.execute_script(DRAWN) >= 6, f"six charts of {heading}")
+        until(lambda text=threshold: text in browser.execute_script(TEXT), f"a scorecard with {threshold}")
+    visit(browser, recovering, "/", "Overview")
+    for found in ("chatbot", "shop", "Token spike", "High latency"):
+        until(lambda text=found: text in browser.execute_script(TEXT), found)
+    assert complaints(browser) == []
