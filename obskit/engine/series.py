@@ -69,7 +69,7 @@ class SeriesSource(Protocol):
     """Where PromQL finds its series."""
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Series]:
-        """Return the series that fit all matchers, with their points of ``start_ms < t <= end_ms`` at least."""
+        """Return the series that fit all matchers, with their points of ``start_ms <= t <= end_ms`` at least."""
 
 
 class MemorySource:

@@ -1,40 +1,31 @@
-"""PromQL: parsed by `promql_parser`, evaluated here; Prometheus 2.44's results with Google's differences."""
+"""PromQL: parsed by `promql_parser`, evaluated here; Prometheus 2.44's results with Google's differences.
+
+Google's differences: UTF-8 names in quotes, no staleness markers, and no point instead of NaN for a histogram
+without observations. Native histograms are not evaluated.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
 import promql_parser as pp
 
-from obskit.engine.promql.evaluate import Evaluation
-from obskit.engine.promql.vectors import Sample, Vector, key_of
-from obskit.engine.series import Series, SeriesSource
+from obskit.engine.promql.columns import Grid, Number, Sample, Vector
+from obskit.engine.promql.evaluate import Evaluation, grid_between
+from obskit.engine.promql.parsing import parse
+from obskit.engine.series import MemorySource, Series, SeriesSource
 from obskit.errors import Problem, QueryError
 
 __all__ = ["Sample", "Vector", "check", "evaluate", "evaluate_range", "parse"]
 
 
-@lru_cache(maxsize=512)
-def parse(query: str) -> Any:
-    """Return the parsed query.
-
-    Raises:
-        QueryError: it does not parse.
-    """
-    try:
-        return pp.parse(query)
-    except ValueError as error:
-        way_out = "See Prometheus' documentation of the query language"
-        raise QueryError(Problem(place="query", problem=f"does not parse: {error}", way_out=way_out)) from error
-
-
 def check(query: str) -> list[Problem]:
-    """Return what is wrong with a query; nothing when it parses."""
+    """Return what is wrong with a query: it does not parse, or has something that is not supported here."""
     try:
-        parse(query)
+        node = parse(query)
+        run = Evaluation(MemorySource(), Grid(0, 1, 1), 0, 0)
+        if not isinstance(node, (pp.MatrixSelector, pp.SubqueryExpr)):
+            run.value(node)
     except QueryError as error:
         return list(error.problems)
     return []
@@ -43,27 +34,44 @@ def check(query: str) -> list[Problem]:
 def evaluate(query: str, source: SeriesSource, at_ms: int) -> float | str | Vector:
     """Return the value of a query at one moment.
 
+    Args:
+        query: in PromQL.
+        source: where series come from.
+        at_ms: the moment, in milliseconds since the epoch.
+
     Raises:
         QueryError: it does not parse, or cannot be evaluated.
     """
-    return Evaluation(source, at_ms, at_ms).at(parse(query), at_ms)
+    value = Evaluation(source, Grid(at_ms, 1, 1), at_ms, at_ms).value(parse(query))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Number):
+        return value.values[0]
+    return [Sample(column.labels, cell) for column in value if (cell := column.values[0]) is not None]
 
 
 def evaluate_range(query: str, source: SeriesSource, start_ms: int, end_ms: int, step_ms: int) -> list[Series]:
     """Return the series of a query at every step from `start_ms` to `end_ms`, both included.
 
+    Args:
+        query: in PromQL; its value must be a vector or a number.
+        source: where series come from.
+        start_ms: first moment, in milliseconds since the epoch.
+        end_ms: no moment is later.
+        step_ms: between two moments, at least 1.
+
     Raises:
-        QueryError: it does not parse, or cannot be evaluated.
+        QueryError: it does not parse, cannot be evaluated, or has too many steps.
     """
-    node = parse(query)
-    run = Evaluation(source, start_ms, end_ms)
-    found: dict[Any, tuple[Mapping[str, str], array[int], array[float]]] = {}
-    for moment in range(start_ms, end_ms + 1, max(1, step_ms)):
-        value = run.at(node, moment)
-        if isinstance(value, str):
-            raise QueryError(Problem(place="query", problem="is a text", way_out="Use an expression of numbers"))
-        for sample in [Sample({}, value)] if isinstance(value, float) else value:
-            entry = found.setdefault(key_of(sample.labels), (sample.labels, array("q"), array("d")))
-            entry[1].append(moment)
-            entry[2].append(sample.value)
-    return [Series(labels, times, values) for labels, times, values in found.values()]
+    grid = grid_between(start_ms, end_ms, step_ms)
+    value = Evaluation(source, grid, start_ms, end_ms).value(parse(query))
+    if isinstance(value, str):
+        raise QueryError(Problem(place="query", problem="is a text", way_out="Use an expression of numbers"))
+    if isinstance(value, Number):
+        return [Series({}, array("q", grid.moments), array("d", value.values))] if grid.count else []
+    found = []
+    for column in value:
+        pairs = [(moment, cell) for moment, cell in zip(grid.moments, column.values, strict=True) if cell is not None]
+        if pairs:
+            found.append(Series(column.labels, array("q", (t for t, _ in pairs)), array("d", (v for _, v in pairs))))
+    return found
