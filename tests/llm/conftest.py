@@ -7,13 +7,21 @@ import pytest
 from starlette.applications import Starlette
 
 import obskit
+from obskit.config import Config
 from obskit.demo.fake_gemini import FakeGemini
+from obskit.llm import record
 from obskit.testing import Captured, capture
 
 
 @pytest.fixture(scope="session", autouse=True)
 def instrumented() -> None:
-    obskit.instrument(Starlette(), exporters="memory", prices={"house-model": {"input": 2.0, "output": 10.0}})
+    obskit.instrument(Starlette(), exporters="memory")
+
+
+@pytest.fixture(autouse=True)
+def prices(instrumented: None) -> None:
+    """Other tests of the same process may have configured the recording of AI calls since."""
+    record.configure(Config(prices={"house-model": {"input": 2.0, "output": 10.0}}))
 
 
 @pytest.fixture
