@@ -128,6 +128,8 @@ def child_environment(
     env.setdefault("GOOGLE_CLOUD_PROJECT", backend.project)
     # A pipe makes Python hold lines back; Cloud Run's own advice is the same setting.
     env.setdefault("PYTHONUNBUFFERED", "1")
+    # Somebody watches: a service is on the overview after seconds, not after the half minute that suits production.
+    env.setdefault("OBSKIT_METRIC_EXPORT_INTERVAL", "5s")
     if not _is_google_machine():
         # Otherwise Google's clients look for a metadata server for seconds before they use what we lend them.
         env.setdefault("NO_GCE_CHECK", "true")

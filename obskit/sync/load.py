@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from obskit.alerts import NotificationChannel
 from obskit.errors import Problem, collecting
-from obskit.queries.context import RenderContext
+from obskit.queries.context import EnvVar, RenderContext
 from obskit.sync.kinds import KINDS, Definition, Kind
 
-__all__ = ["Loaded", "check", "kind_of", "load"]
+__all__ = ["Loaded", "check", "kind_of", "load", "unset_variables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,17 @@ def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     for definition in loaded.definitions:
         found += definition.problems(context)
     return tuple(dict.fromkeys(found))
+
+
+def unset_variables(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
+    """Return those problems of `check` that are not of a definition: environment variables that are not set here."""
+    return tuple(
+        setting.problem(definition.place)
+        for definition in loaded.definitions
+        if isinstance(definition, NotificationChannel)
+        for setting in definition.settings.values()
+        if isinstance(setting, EnvVar) and not setting.is_set(context)
+    )
 
 
 @contextmanager

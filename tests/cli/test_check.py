@@ -63,6 +63,22 @@ def test_the_json_form_has_the_three_parts_of_each_problem(obskit, tmp_path):
     assert set(problem) == {"place", "problem", "way_out"}
 
 
+def test_a_secret_that_is_not_set_is_a_note_to_check_and_a_problem_to_sync(obskit, tmp_path):
+    """A pull request's run has no secrets: check passes and names the variable, sync refuses to go on without it."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text(
+        "from obskit.alerts import env, webhook\noncall = webhook('oncall', url=env('ONCALL_URL'))\n"
+    )
+    done = obskit("check")
+    assert done.returncode == 0, done.stderr
+    assert "note: alerts/one.py:2" in done.stdout
+    assert done.stdout.endswith("1 file, 1 definition, 0 problems\n")
+    (note,) = json.loads(obskit("check", "--json").stdout)["notes"]
+    assert note["problem"] == "environment variable ONCALL_URL is not set"
+    refused = obskit("sync", "--project", "p", "--local", "127.0.0.1:9")
+    assert (refused.returncode, "ONCALL_URL is not set" in refused.stderr) == (1, True)
+
+
 def test_nothing_to_check_is_a_failure(obskit):
     """In a folder without definitions the command says so instead of passing."""
     done = obskit("check")
