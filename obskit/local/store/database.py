@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Database", "load", "text_of"]
+__all__ = ["Database", "load", "plain", "text_of"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS spans (
@@ -90,6 +90,11 @@ class Database:
         with self.writing() as connection:
             connection.executemany(sql, rows)
 
+    def keep(self, table: str, most: int) -> None:
+        """Drop the oldest rows of a table beyond `most`, by order of arrival."""
+        sql = f"DELETE FROM {table} WHERE rowid <= (SELECT MAX(rowid) FROM {table}) - ?"  # noqa: S608 - our own names
+        self.write(sql, [[most]])
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -98,7 +103,12 @@ class Database:
 
 def text_of(document: Any) -> str:
     """Return a document as stored."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str)
+    return plain(json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str))
+
+
+def plain(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which JSON can carry and SQLite cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def load(text: str) -> Any:

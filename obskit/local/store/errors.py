@@ -8,13 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from obskit.local.store.database import Database, load, text_of
+from obskit.local.store.database import Database, load, plain, text_of
 
-__all__ = ["ErrorEvent", "ErrorStore", "group_of"]
+__all__ = ["ErrorEvent", "ErrorStore", "group_of", "has_stack"]
 
-_FRAME: Final = re.compile(r'^\s*File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)', re.MULTILINE)
+_FRAME: Final = re.compile(r'^\s*File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)')
 _TYPE: Final = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?::\s?(?P<text>.*))?$")
+_HEADER: Final = re.compile(r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):$", re.MULTILINE)
+_OTHER_STACK: Final = re.compile(r"^\s+at \S", re.MULTILINE)  # Java, JavaScript, C#
+_GROUP_MARGIN: Final = re.compile(r"^  \| ?")
 _TOP_FRAMES: Final = 3
+_EVENTS_KEPT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +47,38 @@ def group_of(event: ErrorEvent) -> tuple[str, str, str]:
 
     Google groups by exception type and the top frames; what exactly counts is not published.
     """
-    lines = [line for line in event.stack.strip().splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else ""
-    frames = [(match["file"], match["function"]) for match in _FRAME.finditer(event.stack)][-_TOP_FRAMES:]
-    match = _TYPE.match(last) if frames else None
-    kind = match["type"] if match else ""
-    message = (match["text"] or "") if match else last
-    basis: Any = (kind, frames) if frames else (re.sub(r"\d+", "#", last), sorted(event.location.items()))
-    digest = hashlib.sha256(repr((event.service, basis)).encode()).hexdigest()[:16]
+    kind, message, frames = _parsed(event.stack)
+    basis: Any = (kind, frames) if frames else (re.sub(r"\d+", "#", message), sorted(event.location.items()))
+    digest = hashlib.sha256(plain(repr((event.service, basis))).encode()).hexdigest()[:16]
     return digest, kind, message
 
 
+def has_stack(text: str) -> bool:
+    """Return whether a text holds a stack trace: Python's, or one of the languages that write ``at`` before a frame."""
+    return _HEADER.search(text) is not None or _OTHER_STACK.search(text) is not None
+
+
+def _parsed(text: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return type, message and innermost frames of the exception that a text ends with.
+
+    A chain of exceptions ends with the one that was not handled; of an exception group it is the group itself. The
+    frames of a text without a traceback are empty, its type too, and its last line is the message.
+    """
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    headers = [index for index, line in enumerate(lines) if _HEADER.match(line)]
+    frames: list[tuple[str, str]] = []
+    for inner in lines[headers[-1] + 1 :] if headers else []:
+        line = _GROUP_MARGIN.sub("", inner)
+        if found := _FRAME.match(line):
+            frames.append((found["file"], found["function"]))
+        elif not line.startswith((" ", "\t")) and (match := _TYPE.match(line)):
+            # Further lines belong to the message.
+            return match["type"], match["text"] or "", frames[-_TOP_FRAMES:]
+    return "", lines[-1].strip() if lines else "", []
+
+
 class ErrorStore:
-    """All error events."""
+    """The newest 100,000 error events, in groups."""
 
     def __init__(self, database: Database, changed: Callable[[str], None]) -> None:
         self._database = database
@@ -75,11 +98,19 @@ class ErrorStore:
             "location": dict(event.location),
         }
         with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO error_groups VALUES (?,?,?)", (group_id, kind, message))
+            connection.execute("INSERT OR IGNORE INTO error_groups VALUES (?,?,?)", (group_id, kind, plain(message)))
             connection.execute(
                 "INSERT INTO error_events (group_id, time_ms, service, user, trace_id, body) VALUES (?,?,?,?,?,?)",
-                (group_id, event.time_ms, event.service, event.user, event.trace_id, text_of(body)),
+                (
+                    group_id,
+                    event.time_ms,
+                    plain(event.service),
+                    plain(event.user),
+                    plain(event.trace_id),
+                    text_of(body),
+                ),
             )
+        self._database.keep("error_events", _EVENTS_KEPT)
         self._changed("errors")
         return group_id
 

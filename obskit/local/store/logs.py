@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from obskit.local.store import entry_filters
-from obskit.local.store.database import Database, load, text_of
+from obskit.local.store.database import Database, load, plain, text_of
 
 __all__ = ["SEVERITIES", "EntryRow", "LogStore", "severity_number"]
 
@@ -22,7 +23,9 @@ SEVERITIES: Final = {
     "ALERT": 700,
     "EMERGENCY": 800,
 }
+_ENTRIES_KEPT: Final = 500_000
 _SCANNED: Final = 20_000  # entries that a filter looks at for one page
+_AT_ONCE: Final = 2_000
 
 
 def severity_number(name: str) -> int:
@@ -54,7 +57,7 @@ class EntryRow:
 
 
 class LogStore:
-    """All log entries."""
+    """The newest 500,000 log entries."""
 
     def __init__(self, database: Database, changed: Callable[[str], None]) -> None:
         self._database = database
@@ -64,15 +67,15 @@ class LogStore:
         """Store entries; one of the same log, time and insertId is there already and is passed over."""
         rows = [
             (
-                entry.insert_id,
+                plain(entry.insert_id),
                 entry.time_ns,
                 severity_number(entry.severity),
-                entry.service,
-                entry.trace_id,
-                entry.span_id,
-                entry.log_name,
+                plain(entry.service),
+                plain(entry.trace_id),
+                plain(entry.span_id),
+                plain(entry.log_name),
                 "httpRequest" in entry.entry,
-                entry.message,
+                plain(entry.message),
                 text_of(entry.entry),
             )
             for entry in entries
@@ -83,6 +86,7 @@ class LogStore:
                 "is_access, message, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
                 rows,
             )
+            self._database.keep("entries", _ENTRIES_KEPT)
             self._changed("logs")
 
     def list(
@@ -109,7 +113,8 @@ class LogStore:
             start_ms: earliest time.
             end_ms: latest time.
             before: what the page before gave as ``next``.
-            limit: most entries.
+            limit: most entries. With a filter that few entries fit a page may have fewer of them, even none, and
+                still a ``next``: 20,000 entries are looked at for one page.
 
         Raises:
             QueryError: the filter does not parse.
@@ -130,26 +135,53 @@ class LogStore:
         for bound, clause, factor in (
             (start_ms, "time_ns >= ?", 1_000_000),
             (end_ms, "time_ns <= ?", 1_000_000),
-            (before, "id < ?", 1),
+            (before, "(time_ns, id) < (SELECT time_ns, id FROM entries WHERE id = ?)", 1),
         ):
             if bound is not None:
                 where.append(clause)
                 values.append(bound * factor)
-        order = "id DESC" if before is not None else "time_ns DESC, id DESC"
-        sql = f"SELECT * FROM entries WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608
-        rows = self._database.rows(sql, [*values, limit + 1 if accepts is None else _SCANNED])
+        most = limit + 1 if accepts is None else max(limit + 1, _SCANNED)
+        sql = f"SELECT * FROM entries WHERE {' AND '.join(where)} ORDER BY time_ns DESC, id DESC LIMIT ?"  # noqa: S608
+        rows = self._database.rows(sql, [*values, most])
         found = [row for row in rows if accepts is None or accepts(load(row["body"]))]
         page = found[:limit]
-        return {"entries": [_shown(row) for row in page], "next": page[-1]["id"] if len(found) > limit else None}
+        last = page[-1] if len(found) > limit else rows[-1] if len(rows) == most else None
+        return {"entries": [_shown(row) for row in page], "next": None if last is None else last["id"]}
 
-    def entries(self, *, filter: str = "", limit: int = 50, newest_first: bool = False) -> Sequence[dict[str, Any]]:  # noqa: A002
-        """Return entries in the REST API's JSON."""
+    def entries(
+        self,
+        *,
+        filter: str = "",  # noqa: A002
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> Sequence[dict[str, Any]]:
+        """Return the first entries that fit a filter, in the REST API's JSON and the order of time.
+
+        Raises:
+            QueryError: the filter does not parse.
+        """
         accepts = entry_filters.compile_filter(filter) if filter.strip() else None
-        order = "DESC" if newest_first else "ASC"
-        rows = self._database.rows(f"SELECT body FROM entries ORDER BY time_ns {order}, id {order} LIMIT ?", [_SCANNED])  # noqa: S608
-        documents = (load(row["body"]) for row in rows)
-        found = [document for document in documents if accepts is None or accepts(document)]
-        return found[:limit]
+        documents = (load(row["body"]) for row in self._in_order(newest_first=newest_first))
+        return list(islice((each for each in documents if accepts is None or accepts(each)), limit))
+
+    def _in_order(self, *, newest_first: bool) -> Iterator[Any]:
+        order, sign = ("DESC", "<") if newest_first else ("ASC", ">")
+        after = (1 << 62, 0) if newest_first else (-1, 0)
+        while True:
+            rows = self._database.rows(
+                f"SELECT id, time_ns, body FROM entries WHERE (time_ns, id) {sign} (?, ?) "  # noqa: S608
+                f"ORDER BY time_ns {order}, id {order} LIMIT ?",
+                [*after, _AT_ONCE],
+            )
+            yield from rows
+            if len(rows) < _AT_ONCE:
+                return
+            after = (rows[-1]["time_ns"], rows[-1]["id"])
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the logs that have entries."""
+        rows = self._database.rows("SELECT DISTINCT log_name FROM entries ORDER BY log_name")
+        return [row["log_name"] for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Return how many entries, and entries of requests, there are."""

@@ -6,16 +6,20 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from obskit.catalog import prometheus_label, promql_name
 from obskit.engine.series import Distribution, Matcher, Point, Series, TypedSeries
-from obskit.queries.filters import Filter
+from obskit.local.store import samples
+from obskit.queries.filters import Comparison, Filter, Node
 
 __all__ = ["Descriptor", "MetricStore", "SeriesKey"]
 
 _POINTS_KEPT: Final = 50_000  # per series; at one in 30 s that is 17 days
+_BYTES_KEPT: Final = 512 * 1024 * 1024  # of all series, roughly
+_POINT_BYTES: Final = 24
+_DISTRIBUTION_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +56,33 @@ class _Stored:
     labels: dict[str, str] = field(default_factory=dict)
     utf8_names: dict[str, str] = field(default_factory=dict)
 
-    def append(self, start_ms: int, end_ms: int, value: float | Distribution) -> None:
+    def append(self, start_ms: int, end_ms: int, value: float | Distribution) -> int:
+        """Add a point at its place and return about how many bytes it takes."""
         index = bisect_left(self.ends, end_ms) if self.ends and end_ms <= self.ends[-1] else len(self.ends)
         self.starts.insert(index, start_ms)
         self.ends.insert(index, end_ms)
-        if isinstance(value, Distribution):
-            self.distributions.insert(index, value)
-        else:
+        if not isinstance(value, Distribution):
             self.values.insert(index, float(value))
-        if len(self.ends) > _POINTS_KEPT:
-            cut = slice(0, len(self.ends) - _POINTS_KEPT)
-            for column in (self.starts, self.ends, self.values, self.distributions):
-                del column[cut]
+            return _POINT_BYTES
+        if self.distributions and self.distributions[-1].bounds == value.bounds:
+            # All points of a histogram have the same bounds: one tuple for all of them.
+            value = Distribution(value.count, value.mean, self.distributions[-1].bounds, value.bucket_counts)
+        self.distributions.insert(index, value)
+        return self.point_bytes
+
+    @property
+    def point_bytes(self) -> int:
+        """About how many bytes a point takes."""
+        if not self.distributions:
+            return _POINT_BYTES
+        return _POINT_BYTES + _DISTRIBUTION_BYTES + 8 * len(self.distributions[-1].bucket_counts)
+
+    def cut(self, count: int) -> int:
+        """Drop the oldest points and return about how many bytes that frees."""
+        freed = count * self.point_bytes
+        for column in (self.starts, self.ends, self.values, self.distributions):
+            del column[:count]
+        return freed
 
 
 class MetricStore:
@@ -73,10 +92,13 @@ class MetricStore:
 
     Args:
         project: the value of ``project_id`` where a series does not say it.
+        most_bytes: about how much the points may take; beyond it the longest series lose their oldest points.
     """
 
-    def __init__(self, project: str = "local-project") -> None:
+    def __init__(self, project: str = "local-project", *, most_bytes: int = _BYTES_KEPT) -> None:
         self._project = project
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._lock = threading.RLock()
         self._series: dict[SeriesKey, _Stored] = {}
         self._by_type: dict[str, list[_Stored]] = {}
@@ -89,15 +111,26 @@ class MetricStore:
     # ------------------------------------------------------------------ writing
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
-        """Keep a descriptor; one that is there stays as it is."""
+        """Keep a descriptor and return it; of one that is there only the labels grow, and empty texts are filled."""
         with self._lock:
-            return self.descriptors.setdefault(descriptor.type, descriptor)
+            known = self.descriptors.get(descriptor.type, descriptor)
+            if known is not descriptor:
+                known = replace(
+                    known,
+                    unit=known.unit or descriptor.unit,
+                    description=known.description or descriptor.description,
+                    display_name=known.display_name or descriptor.display_name,
+                    labels=tuple(sorted({*known.labels, *descriptor.labels})),
+                )
+            self.descriptors[descriptor.type] = known
+            return known
 
     def forget(self, metric_type: str) -> bool:
         """Delete a descriptor and the series of its type, and return whether it was there."""
         with self._lock:
             known = self.descriptors.pop(metric_type, None) is not None
             for stored in self._by_type.pop(metric_type, ()):
+                self._bytes -= stored.cut(len(stored.ends))
                 del self._series[stored.key]
             for name, entries in list(self._by_name.items()):
                 kept = [entry for entry in entries if entry[0].key.metric_type != metric_type]
@@ -118,21 +151,19 @@ class MetricStore:
         with self._lock:
             stored = self._series.get(key) or self._new(key, descriptor)
             for start_ms, end_ms, value in points:
-                stored.append(start_ms, end_ms, value)
+                self._bytes += stored.append(start_ms, end_ms, value)
+                if len(stored.ends) > _POINTS_KEPT:
+                    self._bytes -= stored.cut(len(stored.ends) - _POINTS_KEPT)
+            while self._bytes > self._most_bytes:
+                longest = max(self._series.values(), key=lambda each: len(each.ends) * each.point_bytes)
+                self._bytes -= longest.cut(len(longest.ends) // 4 or 1)
 
     def _new(self, key: SeriesKey, descriptor: Descriptor) -> _Stored:
         stored = _Stored(key, self.describe(descriptor))
-        labels = {"project_id": self._project, "monitored_resource": key.resource_type}
-        for name, value in (*key.resource_labels, *key.metric_labels):
-            plain = prometheus_label(name)
-            # Google gives way to the metric's label where both have one of a name.
-            labels[plain] = value
-            if plain != name:
-                stored.utf8_names[name] = plain
-        stored.labels = {name: value for name, value in labels.items() if value}
+        stored.labels, stored.utf8_names = _promql_labels(key, self._project)
         self._series[key] = stored
         self._by_type.setdefault(key.metric_type, []).append(stored)
-        suffixes = ("_bucket", "_count", "_sum") if descriptor.value_type == "DISTRIBUTION" else ("",)
+        suffixes = samples.SUFFIXES if descriptor.value_type == "DISTRIBUTION" else ("",)
         utf8 = key.metric_type
         if utf8.startswith("prometheus.googleapis.com/"):
             utf8 = utf8.removeprefix("prometheus.googleapis.com/").rpartition("/")[0]
@@ -159,7 +190,7 @@ class MetricStore:
                 for stored, suffix in self._by_name[name]:
                     labels = stored.labels
                     if all(m.matches(labels.get(stored.utf8_names.get(m.name, m.name), "")) for m in others):
-                        found += _as_promql(stored, name, suffix, bounds, start_ms, end_ms)
+                        found += _as_promql(stored, name, suffix, bounds, (start_ms, end_ms))
             return found
 
     def _named(self, matchers: Sequence[Matcher]) -> Sequence[str]:
@@ -174,8 +205,12 @@ class MetricStore:
     def list_series(self, filter: Filter, start_ms: int, end_ms: int) -> Sequence[TypedSeries]:  # noqa: A002
         """Return the series that fit a filter, with the points of the window."""
         with self._lock:
-            types = filter.metric_types()
-            candidates = [s for t in types for s in self._by_type.get(t, ())] if types else list(self._series.values())
+            types = _types_of(filter.root)
+            candidates = (
+                list(self._series.values())
+                if types is None
+                else [stored for each in sorted(types) for stored in self._by_type.get(each, ())]
+            )
             found = []
             for stored in candidates:
                 key = stored.key
@@ -194,13 +229,7 @@ class MetricStore:
                 key, described = stored.key, stored.descriptor
                 yield {
                     "key": [key.metric_type, key.metric_labels, key.resource_type, key.resource_labels],
-                    "descriptor": [
-                        described.type,
-                        described.kind,
-                        described.value_type,
-                        described.unit,
-                        described.description,
-                    ],
+                    "descriptor": asdict(described),
                     "starts": stored.starts.tolist(),
                     "ends": stored.ends.tolist(),
                     "values": stored.values.tolist(),
@@ -211,8 +240,7 @@ class MetricStore:
         """Put back a row of `dump`."""
         metric_type, metric_labels, resource_type, resource_labels = row["key"]
         key = SeriesKey(metric_type, _pairs(metric_labels), resource_type, _pairs(resource_labels))
-        name, kind, value_type, unit, description = row["descriptor"]
-        described = Descriptor(type=name, kind=kind, value_type=value_type, unit=unit, description=description)
+        described = Descriptor(**{**row["descriptor"], "labels": tuple(row["descriptor"]["labels"])})
         values: Iterable[float | Distribution] = row["values"] or [
             Distribution(count, mean, tuple(bounds), tuple(counts))
             for count, mean, bounds, counts in row["distributions"]
@@ -224,60 +252,61 @@ def _pairs(items: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in items)
 
 
+def _promql_labels(key: SeriesKey, project: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the labels as PromQL sees them, and the plain spelling of each one that has another in UTF-8.
+
+    Where metric and resource have a label of the same name, it is the resource's, and the metric's is ``metric_NAME``.
+    Source: "Resolving label conflicts" in "Mapping Cloud Monitoring metrics to PromQL".
+    """
+    labels = {"project_id": project, "monitored_resource": key.resource_type}
+    utf8_names = {}
+    resource = {prometheus_label(name) for name, value in key.resource_labels if value}
+    named = [(name, name, value) for name, value in key.resource_labels]
+    for name, value in key.metric_labels:
+        prefix = "metric_" if prometheus_label(name) in resource else ""
+        named.append((prefix + name, prefix + prometheus_label(name), value))
+    for name, spelled, value in named:
+        plain = prometheus_label(spelled)
+        if value:
+            labels[plain] = value
+        if plain != name:
+            utf8_names[name] = plain
+    return labels, utf8_names
+
+
+def _types_of(node: Node) -> frozenset[str] | None:
+    """Return the metric types that a filter can fit, None when it may be any."""
+    if isinstance(node, Comparison):
+        is_exact = node.field == "metric.type" and node.op in {"=", "one_of"}
+        return frozenset(node.values) if is_exact else None
+    kind, parts = node
+    if kind == "not":
+        return None
+    found = [_types_of(part) for part in parts]
+    known = [types for types in found if types is not None]
+    if kind == "and":
+        return frozenset.intersection(*known) if known else None
+    return frozenset().union(*known) if len(known) == len(found) else None
+
+
 def _as_promql(
-    stored: _Stored, name: str, suffix: str, bounds: Sequence[Matcher], start_ms: int, end_ms: int
+    stored: _Stored, name: str, suffix: str, bounds: Sequence[Matcher], window_ms: tuple[int, int]
 ) -> list[Series]:
-    low, high = bisect_left(stored.ends, start_ms), bisect_right(stored.ends, end_ms)
+    low, high = bisect_left(stored.ends, window_ms[0]), bisect_right(stored.ends, window_ms[1])
     if low >= high:
         return []
-    labels = {**stored.labels, "__name__": name}
-    times = stored.ends[low:high]
+    labels, times = {**stored.labels, "__name__": name}, stored.ends[low:high]
+    is_delta = stored.descriptor.kind == "DELTA"
     if not suffix:
-        values = stored.values[low:high]
-        if stored.descriptor.kind == "DELTA":
-            values = _running(stored.values, low, high)
-        return [] if not all(m.matches("") for m in bounds) else [Series(labels, times, values)]
-    cut = stored.distributions[low:high]
-    if suffix == "_count":
-        return [Series(labels, times, array("d", [d.count for d in cut]))]
-    if suffix == "_sum":
-        return [Series(labels, times, array("d", [d.mean * d.count for d in cut]))]
+        if not all(matcher.matches("") for matcher in bounds):
+            return []
+        return [Series(labels, times, samples.numbers(stored.values, low, high, is_delta=is_delta))]
+    columns = samples.histogram(stored.distributions, low, high, suffix, is_delta=is_delta)
     return [
-        Series({**labels, "le": le}, times, values)
-        for le, values in _buckets(cut)
+        Series({**labels, "le": le} if le else labels, times, values)
+        for le, values in columns
         if all(matcher.matches(le) for matcher in bounds)
     ]
-
-
-def _running(values: array[float], low: int, high: int) -> array[float]:
-    """A delta metric is a counter to PromQL: its points add up."""
-    total = sum(values[:low])
-    found = array("d")
-    for value in values[low:high]:
-        total += value
-        found.append(total)
-    return found
-
-
-def _buckets(points: Sequence[Distribution]) -> list[tuple[str, array[float]]]:
-    bounds = sorted({bound for point in points for bound in point.bounds})
-    columns: list[array[float]] = [array("d") for _ in range(len(bounds) + 1)]
-    for point in points:
-        running, cumulative = 0, {}
-        for bound, count in zip(point.bounds, point.bucket_counts, strict=False):
-            running += count
-            cumulative[bound] = running
-        latest = 0
-        for index, bound in enumerate(bounds):
-            latest = cumulative.get(bound, latest)
-            columns[index].append(latest)
-        columns[-1].append(point.count)
-    return list(zip([*(_le(bound) for bound in bounds), "+Inf"], columns, strict=True))
-
-
-def _le(bound: float) -> str:
-    """Write a bound as Prometheus does: the shortest text that reads back the same."""
-    return str(int(bound)) if bound == int(bound) and abs(bound) < 1e15 else repr(bound)
 
 
 def _as_typed(stored: _Stored, resource: Mapping[str, str], start_ms: int, end_ms: int) -> TypedSeries:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from obskit.local.store.database import Database, load, text_of
 
 __all__ = ["SpanRow", "TraceStore"]
+
+_SPANS_KEPT: Final = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class SpanRow:
 
 
 class TraceStore:
-    """All spans."""
+    """The newest 250,000 spans."""
 
     def __init__(self, database: Database, changed: Callable[[str], None]) -> None:
         self._database = database
@@ -50,6 +52,7 @@ class TraceStore:
         rows = [_row(span) for span in spans]
         if rows:
             self._database.write("INSERT OR REPLACE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            self._database.keep("spans", _SPANS_KEPT)
             self._changed("traces")
 
     def list(
@@ -73,7 +76,7 @@ class TraceStore:
             errors_only: only traces with a failed span.
             start_ms: earliest start.
             end_ms: latest start.
-            before: what the page before gave as ``next``.
+            before: what the page before gave as ``next``, in microseconds since the epoch.
             limit: most traces.
         """
         having = ["(MAX(end_ns) - MIN(start_ns)) >= ?"]
@@ -86,18 +89,19 @@ class TraceStore:
         if query:
             having.append("(trace_id = ? OR SUM(instr(lower(name), ?) > 0) > 0)")
             values += [query.lower(), query.lower()]
-        for bound, sign in ((start_ms, ">="), (end_ms, "<="), (before, "<")):
+        for bound, sign, factor in ((start_ms, ">=", 1_000_000), (end_ms, "<=", 1_000_000), (before, "<", 1000)):
             if bound is not None:
                 having.append(f"MIN(start_ns) {sign} ?")
-                values.append(bound * 1_000_000)
+                values.append(bound * factor)
         sql = (
             "SELECT trace_id, MIN(start_ns) AS start_ns, MAX(end_ns) AS end_ns, COUNT(*) AS spans, "  # noqa: S608
             "SUM(is_error) AS errors, MAX(has_ai) AS has_ai, GROUP_CONCAT(DISTINCT service) AS services FROM spans "
             f"GROUP BY trace_id HAVING {' AND '.join(having)} ORDER BY start_ns DESC LIMIT ?"
         )
         rows = self._database.rows(sql, [*values, limit + 1])
-        traces = [self._summary(row) for row in rows[:limit]]
-        return {"traces": traces, "next": traces[-1]["start_ms"] if len(rows) > limit and traces else None}
+        # The next page begins in the microsecond after the first trace that this one leaves out.
+        following = rows[limit]["start_ns"] // 1000 + 1 if len(rows) > limit else None
+        return {"traces": [self._summary(row) for row in rows[:limit]], "next": following}
 
     def _summary(self, row: Any) -> dict[str, Any]:
         root = self._database.one(
