@@ -58,7 +58,14 @@ def sync_command(kinds: Sequence[Kind], *, folders: Sequence[str], summary: str)
             max_delete_share=max_delete_share,
             local=local,
         )
-        synchronise(folder or [Path(name) for name in folders], kinds, options)
+        synchronise(folder or _by_default(folders, is_pruned=prune), kinds, options)
 
     command.__doc__ = summary
     return command
+
+
+def _by_default(names: Sequence[str], *, is_pruned: bool) -> list[Path]:
+    """Return those folders that exist; all of them where a missing one must be an error, not a reason to delete."""
+    folders = [Path(name) for name in names]
+    existing = [folder for folder in folders if folder.is_dir()]
+    return folders if is_pruned or not existing else existing

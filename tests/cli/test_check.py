@@ -102,3 +102,16 @@ def test_a_backend_that_is_not_there_is_a_clear_error(obskit, tmp_path):
     assert done.returncode == 1
     assert "127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_sync_needs_only_the_folders_that_there_are_unless_it_prunes(obskit, tmp_path):
+    """With alerts/ alone, sync goes as far as the backend; with --prune the missing dashboards/ is an error."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text(
+        "from obskit.alerts import webhook\noncall = webhook('oncall', url='https://hooks.example.com/x')\n"
+    )
+    arguments = ("sync", "--project", "p", "--local", "127.0.0.1:9")
+    done = obskit(*arguments)
+    assert (done.returncode, "cannot be listed" in done.stderr) == (1, True), done.stderr
+    pruned = obskit(*arguments, "--prune")
+    assert (pruned.returncode, "dashboards: is not a folder" in pruned.stderr) == (1, True)
