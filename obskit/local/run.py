@@ -24,6 +24,7 @@ from typing import IO, Any, Final, Protocol
 from obskit.config import resolve
 from obskit.errors import BackendError, Problem
 from obskit.local.capture import EntrySink, LineForwarder, LogSource, entry_from_line, split_lines
+from obskit.local.readable import ReadableLines
 
 __all__ = ["INJECT_FOLDER", "Backend", "ManagedProcess", "RemoteBackend", "child_environment", "service_name_for"]
 
@@ -154,7 +155,8 @@ class ManagedProcess:
         backend: receives the entries; None keeps them from anywhere but the terminal.
         service_name: label of the entries' resource.
         cwd: where it runs; here by default.
-        is_passed_through: whether its output also appears, unchanged, on this process's own.
+        is_passed_through: whether its output also appears on this process's own: unchanged, but for JSON log
+            lines at a terminal, which are shown readable.
         has_own_group: whether it leads its own process group, so that `stop` reaches its children too. Off, it
             shares the terminal, and Ctrl-C and a debugger's prompt reach it directly.
     """
@@ -296,7 +298,8 @@ class ManagedProcess:
     def _read(self, name: str, pipe: IO[bytes], own: Any) -> None:
         frame = self._source.frame(name)
         tee = None if own is None else _Tee(own)
-        for line in split_lines(lambda size: os.read(pipe.fileno(), size), tee=tee):
+        shown = ReadableLines(tee) if tee is not None and own.isatty() else None
+        for line in split_lines(lambda size: os.read(pipe.fileno(), size), tee=shown or tee):
             self.captured[name] += 1
             self._tail = [*self._tail[-19:], line.decode(errors="replace").rstrip()]
             if self._forwarder is None:
@@ -304,6 +307,8 @@ class ManagedProcess:
             entry = entry_from_line(line, frame=frame, time_ns=time.time_ns())
             if entry is not None:
                 self._forwarder.submit(entry)
+        if shown is not None:
+            shown.close()
         pipe.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, MutableMapping
 from types import ModuleType
@@ -17,6 +18,8 @@ from obskit.signals.logs import LEVELS, OUTPUT, Record, error_of, formatted, sev
 __all__ = ["Handler", "install", "structlog_processors"]
 
 # Every record has these; what else it has came in by `extra`.
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
+"""What servers colour their messages with, whether or not a terminal is there."""
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "hypercorn.error", "werkzeug")
 # They tell of each request at INFO, which a client span does better; at DEBUG they may talk.
@@ -35,7 +38,7 @@ class Handler(logging.Handler):
         logs.write(
             Record(
                 severity=severity_of(record.levelno),
-                message=formatted(record.msg, record.args),
+                message=_without_colours(formatted(record.msg, record.args)),
                 fields=extra,
                 logger=record.name if record.name != "root" else "",
                 error=error_of(record.exc_info),
@@ -68,6 +71,10 @@ def _is_access_line(record: logging.LogRecord) -> bool:
         return False
     text = formatted(record.msg, record.args)
     return " - - [" in text and " HTTP/" in text
+
+
+def _without_colours(text: str) -> str:
+    return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
 _handler: Final = Handler()

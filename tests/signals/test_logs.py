@@ -215,6 +215,14 @@ def test_the_development_servers_access_lines_make_way(process: Process, capsys:
     assert [line["message"] for line in lines(capsys)] == [" * Running on http://127.0.0.1:5000"]
 
 
+def test_colours_of_a_servers_message_are_left_out(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that a server coloured for a terminal is plain text in a line."""
+    process()
+    logging.getLogger("werkzeug").warning("\x1b[31m\x1b[1mWARNING: %s\x1b[0m", "a development server")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["message"] == "WARNING: a development server"
+
+
 def test_a_terminal_handler_makes_way_and_others_stay(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
     """What `logging.basicConfig` has set writes no second line; a handler that writes elsewhere keeps its records."""
     kept: list[str] = []
