@@ -1,6 +1,8 @@
-"""Cloud Monitoring's two steps over time series: align each one, then reduce across them.
+"""Cloud Monitoring's first step over time series: align each one to periods. The second is in `reduce`.
 
-Source: "Aggregation" of the Monitoring API v3, and its aligners' and reducers' descriptions.
+Source: the messages ``Aggregation`` and ``Aggregation.Aligner`` of the Monitoring API v3. Two things are taken more
+loosely here than there: percentile, sum and mean aligners also take cumulative distributions, by their growth; and
+the newest period is not completed by interpolation, since what comes after it is not known yet.
 """
 
 from __future__ import annotations
@@ -8,27 +10,93 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from obskit.engine.distributions import percentile
+from obskit.engine.increments import Value, gained, sum_of
+from obskit.engine.reduce import reduce
 from obskit.engine.series import Distribution, Point, TypedSeries
+from obskit.engine.statistics import ACROSS
 from obskit.errors import Problem, QueryError
 
-__all__ = ["aggregate", "align", "period_ms", "reduce"]
+__all__ = ["aggregate", "align", "period_ms", "reach_ms", "reduce"]
 
 _DEFAULT_PERIOD_MS: Final = 60_000
+_SMOOTHED_MS: Final = 600_000  # Source: ALIGN_PERCENT_CHANGE, "a 10-minute moving mean"
+
+_NUMERIC: Final = frozenset({"INT64", "DOUBLE"})
+_DISTRIBUTION: Final = frozenset({"DISTRIBUTION"})
+_BOOL: Final = frozenset({"BOOL"})
+_RISING: Final = frozenset({"CUMULATIVE", "DELTA"})
+_LEVEL: Final = frozenset({"GAUGE", "DELTA"})
+_GAUGE: Final = frozenset({"GAUGE"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What an aligner takes, and the type of its result, empty where it is that of the series."""
+
+    kinds: frozenset[str]
+    types: frozenset[str]
+    result: str = ""
+
+
+# Source: the description of each value of the enum Aggregation.Aligner.
+_RULES: Final[Mapping[str, _Rule]] = {
+    "ALIGN_DELTA": _Rule(_RISING, _NUMERIC | _DISTRIBUTION),
+    "ALIGN_RATE": _Rule(_RISING, _NUMERIC, "DOUBLE"),
+    "ALIGN_INTERPOLATE": _Rule(_GAUGE, _NUMERIC),
+    "ALIGN_NEXT_OLDER": _Rule(_GAUGE, _NUMERIC | _DISTRIBUTION | _BOOL | {"STRING"}),
+    "ALIGN_MIN": _Rule(_LEVEL, _NUMERIC),
+    "ALIGN_MAX": _Rule(_LEVEL, _NUMERIC),
+    "ALIGN_MEAN": _Rule(_LEVEL, _NUMERIC | _DISTRIBUTION, "DOUBLE"),
+    "ALIGN_COUNT": _Rule(_LEVEL, _NUMERIC | _BOOL, "INT64"),
+    "ALIGN_SUM": _Rule(_LEVEL, _NUMERIC | _DISTRIBUTION),
+    "ALIGN_STDDEV": _Rule(_LEVEL, _NUMERIC, "DOUBLE"),
+    "ALIGN_COUNT_TRUE": _Rule(_GAUGE, _BOOL, "INT64"),
+    "ALIGN_COUNT_FALSE": _Rule(_GAUGE, _BOOL, "INT64"),
+    "ALIGN_FRACTION_TRUE": _Rule(_GAUGE, _BOOL, "DOUBLE"),
+    "ALIGN_PERCENT_CHANGE": _Rule(_LEVEL, _NUMERIC, "DOUBLE"),
+    **{f"ALIGN_PERCENTILE_{rank}": _Rule(_LEVEL, _DISTRIBUTION, "DOUBLE") for rank in ("99", "95", "50", "05")},
+}
 
 
 def period_ms(aggregation: Mapping[str, Any]) -> int:
-    """Return the alignment period in milliseconds."""
-    text = str(aggregation.get("alignmentPeriod") or "").removesuffix("s")
-    return round(float(text) * 1000) if text else _DEFAULT_PERIOD_MS
+    """Return the alignment period in milliseconds.
+
+    Raises:
+        QueryError: it is not a duration in seconds such as ``"60s"``.
+    """
+    text = str(aggregation.get("alignmentPeriod") or "")
+    if not text:
+        return _DEFAULT_PERIOD_MS
+    try:
+        period = round(float(text.removesuffix("s")) * 1000)
+    except (ValueError, OverflowError):
+        period = 0
+    if period <= 0:
+        raise _refusal(f"the alignment period {text!r} is not a number of seconds", 'Write for example "60s"')
+    return period
+
+
+def reach_ms(aggregation: Mapping[str, Any]) -> int:
+    """Return how far before its first period an aggregation looks, in milliseconds."""
+    if str(aggregation.get("perSeriesAligner") or "ALIGN_NONE") in {"ALIGN_NONE", "ALIGN_UNSPECIFIED"}:
+        return 0
+    return max(_SMOOTHED_MS, 2 * period_ms(aggregation))
 
 
 def aggregate(
     series: Sequence[TypedSeries], aggregation: Mapping[str, Any] | None, start_ms: int, end_ms: int
 ) -> list[TypedSeries]:
     """Return the series aligned and reduced as an ``Aggregation`` of the API says.
+
+    Args:
+        series: to be aggregated; with points from `reach_ms` before `start_ms` on, counters know where they stood.
+        aggregation: in the REST API's JSON; None or empty leaves the series as they are.
+        start_ms: begin of the interval, milliseconds since the epoch.
+        end_ms: its end, which is that of the last period.
 
     Raises:
         QueryError: an aligner or reducer is unknown, or does not fit the series.
@@ -40,278 +108,113 @@ def aggregate(
 def align(
     series: Sequence[TypedSeries], aggregation: Mapping[str, Any], start_ms: int, end_ms: int
 ) -> list[TypedSeries]:
-    """Return each series with one point per period, counted back from `end_ms`; without an aligner, as it is."""
+    """Return each series with one point per period, counted back from `end_ms`; without an aligner, as it is.
+
+    Raises:
+        QueryError: the aligner is unknown, or does not fit the series.
+    """
     aligner = str(aggregation.get("perSeriesAligner") or "ALIGN_NONE")
     if aligner in {"ALIGN_NONE", "ALIGN_UNSPECIFIED"}:
         return list(series)
+    if aligner not in _RULES:
+        raise _refusal(f"{aligner} is not a known aligner", "See the Aggregation message of the Monitoring API")
     width = period_ms(aggregation)
-    return [found for item in series if (found := _aligned(item, aligner, width, start_ms, end_ms)).points]
-
-
-def _aligned(item: TypedSeries, aligner: str, width: int, start_ms: int, end_ms: int) -> TypedSeries:
     ends = range(end_ms - (max(0, end_ms - start_ms - 1) // width) * width, end_ms + 1, width)
-    times = [point.end_ms for point in item.points]
-    points: list[Point] = []
-    for end in ends:
-        low, high = bisect_right(times, end - width), bisect_right(times, end)
-        value = _one(item, aligner, low, high, width, end)
-        if value is not None:
-            points.append(Point(end if aligner in _GAUGES else end - width, end, value))
-    is_distribution = any(isinstance(point.value, Distribution) for point in points)
-    kind = "DELTA" if aligner == "ALIGN_DELTA" else "GAUGE"
-    value_type = "DISTRIBUTION" if is_distribution else "INT64" if aligner in _COUNTS else "DOUBLE"
-    if aligner in {"ALIGN_DELTA", "ALIGN_NEXT_OLDER", "ALIGN_SUM", "ALIGN_MIN", "ALIGN_MAX"} and not is_distribution:
-        value_type = item.value_type if item.value_type in {"INT64", "DOUBLE", "BOOL"} else "DOUBLE"
-    return replace(item, points=points, kind=kind, value_type=value_type)
+    return [found for item in series if (found := _aligned(item, aligner, width, ends)).points]
 
 
-_GAUGES: Final = frozenset({"ALIGN_NEXT_OLDER", "ALIGN_INTERPOLATE"})
-_COUNTS: Final = frozenset({"ALIGN_COUNT", "ALIGN_COUNT_TRUE", "ALIGN_COUNT_FALSE"})
-
-
-def _one(item: TypedSeries, aligner: str, low: int, high: int, width: int, end: int) -> float | Distribution | None:
-    points = item.points
-    if aligner in {"ALIGN_DELTA", "ALIGN_RATE"}:
-        change = _change(item, low, high)
-        if change is None or aligner == "ALIGN_DELTA":
-            return change
-        return (change.count if isinstance(change, Distribution) else change) / (width / 1000)
-    if aligner == "ALIGN_NEXT_OLDER":
-        return points[high - 1].value if high else None
-    if aligner == "ALIGN_INTERPOLATE":
-        return _interpolated(points, high, end)
-    if aligner == "ALIGN_PERCENT_CHANGE":
-        return _percent_change(item, low, high)
-    if aligner.startswith("ALIGN_PERCENTILE_"):
-        return _percentile(item, low, high, float(aligner.rpartition("_")[2]) / 100)
-    function = _ALIGNERS.get(aligner)
-    if function is None:
-        raise _unknown("aligner", aligner)
-    values = [point.value for point in points[low:high]]
-    if item.value_type == "DISTRIBUTION":
-        return _of_distributions(item, aligner, low, high)
-    return function([float(value) for value in values if not isinstance(value, Distribution)]) if values else None
-
-
-def _change(item: TypedSeries, low: int, high: int) -> float | Distribution | None:
-    """The growth of a counter between the last point before the window and the last in it; resets add up."""
-    points = item.points
-    if item.kind == "DELTA":
-        values = [point.value for point in points[low:high]]
-        return _sum(values) if values else None
-    if item.kind == "GAUGE" and item.value_type != "DISTRIBUTION":
-        if low == 0 or high <= low:
-            return None
-        return float(points[high - 1].value) - float(points[low - 1].value)  # type: ignore[arg-type]
-    if high <= low:
-        return None
-    parts: list[float | Distribution] = []
-    previous = points[low - 1] if low else None
-    for point in points[low:high]:
-        is_reset = (
-            previous is None or point.start_ms > previous.start_ms or _count(point.value) < _count(previous.value)
+def _aligned(item: TypedSeries, aligner: str, width: int, ends: Sequence[int]) -> TypedSeries:
+    rule = _RULES[aligner]
+    is_growth = item.kind == "CUMULATIVE" and item.value_type == "DISTRIBUTION"
+    if item.value_type not in rule.types or (item.kind not in rule.kinds and not is_growth):
+        raise _refusal(
+            f"{aligner} cannot be applied to {item.metric_type}, which is {item.kind} {item.value_type}",
+            f"Use one of {', '.join(sorted(_fitting(item)))}",
         )
-        if previous is None and low == 0 and point.start_ms == point.end_ms:
-            previous = point
-            continue
-        parts.append(point.value if is_reset else _minus(point.value, previous.value))  # type: ignore[union-attr]
-        previous = point
-    return _sum(parts) if parts else None
-
-
-def _count(value: float | Distribution) -> float:
-    return value.count if isinstance(value, Distribution) else value
-
-
-def _minus(later: float | Distribution, earlier: float | Distribution) -> float | Distribution:
-    if not isinstance(later, Distribution) or not isinstance(earlier, Distribution):
-        return float(later) - float(earlier)  # type: ignore[arg-type]
-    count = later.count - earlier.count
-    if later.bounds != earlier.bounds:
-        return later
-    mean = (later.mean * later.count - earlier.mean * earlier.count) / count if count else 0.0
-    counts = tuple(a - b for a, b in zip(later.bucket_counts, earlier.bucket_counts, strict=True))
-    return Distribution(count, mean, later.bounds, counts)
-
-
-def _sum(values: Sequence[float | Distribution]) -> float | Distribution:
-    distributions = [value for value in values if isinstance(value, Distribution)]
-    if not distributions:
-        return math.fsum(float(value) for value in values)  # type: ignore[arg-type]
-    count = sum(value.count for value in distributions)
-    mean = sum(value.mean * value.count for value in distributions) / count if count else 0.0
-    bounds = distributions[-1].bounds
-    same = [value for value in distributions if value.bounds == bounds]
-    counts = tuple(sum(column) for column in zip(*(value.bucket_counts for value in same), strict=True))
-    return Distribution(count, mean, bounds, counts)
-
-
-def _of_distributions(item: TypedSeries, aligner: str, low: int, high: int) -> float | Distribution | None:
-    if aligner == "ALIGN_COUNT":
-        return float(high - low) if high > low else None
-    change = (
-        _change(item, low, high) if item.kind != "GAUGE" else _sum([p.value for p in item.points[low:high]] or [0.0])
-    )
-    if not isinstance(change, Distribution):
-        return None
-    if aligner == "ALIGN_SUM":
-        return change
-    if aligner == "ALIGN_MEAN":
-        return change.mean if change.count else None
-    raise _unknown("aligner for distributions", aligner)
-
-
-def _percentile(item: TypedSeries, low: int, high: int, share: float) -> float | None:
-    change = (
-        _change(item, low, high) if item.kind != "GAUGE" else _sum([p.value for p in item.points[low:high]] or [0.0])
-    )
-    if not isinstance(change, Distribution):
-        raise QueryError(
-            Problem(
-                place=item.metric_type,
-                problem=f"a percentile aligner needs distributions, and this is {item.value_type}",
-                way_out="Use ALIGN_MEAN and a percentile reducer",
-            )
-        )
-    return bucket_percentile(change, share)
-
-
-def bucket_percentile(value: Distribution, share: float) -> float | None:
-    """Return a percentile by linear interpolation within its bucket; None for an empty distribution."""
-    if not value.count or not value.bucket_counts:
-        return None
-    rank, seen = share * value.count, 0
-    for index, count in enumerate(value.bucket_counts):
-        if count and seen + count >= rank:
-            lower = value.bounds[index - 1] if index else 0.0
-            upper = value.bounds[index] if index < len(value.bounds) else lower
-            return lower + (upper - lower) * max(0.0, rank - seen) / count
-        seen += count
-    return value.bounds[-1] if value.bounds else value.mean
-
-
-def _interpolated(points: Sequence[Point], high: int, end: int) -> float | None:
-    if not high:
-        return None
-    before = points[high - 1]
-    if before.end_ms == end or high >= len(points):
-        return float(before.value) if before.end_ms == end else None  # type: ignore[arg-type]
-    after = points[high]
-    share = (end - before.end_ms) / (after.end_ms - before.end_ms)
-    return float(before.value) + share * (float(after.value) - float(before.value))  # type: ignore[arg-type]
-
-
-def _percent_change(item: TypedSeries, low: int, high: int) -> float | None:
-    if high <= low or not low:
-        return None
-    before, now = (float(item.points[index].value) for index in (low - 1, high - 1))  # type: ignore[arg-type]
-    return (now - before) / before * 100 if before else None
-
-
-def _stddev(values: Sequence[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _true(values: Sequence[float]) -> float:
-    return float(sum(bool(value) for value in values))
-
-
-_ALIGNERS: Final[dict[str, Callable[[Sequence[float]], float]]] = {
-    "ALIGN_MEAN": _mean,
-    "ALIGN_MIN": min,
-    "ALIGN_MAX": max,
-    "ALIGN_SUM": math.fsum,
-    "ALIGN_COUNT": lambda values: float(len(values)),
-    "ALIGN_COUNT_TRUE": _true,
-    "ALIGN_COUNT_FALSE": lambda values: len(values) - _true(values),
-    "ALIGN_FRACTION_TRUE": lambda values: _true(values) / len(values),
-    "ALIGN_STDDEV": _stddev,
-}
-
-
-# --------------------------------------------------------------------------- across series
-
-
-def reduce(series: Sequence[TypedSeries], aggregation: Mapping[str, Any]) -> list[TypedSeries]:
-    """Return one series per group of ``groupByFields``; without a reducer, the series as they are."""
-    reducer = str(aggregation.get("crossSeriesReducer") or "REDUCE_NONE")
-    if reducer in {"REDUCE_NONE", "REDUCE_UNSPECIFIED"}:
-        return list(series)
-    fields = [str(field).replace(".label.", ".labels.") for field in aggregation.get("groupByFields") or ()]
-    groups: dict[tuple[str, ...], list[TypedSeries]] = {}
-    for item in series:
-        groups.setdefault(tuple(_field(item, field) for field in fields), []).append(item)
-    return [_reduced(members, reducer, fields, key) for key, members in groups.items()]
-
-
-def _field(item: TypedSeries, field: str) -> str:
-    if field == "resource.type":
-        return item.resource_type
-    if field == "metric.type":
-        return item.metric_type
-    scope, _, name = field.partition(".labels.")
-    labels = item.metric_labels if scope == "metric" else item.resource_labels
-    return str(labels.get(name, item.resource_labels.get(field, "")))
-
-
-def _reduced(members: Sequence[TypedSeries], reducer: str, fields: Sequence[str], key: Sequence[str]) -> TypedSeries:
-    columns: dict[int, list[Point]] = {}
-    for item in members:
-        for point in item.points:
-            columns.setdefault(point.end_ms, []).append(point)
-    points = []
-    for end in sorted(columns):
-        value = _across([point.value for point in columns[end]], reducer)
-        if value is not None:
-            points.append(Point(columns[end][0].start_ms, end, value))
-    named = dict(zip(fields, key, strict=True))
-    first = members[0]
-    is_distribution = any(isinstance(point.value, Distribution) for point in points)
-    keeps = reducer in {"REDUCE_SUM", "REDUCE_MIN", "REDUCE_MAX"}
+    is_delta = aligner == "ALIGN_DELTA"
+    cells = _values(item, aligner, width, ends)
+    points = [
+        Point(end - width if is_delta else end, end, value)
+        for end, value in zip(ends, cells, strict=True)
+        if value is not None
+    ]
     return replace(
-        first,
-        metric_labels={f.partition(".labels.")[2]: v for f, v in named.items() if f.startswith("metric.labels.")},
-        resource_labels={f.partition(".labels.")[2]: v for f, v in named.items() if f.startswith("resource.labels.")},
-        points=points,
-        value_type="DISTRIBUTION" if is_distribution else first.value_type if keeps else "DOUBLE",
+        item, points=points, kind="DELTA" if is_delta else "GAUGE", value_type=rule.result or item.value_type
     )
 
 
-def _across(values: Sequence[float | Distribution], reducer: str) -> float | Distribution | None:
-    distributions = [value for value in values if isinstance(value, Distribution)]
-    if distributions:
-        merged = _sum(distributions)
-        if reducer == "REDUCE_SUM" or not isinstance(merged, Distribution):
-            return merged
-        if reducer == "REDUCE_MEAN":
-            return merged.mean if merged.count else None
-        if reducer == "REDUCE_COUNT":
-            return float(len(values))
-        if reducer.startswith("REDUCE_PERCENTILE_"):
-            return bucket_percentile(merged, float(reducer.rpartition("_")[2]) / 100)
-        raise _unknown("reducer for distributions", reducer)
-    numbers = [float(value) for value in values if not isinstance(value, Distribution)]
-    if reducer.startswith("REDUCE_PERCENTILE_"):
-        return _exact_percentile(numbers, float(reducer.rpartition("_")[2]) / 100)
-    function = _ALIGNERS.get(reducer.replace("REDUCE_", "ALIGN_"))
-    if function is None:
-        raise _unknown("reducer", reducer)
-    return function(numbers)
+def _fitting(item: TypedSeries) -> list[str]:
+    return [name for name, rule in _RULES.items() if item.kind in rule.kinds and item.value_type in rule.types]
 
 
-def _exact_percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    rank = share * (len(ordered) - 1)
-    low = math.floor(rank)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
+def _values(item: TypedSeries, aligner: str, width: int, ends: Sequence[int]) -> Sequence[Value | None]:
+    if aligner == "ALIGN_DELTA":
+        return gained(item, ends, width)
+    if aligner == "ALIGN_RATE":
+        return [_number(value, lambda each: each / (width / 1000)) for value in gained(item, ends, width)]
+    if item.value_type == "DISTRIBUTION" and aligner != "ALIGN_NEXT_OLDER":
+        whole = _distributions(item, width, ends)
+        return [None if value is None else _of_distribution(value, aligner) for value in whole]
+    times = [point.end_ms for point in item.points]
+    places = [(bisect_right(times, end - width), bisect_right(times, end)) for end in ends]
+    if aligner == "ALIGN_NEXT_OLDER":
+        return [item.points[high - 1].value if high > low else None for low, high in places]
+    numbers = [0.0 if isinstance(point.value, Distribution) else float(point.value) for point in item.points]
+    if aligner == "ALIGN_INTERPOLATE":
+        return [_interpolated(times, numbers, end, width) for end in ends]
+    if aligner == "ALIGN_PERCENT_CHANGE":
+        return [_percent_change(times, numbers, end, width) for end in ends]
+    function = ACROSS[aligner.removeprefix("ALIGN_")]
+    return [function(numbers[low:high]) if high > low else None for low, high in places]
 
 
-def _unknown(what: str, name: str) -> QueryError:
-    way_out = "See the Aggregation message of the Monitoring API"
-    return QueryError(Problem(place="aggregation", problem=f"{name} is not a known {what}", way_out=way_out))
+def _number(value: Value | None, function: Callable[[float], float]) -> float | None:
+    return None if value is None or isinstance(value, Distribution) else function(value)
+
+
+def _distributions(item: TypedSeries, width: int, ends: Sequence[int]) -> Sequence[Value | None]:
+    if item.kind != "GAUGE":
+        return gained(item, ends, width)
+    times = [point.end_ms for point in item.points]
+    places = [(bisect_right(times, end - width), bisect_right(times, end)) for end in ends]
+    return [sum_of([point.value for point in item.points[low:high]]) if high > low else None for low, high in places]
+
+
+def _of_distribution(value: Value, aligner: str) -> Value | None:
+    if not isinstance(value, Distribution) or aligner == "ALIGN_SUM":
+        return value
+    if aligner == "ALIGN_MEAN":
+        return value.mean if value.count else None
+    return percentile(value, float(aligner.rpartition("_")[2]) / 100)
+
+
+def _interpolated(times: Sequence[int], numbers: Sequence[float], end: int, width: int) -> float | None:
+    """The value on the line between the points around a moment, neither further away than a period."""
+    place = bisect_right(times, end)
+    if place and times[place - 1] == end:
+        return numbers[place - 1]
+    if not place or place == len(times) or end - times[place - 1] >= width or times[place] - end >= width:
+        return None
+    share = (end - times[place - 1]) / (times[place] - times[place - 1])
+    return numbers[place - 1] + share * (numbers[place] - numbers[place - 1])
+
+
+def _percent_change(times: Sequence[int], numbers: Sequence[float], end: int, width: int) -> float | None:
+    if bisect_right(times, end - width) == bisect_right(times, end):
+        return None
+    previous, current = (_smoothed(times, numbers, moment) for moment in (end - width, end))
+    if previous is None or current is None:
+        return None
+    if previous == 0:
+        return 0.0 if current == 0 else math.inf
+    return (current - previous) / previous * 100
+
+
+def _smoothed(times: Sequence[int], numbers: Sequence[float], moment: int) -> float | None:
+    low, high = bisect_right(times, moment - _SMOOTHED_MS), bisect_right(times, moment)
+    kept = [number for number in numbers[low:high] if number >= 0]
+    return math.fsum(kept) / len(kept) if kept else None
+
+
+def _refusal(problem: str, way_out: str) -> QueryError:
+    return QueryError(Problem(place="aggregation", problem=problem, way_out=way_out))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from obskit.engine.conditions import Condition, Measurement, condition_of, seconds_ms
+from obskit.engine.conditions import Condition, Key, Measurement, PromQL, UnsupportedError, key_of, seconds_ms
 from obskit.engine.series import SeriesSource, TimeSeriesSource
-from obskit.errors import QueryError
+from obskit.engine.threshold import Absence, Threshold
+from obskit.errors import Problem, QueryError
 
-__all__ = ["Closed", "Event", "Incident", "Opened", "PolicyMachine"]
+__all__ = ["Closed", "Event", "Incident", "Opened", "PolicyMachine", "condition_of"]
 
-_AUTO_CLOSE_MS: Final = 7 * 86_400_000  # Source: AlertStrategy.auto_close, "the default is 7 days"
-Key = tuple[tuple[str, str], ...]
+_AUTO_CLOSE_MS: Final = 7 * 86_400_000  # Source: AlertStrategy.auto_close; without it, 7 days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,49 @@ class Closed:
 Event = Opened | Closed
 
 
+def condition_of(document: Mapping[str, Any]) -> Condition:
+    """Return the condition of its JSON.
+
+    Raises:
+        UnsupportedError: its kind is not evaluated here.
+        QueryError: its query, filter or a duration cannot be used.
+    """
+    name = str(document.get("name") or document.get("displayName") or "condition")
+    display = str(document.get("displayName") or name)
+    if (body := document.get("conditionPrometheusQueryLanguage")) is not None:
+        return PromQL.of(name, display, body)
+    if (body := document.get("conditionThreshold")) is not None:
+        return Threshold.of(name, display, body)
+    if (body := document.get("conditionAbsent")) is not None:
+        return Absence.of(name, display, body)
+    kinds = sorted(key for key in document if key.startswith("condition"))
+    raise UnsupportedError(
+        Problem(
+            place=f'condition "{display}"',
+            problem=f"{', '.join(kinds) or 'an empty condition'} is not evaluated here",
+            way_out="Use a PromQL, threshold or absence condition, or try it in Cloud Monitoring",
+        )
+    )
+
+
 @dataclass(slots=True)
 class _Track:
-    """One series of one condition."""
+    """One series of one condition.
+
+    Attributes:
+        labels: of the series.
+        since_ms: when it began to violate without a break, None while it does not.
+        data_ms: when it last had data.
+        value: that was measured last.
+        has_lasted: whether it has violated for the condition's duration.
+        is_met: whether, besides, as many series have as the condition's trigger asks for.
+    """
 
     labels: Mapping[str, str]
     since_ms: int | None = None
+    data_ms: int = 0
     value: float | None = None
-    seen_ms: int = 0
+    has_lasted: bool = False
     is_met: bool = False
 
 
@@ -80,9 +115,39 @@ class _Watch:
     tracks: dict[Key, _Track] = field(default_factory=dict)
     due_ms: int = 0
 
+    def follow(self, measured: Sequence[Measurement], now_ms: int, auto_close_ms: int) -> None:
+        """Take the measurements of a moment."""
+        present = {key_of(item.labels): item for item in measured}
+        for key, item in present.items():
+            track = self.tracks.setdefault(key, _Track(item.labels, data_ms=now_ms))
+            if item.value is not None or not item.is_violating:
+                track.data_ms = now_ms
+            track.value = item.value
+            if item.is_violating:
+                track.since_ms = now_ms if track.since_ms is None else track.since_ms
+                track.has_lasted = now_ms - track.since_ms >= self.condition.duration_ms
+            else:  # any measurement that does not violate resets the duration
+                track.since_ms, track.has_lasted = None, False
+        self._forget(set(present), now_ms, auto_close_ms)
+        lasting = sum(track.has_lasted for track in self.tracks.values())
+        is_met = self.condition.is_met(lasting, len(self.tracks))
+        for track in self.tracks.values():
+            track.is_met = is_met and track.has_lasted
+
+    def _forget(self, present: set[Key], now_ms: int, auto_close_ms: int) -> None:
+        for key, track in list(self.tracks.items()):
+            # A query that no longer returns a series says that it does not hold; a filter without data says nothing,
+            # and an incident waits for its automatic end.
+            if key not in present and (self.condition.closes_without_data or track.since_ms is None):
+                del self.tracks[key]
+            elif now_ms - track.data_ms >= auto_close_ms:
+                track.since_ms, track.has_lasted, track.value = None, False, None
+                if key not in present:
+                    del self.tracks[key]
+
 
 class PolicyMachine:
-    """Evaluates one policy, moment by moment.
+    """Evaluates one policy, moment by moment. Nothing but the moments that it is given moves its time.
 
     Args:
         policy: in the REST API's JSON.
@@ -93,89 +158,71 @@ class PolicyMachine:
         self._name = str(policy.get("name") or policy.get("displayName") or "policy")
         self._combiner = str(policy.get("combiner") or "OR")
         self._open: dict[Key, Incident] = {}
-        self._state = "ok"
-        self._error = ""
+        self._state, self._error = "ok", ""
         self._watches: list[_Watch] = []
-        strategy = policy.get("alertStrategy") or {}
-        self._auto_close_ms = seconds_ms(strategy.get("autoClose"), _AUTO_CLOSE_MS)
+        self._auto_close_ms = _AUTO_CLOSE_MS
+        self._is_broken = True
         try:
+            self._auto_close_ms = seconds_ms((policy.get("alertStrategy") or {}).get("autoClose"), _AUTO_CLOSE_MS)
             self._watches = [_Watch(condition_of(item)) for item in policy.get("conditions") or ()]
+            self._is_broken = False
+        except UnsupportedError as error:
+            self._state, self._error = "unsupported", str(error)
         except QueryError as error:
-            self._error = str(error)
-            self._state = "unsupported" if "not evaluated here" in self._error else "error"
+            self._state, self._error = "error", str(error)
         if policy.get("validity"):
+            self._is_broken = True
             self._state, self._error = "error", f"the platform holds it for invalid: {policy['validity']}"
         self.interval_ms = min((watch.condition.interval_ms for watch in self._watches), default=60_000)
 
     def evaluate(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> list[Event]:
-        """Return what happened at `now_ms`. Moments must ascend.
+        """Return what happened at `now_ms`.
+
+        Args:
+            now_ms: the moment, in milliseconds since the epoch; moments must ascend.
+            series: where PromQL conditions find their series.
+            typed: where conditions with filters find theirs.
 
         Raises:
-            QueryError: a query cannot be evaluated; nothing has changed then.
+            QueryError: a query cannot be evaluated; no incident has changed then.
         """
-        if self._state == "unsupported" or self._policy.get("validity") or not self._watches:
+        if self._is_broken or not self._watches:
             return []
         if self._policy.get("enabled") is False:
             return self._all_closed(now_ms)
-        for watch in self._watches:
-            if now_ms >= watch.due_ms:
-                measured = watch.condition.measure(now_ms, series, typed)
-                watch.due_ms = now_ms + watch.condition.interval_ms
-                self._follow(watch, measured, now_ms)
+        try:
+            for watch in self._watches:
+                if now_ms >= watch.due_ms:
+                    measured = watch.condition.measure(now_ms, series, typed)
+                    watch.due_ms = now_ms + watch.condition.interval_ms
+                    watch.follow(measured, now_ms, self._auto_close_ms)
+        except QueryError as error:
+            self._state, self._error = "error", str(error)
+            raise
         events = list(self._events(now_ms))
-        pending = any(track.since_ms is not None for watch in self._watches for track in watch.tracks.values())
-        self._state, self._error = "firing" if self._open else "pending" if pending else "ok", ""
+        is_pending = any(track.since_ms is not None for watch in self._watches for track in watch.tracks.values())
+        self._state, self._error = "firing" if self._open else "pending" if is_pending else "ok", ""
         return events
 
     def status(self) -> dict[str, Any]:
-        """Return state, newest value, threshold and error."""
+        """Return ``state``, newest ``value``, ``threshold``, ``error``, and how many incidents are ``open``.
+
+        The state is ``ok``, ``pending`` (violating, but not yet for long enough), ``firing``, ``error`` or
+        ``unsupported``.
+        """
         tracks = [track for watch in self._watches for track in watch.tracks.values() if track.value is not None]
-        newest = max(tracks, key=lambda track: (track.since_ms is not None, track.seen_ms), default=None)
+        worst = max(tracks, key=lambda track: (track.is_met, track.since_ms is not None, track.data_ms), default=None)
         threshold = next((w.condition.threshold for w in self._watches if w.condition.threshold is not None), None)
         return {
             "state": self._state,
-            "value": newest.value if newest else None,
+            "value": worst.value if worst else None,
             "threshold": threshold,
             "error": self._error,
             "open": len(self._open),
         }
 
-    # ------------------------------------------------------------------ one condition
-
-    def _follow(self, watch: _Watch, measured: list[Measurement], now_ms: int) -> None:
-        present = {tuple(sorted(item.labels.items())): item for item in measured}
-        enough = watch.condition.is_met(sum(item.is_violating for item in measured), len(measured))
-        for key, item in present.items():
-            track = watch.tracks.setdefault(key, _Track(item.labels))
-            track.seen_ms, track.value = now_ms, item.value
-            if item.is_violating and enough:
-                track.since_ms = now_ms if track.since_ms is None else track.since_ms
-                track.is_met = now_ms - track.since_ms >= watch.condition.duration_ms
-            else:  # any measurement that does not violate resets the duration
-                track.since_ms, track.is_met = None, False
-        self._forget_absent(watch, set(present), now_ms)
-
-    def _forget_absent(self, watch: _Watch, present: set[Key], now_ms: int) -> None:
-        is_query = type(watch.condition).__name__ == "PromQL"
-        for key in [key for key in watch.tracks if key not in present]:
-            track = watch.tracks[key]
-            # A query that no longer returns a series says that it does not hold; a filter without data says nothing,
-            # and the incident waits for its automatic end.
-            if is_query or track.since_ms is None or now_ms - track.seen_ms >= self._auto_close_ms:
-                del watch.tracks[key]
-
-    # ------------------------------------------------------------------ the policy
-
     def _events(self, now_ms: int) -> Iterator[Event]:
-        met = [{key: track for key, track in watch.tracks.items() if track.is_met} for watch in self._watches]
-        holding: dict[Key, tuple[Condition, _Track]] = {}
-        if self._combiner == "OR" or all(met):
-            for watch, tracks in zip(self._watches, met, strict=True):
-                for key, track in tracks.items():
-                    if self._combiner != "AND_WITH_MATCHING_RESOURCE" or all(
-                        any(_resource(other) == _resource(key) for other in others) for others in met
-                    ):
-                        holding[(("condition", watch.condition.display_name), *key)] = (watch.condition, track)
+        holding = self._holding()
         for key in [key for key in self._open if key not in holding]:
             yield Closed(replace(self._open.pop(key), ended_at_ms=now_ms))
         for key, (condition, track) in holding.items():
@@ -185,12 +232,26 @@ class PolicyMachine:
             self._open[key] = self._incident(key, condition, track, now_ms)
             yield Opened(self._open[key])
 
+    def _holding(self) -> dict[Key, tuple[Condition, _Track]]:
+        """The series that an incident is or must be open for, as the combiner says."""
+        met = [{key: track for key, track in watch.tracks.items() if track.is_met} for watch in self._watches]
+        if self._combiner in {"AND", "AND_WITH_MATCHING_RESOURCE"} and not all(met):
+            return {}
+        if self._combiner == "AND_WITH_MATCHING_RESOURCE":
+            shared = set.intersection(*({_resource(key) for key in tracks} for tracks in met))
+            met = [{key: track for key, track in tracks.items() if _resource(key) in shared} for tracks in met]
+        return {
+            (("condition", f"{place} {watch.condition.display_name}"), *key): (watch.condition, track)
+            for place, (watch, tracks) in enumerate(zip(self._watches, met, strict=True))
+            for key, track in tracks.items()
+        }
+
     def _all_closed(self, now_ms: int) -> list[Event]:
         closed: list[Event] = [Closed(replace(item, ended_at_ms=now_ms)) for item in self._open.values()]
         self._open.clear()
         for watch in self._watches:
             watch.tracks.clear()
-        self._state = "ok"
+        self._state, self._error = "ok", ""
         return closed
 
     def _incident(self, key: Key, condition: Condition, track: _Track, now_ms: int) -> Incident:
@@ -211,5 +272,11 @@ class PolicyMachine:
         )
 
 
+_RESOURCE_LABELS: Final = frozenset(
+    {"project_id", "monitored_resource", "location", "namespace", "cluster", "job", "task_id", "instance"}
+)
+
+
 def _resource(key: Key) -> Key:
-    return tuple(pair for pair in key if pair[0].startswith("resource.")) or key
+    """The labels of a series that name its resource; PromQL's are those of obskit's two export routes."""
+    return tuple(pair for pair in key if pair[0].startswith("resource.labels.") or pair[0] in _RESOURCE_LABELS)

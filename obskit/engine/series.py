@@ -6,8 +6,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
+
+from obskit.errors import Problem, QueryError
+from obskit.queries.re2 import compiled
 
 if TYPE_CHECKING:
     from obskit.queries.filters import Filter
@@ -39,11 +41,6 @@ class Series:
     values: Sequence[float]
 
 
-@lru_cache(maxsize=1024)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.DOTALL)
-
-
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """One condition on a label; a label that is absent counts as empty.
@@ -59,10 +56,19 @@ class Matcher:
     value: str
 
     def matches(self, value: str) -> bool:
-        """Return whether a label's value fits."""
+        """Return whether a label's value fits.
+
+        Raises:
+            QueryError: the regular expression does not compile.
+        """
         if self.op in {"=", "!="}:
             return (value == self.value) is (self.op == "=")
-        return (_pattern(self.value).fullmatch(value) is not None) is (self.op == "=~")
+        try:
+            pattern = compiled(self.value)
+        except re.error as error:
+            problem = f"the regular expression {self.value!r} does not compile: {error}"
+            raise QueryError(Problem(place=f"matcher of {self.name}", problem=problem, way_out="Mend it")) from error
+        return (pattern.fullmatch(value) is not None) is (self.op == "=~")
 
 
 class SeriesSource(Protocol):

@@ -1,10 +1,12 @@
 """Monitoring filters: parsed, checked, and matched against series.
 
-Source: "Monitoring filters" in Cloud Monitoring's API documentation.
+Source: "Monitoring filters" in Cloud Monitoring's API documentation. That does not say whether AND or OR binds
+tighter; here it is OR, as in Cloud Logging and in the standard that Google's newer APIs follow (AIP-160).
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,18 +14,30 @@ from functools import lru_cache
 from typing import Final
 
 from obskit.errors import Problem, QueryError
+from obskit.queries.re2 import compiled
 
 __all__ = ["Comparison", "Filter", "parse", "quote"]
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-    r"""|(?P<word>[A-Za-z0-9_][A-Za-z0-9_.\-/]*)|(?P<op>!=|>=|<=|=|:|>|<)|(?P<mark>[(),\-]))"""
+    r"""|(?P<word>-?[0-9]+(?:\.[0-9]+)?(?![A-Za-z0-9_.\-/])|[A-Za-z0-9_][A-Za-z0-9_.\-/]*)"""
+    r"""|(?P<op>!=|>=|<=|=|:|>|<)|(?P<mark>[(),\-]))"""
 )
 _FUNCTIONS: Final = frozenset({"starts_with", "ends_with", "has_substring", "one_of", "monitoring.regex.full_match"})
 _FIELD: Final = re.compile(
     r"metric\.type|resource\.type|project|group\.id"
     r"|(?:metric|resource)\.labels?\..+|metadata\.(?:system_labels|user_labels)\..+"
 )
+
+
+_ORDERS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
+_MOST_NESTED: Final = 50
 
 
 def quote(text: str) -> str:
@@ -37,7 +51,7 @@ class Comparison:
 
     Attributes:
         field: ``metric.type``, ``resource.type``, or ``metric.labels.X`` and the like in this spelling.
-        op: ``=``, ``!=``, ``:``, or a function's name.
+        op: ``=``, ``!=``, ``:``, ``>``, ``<``, ``>=``, ``<=``, or a function's name.
         values: what it is compared with; several for ``one_of``.
     """
 
@@ -61,8 +75,14 @@ class Comparison:
                 return actual.endswith(self.values[0])
             case "one_of":
                 return actual in self.values
+            case ">" | "<" | ">=" | "<=":
+                return _is_number(actual) and _ORDERS[self.op](float(actual), float(self.values[0]))
             case _:
-                return re.fullmatch(self.values[0], actual) is not None
+                return compiled(self.values[0]).fullmatch(actual) is not None
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is not None
 
 
 Node = Comparison | tuple[str, tuple["Node", ...]]
@@ -172,7 +192,7 @@ def _tokens(text: str) -> list[_Token]:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.text, self.tokens, self.index = text, _tokens(text), 0
+        self.text, self.tokens, self.index, self.depth = text, _tokens(text), 0, 0
 
     @property
     def here(self) -> _Token:
@@ -190,32 +210,41 @@ class _Parser:
         return self.here.kind == "word" and self.here.text == word
 
     def expression(self) -> Node:
-        parts = [self.conjunction()]
-        while self._is_word("OR"):
-            self.take()
-            parts.append(self.conjunction())
-        return parts[0] if len(parts) == 1 else ("or", tuple(parts))
-
-    def conjunction(self) -> Node:
-        parts = [self.factor()]
-        while self.here.kind != "end" and not self._is_word("OR") and self.here.text != ")":
+        parts = [self.alternatives()]
+        while self.here.kind != "end" and self.here.text != ")":
             if self._is_word("AND"):
                 self.take()
-            parts.append(self.factor())
+            parts.append(self.alternatives())
         return parts[0] if len(parts) == 1 else ("and", tuple(parts))
 
+    def alternatives(self) -> Node:
+        parts = [self.factor()]
+        while self._is_word("OR"):
+            self.take()
+            parts.append(self.factor())
+        return parts[0] if len(parts) == 1 else ("or", tuple(parts))
+
     def factor(self) -> Node:
-        if self._is_word("NOT") or self.here.text == "-":
-            self.take()
-            return ("not", (self.factor(),))
-        if self.here.text == "(":
-            self.take()
-            inner = self.expression()
-            if self.here.text != ")":
-                raise self.fail("a parenthesis is not closed", "Add ')'")
-            self.take()
-            return inner
-        return self.comparison()
+        if self.depth > _MOST_NESTED:
+            raise self.fail(f"more than {_MOST_NESTED} parentheses in one another", "Take the filter apart")
+        self.depth += 1
+        try:
+            if self._is_word("NOT") or (self.here.kind == "mark" and self.here.text == "-"):
+                self.take()
+                return ("not", (self.factor(),))
+            if self.here.kind == "mark" and self.here.text == "(":
+                return self._group()
+            return self.comparison()
+        finally:
+            self.depth -= 1
+
+    def _group(self) -> Node:
+        self.take()
+        inner = self.expression()
+        if self.here.kind != "mark" or self.here.text != ")":
+            raise self.fail("a parenthesis is not closed", "Add ')'")
+        self.take()
+        return inner
 
     def comparison(self) -> Comparison:
         if self.here.kind not in {"word", "string"}:
@@ -224,9 +253,8 @@ class _Parser:
         if self.here.kind != "op":
             raise self.fail("a comparison is needed here", "Use =, != or :")
         op = self.take().text
-        if op in {">", "<", ">=", "<="}:
-            self.index -= 1
-            raise self.fail(f"{op} does not compare texts", "Use =, != or :")
+        if op in _ORDERS and not _is_number(self.here.text):
+            raise self.fail(f"{op} compares numbers only", "Write a number without quotes, or use =, != or :")
         if self.here.kind == "word" and self.here.text in _FUNCTIONS:
             return self._function(field, op)
         return Comparison(field, op, (self._value(),))
@@ -239,6 +267,8 @@ class _Parser:
             name += self._value()
         if not _FIELD.fullmatch(name):
             self.index -= 1
+            if name.upper() in {"AND", "OR", "NOT"}:
+                raise self.fail(f"{name!r} is not a field of series", f"Write {name.upper()} in capitals")
             raise self.fail(
                 f"{name!r} is not a field of series",
                 "Use metric.type, resource.type, metric.labels.X or resource.labels.X",
@@ -248,7 +278,7 @@ class _Parser:
     def _value(self) -> str:
         token = self.take()
         if token.kind == "string":
-            return re.sub(r"\\(.)", r"\1", token.text[1:-1])
+            return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token.text[1:-1], flags=re.DOTALL)
         if token.kind == "word":
             return token.text
         self.index -= 1
@@ -261,6 +291,7 @@ class _Parser:
         if self.take().text != "(":
             self.index -= 1
             raise self.fail("a parenthesis is needed here", f'Write {name}("…")')
+        first = self.index
         values = [self._value()]
         while self.here.text == ",":
             self.take()
@@ -269,11 +300,15 @@ class _Parser:
             self.index -= 1
             raise self.fail("a parenthesis is not closed", "Add ')'")
         if name == "monitoring.regex.full_match":
-            try:
-                re.compile(values[0])
-            except re.error as error:
-                raise self.fail(f"the regular expression does not compile: {error}", "Mend it") from error
+            self._check_pattern(values[0], first)
         return Comparison(field, name, tuple(values))
+
+    def _check_pattern(self, pattern: str, index: int) -> None:
+        try:
+            compiled(pattern)
+        except re.error as error:
+            self.index = index
+            raise self.fail(f"the regular expression does not compile: {error}", "Mend it") from error
 
 
 @lru_cache(maxsize=512)

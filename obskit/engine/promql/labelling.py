@@ -11,6 +11,7 @@ import promql_parser as pp
 from obskit.engine.promql.columns import Column, Columns, merged, refuse
 from obskit.engine.promql.parsing import unwrapped
 from obskit.engine.promql.selecting import matchers_of
+from obskit.queries.re2 import compiled
 
 __all__ = ["label_join", "label_replace", "labels_of_absent"]
 
@@ -26,12 +27,12 @@ def label_replace(columns: Columns, target: str, replacement: str, source: str, 
     """
     _check_label(target)
     try:
-        compiled = re.compile(pattern)
+        expression = compiled(pattern)
     except re.error as error:
         raise refuse(f"the regular expression {pattern!r} does not compile: {error}", "Mend it") from error
     found = []
     for column in columns:
-        match = compiled.fullmatch(column.labels.get(source, ""))
+        match = expression.fullmatch(column.labels.get(source, ""))
         labels = column.labels if match is None else _labelled(column.labels, target, _expanded(match, replacement))
         found.append(Column(labels, column.values))
     return merged(found)
