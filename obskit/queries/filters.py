@@ -246,7 +246,7 @@ class _Parser:
         self.take()
         return inner
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Node:
         if self.here.kind not in {"word", "string"}:
             raise self.fail("a field is needed here", 'Write for example metric.type = "…"')
         field = self._field()
@@ -284,9 +284,9 @@ class _Parser:
         self.index -= 1
         raise self.fail("a value is needed here", "Put it in double quotes")
 
-    def _function(self, field: str, op: str) -> Comparison:
-        if op not in {"=", ":"}:
-            raise self.fail("a function is compared with =", "Use NOT before the comparison to negate it")
+    def _function(self, field: str, op: str) -> Node:
+        if op not in {"=", ":", "!="}:
+            raise self.fail(f"a function is not compared with {op}", "Use = or !=")
         name = self.take().text
         if self.take().text != "(":
             self.index -= 1
@@ -301,7 +301,8 @@ class _Parser:
             raise self.fail("a parenthesis is not closed", "Add ')'")
         if name == "monitoring.regex.full_match":
             self._check_pattern(values[0], first)
-        return Comparison(field, name, tuple(values))
+        found = Comparison(field, name, tuple(values))
+        return ("not", (found,)) if op == "!=" else found
 
     def _check_pattern(self, pattern: str, index: int) -> None:
         try:
