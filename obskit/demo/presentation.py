@@ -43,7 +43,7 @@ class Screen:
     def incident(self, title: str, state: str, summary: str) -> None:
         """Print that an incident has opened or closed."""
         sign = "[red]▲ opened[/]" if state == "open" else "[green]▼ closed[/]"
-        self._console.print(f"  {sign} [bold]{escape(title)}[/] {escape(summary)}", soft_wrap=True)
+        self._console.print(f"  {sign} [bold]{escape(title)}[/]{escape(summary)}", soft_wrap=True)
 
     @contextmanager
     def progress(self, total_s: float) -> Iterator[None]:

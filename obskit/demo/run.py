@@ -233,7 +233,7 @@ class _Stage:
 def _of(incident: dict[str, Any]) -> str:
     labels = incident.get("labels") or {}
     service = labels.get("job") or labels.get("resource", {}).get("job", "")
-    return f"({service})" if service else ""
+    return f" ({service})" if service else ""
 
 
 def _last_line(text: str) -> str:

@@ -55,12 +55,14 @@ class RemoteBackend:
         url: its HTTP address.
         project: its project id.
         grpc_address: HOST:PORT of its gRPC services.
+        is_accelerated: whether its clock runs faster than real time, as the demo's does while its script is played.
     """
 
-    def __init__(self, *, url: str, project: str, grpc_address: str) -> None:
+    def __init__(self, *, url: str, project: str, grpc_address: str, is_accelerated: bool = False) -> None:
         self.http_url = url.rstrip("/")
         self.project = project
         self.grpc_address = grpc_address
+        self.is_accelerated = is_accelerated
 
     @classmethod
     def connect(cls, url: str, *, timeout_s: float = 1.0) -> RemoteBackend | None:
@@ -68,7 +70,12 @@ class RemoteBackend:
         try:
             with _opener().open(f"{url.rstrip('/')}/api/info", timeout=timeout_s) as response:
                 info = json.load(response)
-            return cls(url=url, project=str(info["project"]), grpc_address=str(info["grpc"]))
+            return cls(
+                url=url,
+                project=str(info["project"]),
+                grpc_address=str(info["grpc"]),
+                is_accelerated=float(info["clock"]["scale"]) > 1,
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
