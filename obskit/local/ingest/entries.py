@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from obskit.errors import Problem, QueryError
+from obskit.local.ingest.special_fields import lift, time_ns_of
 from obskit.local.store import EntryRow, ErrorEvent, Store
+from obskit.local.store.database import plain, text_of
+from obskit.local.store.errors import has_stack
 
-__all__ = ["MOST_BYTES", "EntryRefused", "time_ns_of", "write_entries"]
+__all__ = ["MOST_BYTES", "EntryRefused", "http_of", "location_of", "write_entries"]
 
 MOST_BYTES: Final = 256 * 1024
 """An entry's most bytes. Source: quotas of Cloud Logging."""
 
 _REPORTED: Final = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
-_HAS_STACK: Final = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
 
 
 class EntryRefused(QueryError):
-    """An entry breaks a rule of Cloud Logging."""
+    """Entries break a rule of Cloud Logging.
 
+    Attributes:
+        indices: places of the refused entries in the request.
+    """
 
-def time_ns_of(text: object) -> int | None:
-    """Return nanoseconds since the epoch of an RFC 3339 text, None when it is not one."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", str(text))
-    if match is None:
-        return None
-    seconds = int(datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).timestamp())
-    return seconds * 1_000_000_000 + int((match[2] or "0").ljust(9, "0"))
+    def __init__(self, problems: Sequence[Problem], indices: Sequence[int]) -> None:
+        super().__init__(problems)
+        self.indices = tuple(indices)
 
 
 def write_entries(
@@ -42,74 +40,82 @@ def write_entries(
     log_name: str = "",
     resource: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
+    is_partial: bool = False,
 ) -> None:
-    """Store entries; the keywords are what the request gives to entries that lack it.
+    """Store entries.
+
+    Args:
+        store: where they go.
+        entries: in the JSON of the REST API.
+        log_name: of entries that have none of their own.
+        resource: of entries that have none of their own.
+        labels: that every entry gains, unless it has one of the same name.
+        is_partial: store the good entries of a request also when others are refused.
 
     Raises:
-        EntryRefused: an entry is too large or has no log name. Nothing has been stored then.
+        EntryRefused: an entry is too large, has no log name, or is not an entry at all.
     """
-    rows, errors = [], []
+    rows, errors, problems, indices = [], [], [], []
     for index, given in enumerate(entries):
+        found = list(_problems(given, f"entries[{index}]", log_name))
+        if found:
+            problems += found
+            indices.append(index)
+            continue
         entry = {**given, "labels": {**(labels or {}), **(given.get("labels") or {})}}
-        entry.setdefault("logName", log_name)
-        entry.setdefault("resource", dict(resource or {"type": "global", "labels": {}}))
-        entry = _with_payload_fields(entry)
-        _check(entry, index)
-        row, error = _row(store, entry)
+        entry["logName"] = str(given.get("logName") or log_name)
+        entry["resource"] = _resource(given.get("resource") or resource or {})
+        if "textPayload" in given:
+            entry["textPayload"] = str(given["textPayload"])
+        row, error = _row(store, lift(entry))
         rows.append(row)
         errors += [error] if error is not None else []
+    if problems and not is_partial:
+        raise EntryRefused(problems, indices)
     store.logs.put(rows)
     for error in errors:
         store.errors.put(error)
-
-
-def _check(entry: Mapping[str, Any], index: int) -> None:
-    place = f"entries[{index}]"
-    problems = []
-    if not entry.get("logName"):
-        problems.append(Problem(place=place, problem="has no logName", way_out="Set logName here or in the request"))
-    size = len(json.dumps(entry, ensure_ascii=False, default=str).encode())
-    if size > MOST_BYTES:
-        problems.append(
-            Problem(place=place, problem=f"has {size} bytes, more than {MOST_BYTES}", way_out="Send less in one entry")
-        )
     if problems:
-        raise EntryRefused(problems)
+        raise EntryRefused(problems, indices)
 
 
-_SPECIAL: Final = {
-    "logging.googleapis.com/trace": "trace",
-    "logging.googleapis.com/spanId": "spanId",
-    "logging.googleapis.com/trace_sampled": "traceSampled",
-    "logging.googleapis.com/sourceLocation": "sourceLocation",
-    "logging.googleapis.com/labels": "labels",
-    "logging.googleapis.com/insertId": "insertId",
-    "logging.googleapis.com/operation": "operation",
-    "httpRequest": "httpRequest",
-    "severity": "severity",
-    "time": "timestamp",
-}
+def _problems(entry: Mapping[str, Any], place: str, log_name: str) -> Iterator[Problem]:
+    if not (entry.get("logName") or log_name):
+        yield Problem(place=place, problem="has no logName", way_out="Set logName here or in the request")
+    if len({"textPayload", "jsonPayload", "protoPayload"} & entry.keys()) > 1:
+        yield Problem(place=place, problem="has more than one payload", way_out="Set textPayload or jsonPayload")
+    if "protoPayload" in entry:
+        yield Problem(
+            place=f"{place}.protoPayload", problem="is not taken by the local backend", way_out="Use jsonPayload"
+        )
+    for name in ("jsonPayload", "labels", "resource"):
+        if not isinstance(entry.get(name) or {}, Mapping):
+            yield Problem(place=f"{place}.{name}", problem="is not an object", way_out="Send a JSON object")
+    size = _size_bytes(entry)
+    if size > MOST_BYTES:
+        yield Problem(
+            place=place, problem=f"has {size} bytes, more than {MOST_BYTES}", way_out="Send less in one entry"
+        )
 
 
-def _with_payload_fields(entry: dict[str, Any]) -> dict[str, Any]:
-    """Lift the special fields of a structured payload, for senders that do not do it themselves."""
-    payload = entry.get("jsonPayload")
-    if not isinstance(payload, Mapping) or not any(name in payload for name in _SPECIAL):
-        return entry
-    kept = dict(payload)
-    for name, target in _SPECIAL.items():
-        if name in kept and not entry.get(target):
-            entry[target] = kept.pop(name)
-    entry["jsonPayload"] = kept
-    return entry
+def _resource(given: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {str(name): str(value) for name, value in _table(given.get("labels")).items()}
+    return {"type": str(given.get("type") or "global"), "labels": labels}
+
+
+def _size_bytes(entry: Mapping[str, Any]) -> int:
+    """Return the size of what the sender has to say; the frame that every entry of a log shares is not counted."""
+    text = str(entry.get("textPayload") or "")
+    rest = {name: entry[name] for name in ("jsonPayload", "httpRequest", "labels") if entry.get(name)}
+    return len(plain(text).encode()) + (len(text_of(rest).encode()) if rest else 0)
 
 
 def _row(store: Store, entry: dict[str, Any]) -> tuple[EntryRow, ErrorEvent | None]:
     trace_id = str(entry.get("trace") or "").rpartition("/")[2]
-    real_ns = time_ns_of(entry.get("timestamp")) or time.time_ns()
+    real_ns = time_ns_of(entry.get("timestamp")) or time.time_ns()  # no time, or none that can be: when it came
     shift = store.clock.trace_shift_ns(trace_id, real_ns) if trace_id else store.clock.to_backend_ns(real_ns) - real_ns
     time_ns = real_ns + shift
-    payload = entry.get("jsonPayload") or {}
+    payload: Mapping[str, Any] = entry.get("jsonPayload") or {}
     entry["timestamp"] = _rfc3339(time_ns)
     entry.setdefault("severity", "DEFAULT")
     entry.setdefault("insertId", uuid.uuid4().hex[:16])
@@ -133,8 +139,8 @@ def _rfc3339(time_ns: int) -> str:
 
 
 def _service(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    resource = (entry.get("resource") or {}).get("labels") or {}
-    context = payload.get("serviceContext") or {}
+    resource = _table(entry["resource"].get("labels"))
+    context = _table(payload.get("serviceContext"))
     return str(
         payload.get("service") or context.get("service") or resource.get("service_name") or resource.get("job") or ""
     )
@@ -146,7 +152,7 @@ def _message(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     message = payload.get("message")
     if message is not None:
         return str(message)
-    request = entry.get("httpRequest") or {}
+    request = _table(entry.get("httpRequest"))
     return f"{request.get('requestMethod', '')} {request.get('requestUrl', '')} {request.get('status', '')}".strip()
 
 
@@ -157,12 +163,12 @@ def _error(row: EntryRow, entry: Mapping[str, Any], payload: Mapping[str, Any]) 
     """
     texts = [str(payload.get(name) or "") for name in ("stack_trace", "exception", "message")]
     texts.append(str(entry.get("textPayload") or ""))
-    stack = next((text for text in texts if _HAS_STACK.search(text)), "")
+    stack = next((text for text in texts if has_stack(text)), "")
     is_marked = payload.get("@type") == _REPORTED
     if not is_marked and not stack:
         return None
-    context = payload.get("context") or {}
-    service = payload.get("serviceContext") or {}
+    context = _table(payload.get("context"))
+    service = _table(payload.get("serviceContext"))
     return ErrorEvent(
         time_ms=row.time_ns // 1_000_000,
         stack=stack or next((text for text in texts if text), row.message),
@@ -170,12 +176,23 @@ def _error(row: EntryRow, entry: Mapping[str, Any], payload: Mapping[str, Any]) 
         version=str(service.get("version") or ""),
         user=str(context.get("user") or payload.get("user_id") or ""),
         trace_id=row.trace_id,
-        http=_http(context.get("httpRequest") or entry.get("httpRequest") or {}),
-        location=context.get("reportLocation") or {},
+        http=http_of(_table(context.get("httpRequest")) or _table(entry.get("httpRequest"))),
+        location=location_of(_table(context.get("reportLocation"))),
     )
 
 
-def _http(request: Mapping[str, Any]) -> dict[str, Any]:
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def location_of(location: Mapping[str, Any]) -> dict[str, Any]:
+    """Return file, line and function of a ``reportLocation``."""
+    names = {"file": "filePath", "line": "lineNumber", "function": "functionName"}
+    return {name: location[key] for name, key in names.items() if location.get(key)}
+
+
+def http_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as error events show it, in the spelling of Error Reporting or of Cloud Logging."""
     found = {
         "method": request.get("method") or request.get("requestMethod"),
         "url": request.get("url") or request.get("requestUrl"),

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from grpc_status import rpc_status
 
 from obskit.local.ingest import otlp
-from obskit.local.rpc import objects, telemetry
+from obskit.local.rpc import channels, dashboards, errors, logs, metrics, policies, traces
 from obskit.local.rpc.failure import Refused
 from obskit.local.rpc.signatures import signatures
 from obskit.local.store import Store
@@ -32,39 +32,44 @@ _TRACES: Final = "/google.devtools.cloudtrace.v2.TraceService/"
 _LOGS: Final = "/google.logging.v2.LoggingServiceV2/"
 _REPORTS: Final = "/google.devtools.clouderrorreporting.v1beta1.ReportErrorsService/"
 _ERRORS: Final = "/google.devtools.clouderrorreporting.v1beta1.ErrorStatsService/"
+_GROUPS: Final = "/google.devtools.clouderrorreporting.v1beta1.ErrorGroupService/"
 
 METHODS: Final[Mapping[str, Handler]] = {
-    _POLICIES + "CreateAlertPolicy": objects.create_policy,
-    _POLICIES + "DeleteAlertPolicy": objects.delete_policy,
-    _POLICIES + "GetAlertPolicy": objects.get_policy,
-    _POLICIES + "ListAlertPolicies": objects.list_policies,
-    _POLICIES + "UpdateAlertPolicy": objects.update_policy,
-    _CHANNELS + "CreateNotificationChannel": objects.create_channel,
-    _CHANNELS + "DeleteNotificationChannel": objects.delete_channel,
-    _CHANNELS + "GetNotificationChannel": objects.get_channel,
-    _CHANNELS + "ListNotificationChannels": objects.list_channels,
-    _CHANNELS + "UpdateNotificationChannel": objects.update_channel,
-    _METRICS + "CreateMetricDescriptor": telemetry.create_descriptor,
-    _METRICS + "CreateTimeSeries": telemetry.create_time_series,
-    _METRICS + "DeleteMetricDescriptor": telemetry.delete_descriptor,
-    _METRICS + "GetMetricDescriptor": telemetry.get_descriptor,
-    _METRICS + "GetMonitoredResourceDescriptor": telemetry.get_resource_descriptor,
-    _METRICS + "ListMetricDescriptors": telemetry.list_descriptors,
-    _METRICS + "ListMonitoredResourceDescriptors": telemetry.list_resource_descriptors,
-    _METRICS + "ListTimeSeries": telemetry.list_time_series,
-    _DASHBOARDS + "CreateDashboard": objects.create_dashboard,
-    _DASHBOARDS + "DeleteDashboard": objects.delete_dashboard,
-    _DASHBOARDS + "GetDashboard": objects.get_dashboard,
-    _DASHBOARDS + "ListDashboards": objects.list_dashboards,
-    _DASHBOARDS + "UpdateDashboard": objects.update_dashboard,
-    _TRACES + "BatchWriteSpans": telemetry.batch_write_spans,
-    _TRACES + "CreateSpan": telemetry.create_span,
-    _LOGS + "ListLogEntries": telemetry.list_log_entries,
-    _LOGS + "ListLogs": telemetry.list_logs,
-    _LOGS + "WriteLogEntries": telemetry.write_log_entries,
-    _REPORTS + "ReportErrorEvent": telemetry.report_error_event,
-    _ERRORS + "ListEvents": telemetry.list_error_events,
-    _ERRORS + "ListGroupStats": telemetry.list_error_groups,
+    _POLICIES + "CreateAlertPolicy": policies.create_policy,
+    _POLICIES + "DeleteAlertPolicy": policies.delete_policy,
+    _POLICIES + "GetAlertPolicy": policies.get_policy,
+    _POLICIES + "ListAlertPolicies": policies.list_policies,
+    _POLICIES + "UpdateAlertPolicy": policies.update_policy,
+    _CHANNELS + "CreateNotificationChannel": channels.create_channel,
+    _CHANNELS + "DeleteNotificationChannel": channels.delete_channel,
+    _CHANNELS + "GetNotificationChannel": channels.get_channel,
+    _CHANNELS + "GetNotificationChannelDescriptor": channels.get_channel_descriptor,
+    _CHANNELS + "ListNotificationChannelDescriptors": channels.list_channel_descriptors,
+    _CHANNELS + "ListNotificationChannels": channels.list_channels,
+    _CHANNELS + "UpdateNotificationChannel": channels.update_channel,
+    _METRICS + "CreateMetricDescriptor": metrics.create_descriptor,
+    _METRICS + "CreateTimeSeries": metrics.create_time_series,
+    _METRICS + "DeleteMetricDescriptor": metrics.delete_descriptor,
+    _METRICS + "GetMetricDescriptor": metrics.get_descriptor,
+    _METRICS + "GetMonitoredResourceDescriptor": metrics.get_resource_descriptor,
+    _METRICS + "ListMetricDescriptors": metrics.list_descriptors,
+    _METRICS + "ListMonitoredResourceDescriptors": metrics.list_resource_descriptors,
+    _METRICS + "ListTimeSeries": metrics.list_time_series,
+    _DASHBOARDS + "CreateDashboard": dashboards.create_dashboard,
+    _DASHBOARDS + "DeleteDashboard": dashboards.delete_dashboard,
+    _DASHBOARDS + "GetDashboard": dashboards.get_dashboard,
+    _DASHBOARDS + "ListDashboards": dashboards.list_dashboards,
+    _DASHBOARDS + "UpdateDashboard": dashboards.update_dashboard,
+    _TRACES + "BatchWriteSpans": traces.batch_write_spans,
+    _TRACES + "CreateSpan": traces.create_span,
+    _LOGS + "ListLogEntries": logs.list_log_entries,
+    _LOGS + "ListLogs": logs.list_logs,
+    _LOGS + "WriteLogEntries": logs.write_log_entries,
+    _REPORTS + "ReportErrorEvent": errors.report_error_event,
+    _ERRORS + "ListEvents": errors.list_events,
+    _ERRORS + "ListGroupStats": errors.list_group_stats,
+    _GROUPS + "GetGroup": errors.get_group,
+    _GROUPS + "UpdateGroup": errors.update_group,
 }
 
 # AlertPolicy writes are one at a time per project at Google; here they wait for each other instead of failing.

@@ -114,13 +114,20 @@ class ErrorStore:
         self._changed("errors")
         return group_id
 
-    def groups(self) -> list[dict[str, Any]]:
-        """Return the groups in the UI's form, the most recent first."""
+    def groups(self, *, service: str = "", since_ms: int = 0) -> list[dict[str, Any]]:
+        """Return the groups in the UI's form, the most recent first.
+
+        Args:
+            service: only its events; all by default.
+            since_ms: only events from then on count, in milliseconds since the epoch.
+        """
         rows = self._database.rows(
             "SELECT g.id, g.type, g.message, MAX(e.service) AS service, COUNT(*) AS count, MIN(e.time_ms) AS first_ms, "
             "MAX(e.time_ms) AS last_ms, COUNT(DISTINCT NULLIF(e.user, '')) AS affected_users, "
             "MAX(e.trace_id) AS sample_trace_id "
-            "FROM error_groups g JOIN error_events e ON e.group_id = g.id GROUP BY g.id ORDER BY last_ms DESC"
+            "FROM error_groups g JOIN error_events e ON e.group_id = g.id "
+            "WHERE e.time_ms >= ? AND ? IN ('', e.service) GROUP BY g.id ORDER BY last_ms DESC",
+            [since_ms, service],
         )
         return [dict(row) for row in rows]
 

@@ -1,8 +1,7 @@
-"""Metrics, spans, log entries and error reports, written and read back."""
+"""MetricService: descriptors, points written, series read back."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,39 +12,27 @@ from google.rpc import status_pb2
 from obskit.engine.align import aggregate
 from obskit.engine.series import Distribution, TypedSeries
 from obskit.errors import QueryError
-from obskit.local.ingest.entries import EntryRefused, write_entries
 from obskit.local.ingest.series import MOST_SERIES, RESOURCE_TYPES, write_series
-from obskit.local.ingest.spans import write_spans
 from obskit.local.rpc.failure import Refused, invalid, missing
 from obskit.local.rpc.paging import page_of
-from obskit.local.store import Descriptor, ErrorEvent, Store
+from obskit.local.rpc.times import ms_of, text_of_ms
+from obskit.local.store import Descriptor, Store
 from obskit.queries import filters
 
 __all__ = [
-    "batch_write_spans",
     "create_descriptor",
-    "create_span",
     "create_time_series",
     "delete_descriptor",
     "get_descriptor",
     "get_resource_descriptor",
     "list_descriptors",
-    "list_error_events",
-    "list_error_groups",
-    "list_log_entries",
-    "list_logs",
     "list_resource_descriptors",
     "list_time_series",
-    "report_error_event",
-    "write_log_entries",
 ]
 
 Answer = Mapping[str, Any]
 _INVALID_ARGUMENT: Final = 3
 _MOST_DESCRIPTORS: Final = 10_000
-
-
-# --------------------------------------------------------------------------- metrics
 
 
 def create_time_series(store: Store, request: Any) -> Answer:
@@ -166,8 +153,8 @@ def list_time_series(store: Store, request: Any) -> Answer:
     parsed = _filter(request.filter)
     if not parsed.metric_types():
         raise invalid("Field filter must name one metric.type.")
-    end_ms = _ms(request.interval.end_time)
-    start_ms = _ms(request.interval.start_time) if request.interval.HasField("start_time") else end_ms
+    end_ms = ms_of(request.interval.end_time)
+    start_ms = ms_of(request.interval.start_time) if request.interval.HasField("start_time") else end_ms
     found: Sequence[TypedSeries] = store.metrics.list_series(parsed, start_ms, end_ms)
     try:
         for field in ("aggregation", "secondary_aggregation"):
@@ -180,14 +167,10 @@ def list_time_series(store: Store, request: Any) -> Answer:
     return {"timeSeries": [_series_json(item, is_full=is_full) for item in page], "nextPageToken": token}
 
 
-def _ms(moment: Any) -> int:
-    return int(moment.seconds) * 1000 + int(moment.nanos) // 1_000_000
-
-
 def _series_json(item: TypedSeries, *, is_full: bool) -> dict[str, Any]:
     points = [
         {
-            "interval": {"startTime": _time(point.start_ms), "endTime": _time(point.end_ms)},
+            "interval": {"startTime": text_of_ms(point.start_ms), "endTime": text_of_ms(point.end_ms)},
             "value": _value(point.value, item.value_type),
         }
         for point in reversed(item.points)
@@ -200,14 +183,6 @@ def _series_json(item: TypedSeries, *, is_full: bool) -> dict[str, Any]:
         "unit": item.unit,
         "points": points if is_full else [],
     }
-
-
-def _time(ms: int) -> str:
-    from google.protobuf.timestamp_pb2 import Timestamp  # noqa: PLC0415
-
-    moment = Timestamp()
-    moment.FromMilliseconds(ms)
-    return str(moment.ToJsonString())
 
 
 def _value(value: float | Distribution, value_type: str) -> dict[str, Any]:
@@ -223,139 +198,3 @@ def _value(value: float | Distribution, value_type: str) -> dict[str, Any]:
     if value_type == "INT64":
         return {"int64Value": str(int(value))}
     return {"boolValue": bool(value)} if value_type == "BOOL" else {"doubleValue": value}
-
-
-# --------------------------------------------------------------------------- traces
-
-
-def batch_write_spans(store: Store, request: Any) -> Answer:
-    """Write spans."""
-    if any(span.name.count("/") != 5 or not span.span_id for span in request.spans):
-        raise invalid("Field spans has a span whose name is not projects/P/traces/T/spans/S.")
-    write_spans(store, request.spans)
-    return {}
-
-
-def create_span(store: Store, request: Any) -> Answer:
-    """Write one span."""
-    if request.name.count("/") != 5:
-        raise invalid("Field name is not projects/P/traces/T/spans/S.")
-    write_spans(store, [request])
-    found: dict[str, Any] = json_format.MessageToDict(request)
-    return found
-
-
-# --------------------------------------------------------------------------- logs
-
-
-def write_log_entries(store: Store, request: Any) -> Answer:
-    """Write log entries."""
-    documents = [json_format.MessageToDict(entry) for entry in request.entries]
-    resource = json_format.MessageToDict(request.resource) if request.HasField("resource") else None
-    try:
-        write_entries(store, documents, log_name=request.log_name, resource=resource, labels=dict(request.labels))
-    except EntryRefused as error:
-        raise invalid(str(error)) from error
-    return {}
-
-
-def list_log_entries(store: Store, request: Any) -> Answer:
-    """Return log entries that fit a filter."""
-    try:
-        found = store.logs.entries(filter=request.filter, limit=10_000, newest_first="desc" in request.order_by.lower())
-    except QueryError as error:
-        raise invalid(str(error)) from error
-    page, token = page_of(found, request.page_size or 50, request.page_token)
-    return {"entries": [json.loads(json.dumps(entry)) for entry in page], "nextPageToken": token}
-
-
-def list_logs(store: Store, request: Any) -> Answer:
-    """Return the names of the logs that have entries."""
-    names = sorted({str(entry.get("logName", "")) for entry in store.logs.entries(limit=10_000)})
-    page, token = page_of(names, request.page_size, request.page_token)
-    return {"logNames": list(page), "nextPageToken": token}
-
-
-# --------------------------------------------------------------------------- errors
-
-
-def report_error_event(store: Store, request: Any) -> Answer:
-    """Take in an error report; without a stack it needs the place that it was reported from."""
-    event = json_format.MessageToDict(request.event)
-    context = event.get("context") or {}
-    message = str(event.get("message") or "")
-    has_stack = "Traceback (most recent call last)" in message or "\n  at " in message or "\n\tat " in message
-    if not message:
-        raise invalid("Field event.message is required.")
-    if not (event.get("serviceContext") or {}).get("service"):
-        raise invalid("Field event.service_context.service is required.")
-    if not has_stack and not (context.get("reportLocation") or {}).get("functionName"):
-        raise invalid(
-            "Field event.context.report_location.function_name is required for a message without a stack trace."
-        )
-    moment = request.event.event_time
-    real_ms = _ms(moment) if request.event.HasField("event_time") else None
-    location = context.get("reportLocation") or {}
-    http = context.get("httpRequest") or {}
-    store.errors.put(
-        ErrorEvent(
-            time_ms=store.clock.now_ms() if real_ms is None else store.clock.to_backend_ms(real_ms),
-            stack=message,
-            service=str(event["serviceContext"].get("service", "")),
-            version=str(event["serviceContext"].get("version", "")),
-            user=str(context.get("user") or ""),
-            http={
-                name: value
-                for name, value in {
-                    "method": http.get("method"),
-                    "url": http.get("url"),
-                    "user_agent": http.get("userAgent"),
-                    "referrer": http.get("referrer"),
-                    "status": http.get("responseStatusCode"),
-                    "remote_ip": http.get("remoteIp"),
-                }.items()
-                if value
-            },
-            location={
-                "file": location.get("filePath"),
-                "line": location.get("lineNumber"),
-                "function": location.get("functionName"),
-            }
-            if location
-            else {},
-        )
-    )
-    return {}
-
-
-def list_error_groups(store: Store, request: Any) -> Answer:
-    """Return the groups with their counts."""
-    found = [
-        {
-            "group": {"name": f"{request.project_name}/groups/{group['id']}", "groupId": group["id"]},
-            "count": str(group["count"]),
-            "affectedUsersCount": str(group["affected_users"]),
-            "firstSeenTime": _time(group["first_ms"]),
-            "lastSeenTime": _time(group["last_ms"]),
-            "representative": {
-                "message": f"{group['type']}: {group['message']}" if group["type"] else group["message"]
-            },
-        }
-        for group in store.errors.groups()
-    ]
-    page, token = page_of(found, request.page_size, request.page_token)
-    return {"errorGroupStats": list(page), "nextPageToken": token}
-
-
-def list_error_events(store: Store, request: Any) -> Answer:
-    """Return the events of a group."""
-    found = [
-        {
-            "eventTime": _time(event["time_ms"]),
-            "message": event["stack"],
-            "serviceContext": {"service": event["service"], "version": event["version"]},
-        }
-        for event in store.errors.events(request.group_id, limit=1000)
-    ]
-    page, token = page_of(found, request.page_size, request.page_token)
-    return {"errorEvents": list(page), "nextPageToken": token}
