@@ -63,10 +63,13 @@ class Clock:
         cls, *, simulated_s: float, real_s: float, read_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     ) -> Self:
         """Return a clock like `catching_up` whose fast part begins when `begin` is called; till then it is behind."""
-        clock = cls.catching_up(simulated_s=simulated_s, real_s=real_s, read_ms=read_ms)
-        clock._begin_ms += _FAR_MS
-        clock._end_ms += _FAR_MS
-        return clock
+        begin_ms = read_ms() + _FAR_MS
+        return cls(
+            scale=max(1.0, simulated_s / real_s),
+            begin_ms=begin_ms,
+            end_ms=begin_ms + round(real_s * 1000),
+            read_ms=read_ms,
+        )
 
     def begin(self) -> None:
         """Begin the fast part of a `waiting` clock now."""
