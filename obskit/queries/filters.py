@@ -129,7 +129,7 @@ class Filter:
         """Return the metric types that the filter names exactly."""
         return tuple(
             value
-            for leaf in self.comparisons()
+            for leaf in _leaves(self.root, with_negated=False)
             if leaf.field == "metric.type" and leaf.op in {"=", "one_of"}
             for value in leaf.values
         )
@@ -138,7 +138,7 @@ class Filter:
         """Return the monitored resource types that the filter names exactly."""
         return tuple(
             value
-            for leaf in self.comparisons()
+            for leaf in _leaves(self.root, with_negated=False)
             if leaf.field == "resource.type" and leaf.op in {"=", "one_of"}
             for value in leaf.values
         )
@@ -153,12 +153,15 @@ def _holds(node: Node, value: Callable[[str], str | None]) -> bool:
     return (all if kind == "and" else any)(_holds(part, value) for part in parts)
 
 
-def _leaves(node: Node) -> Iterator[Comparison]:
+def _leaves(node: Node, *, with_negated: bool = True) -> Iterator[Comparison]:
     if isinstance(node, Comparison):
         yield node
         return
-    for part in node[1]:
-        yield from _leaves(part)
+    kind, parts = node
+    if kind == "not" and not with_negated:
+        return
+    for part in parts:
+        yield from _leaves(part, with_negated=with_negated)
 
 
 @dataclass(frozen=True, slots=True)

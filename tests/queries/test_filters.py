@@ -103,6 +103,13 @@ def test_named_types():
     assert [leaf.field for leaf in found.comparisons()] == ["metric.type", "resource.type", "metric.labels.x"]
 
 
+def test_a_type_that_is_kept_out_is_not_named():
+    """What a filter negates is none of the types that it asks for."""
+    found = parse('NOT metric.type = "a/b" AND resource.type != one_of("x", "y")')
+    assert (found.metric_types(), found.resource_types()) == ((), ())
+    assert len(found.comparisons()) == 2
+
+
 @pytest.mark.parametrize("text", ['a"b', "back\\slash", "two\nlines", "'single'", "ü", ""])
 def test_quoted_texts_come_back(text):
     """A text that was quoted for a filter is compared as it was."""
