@@ -1,7 +1,6 @@
-"""OTLP traces, metrics and logs, stored as Google's telemetry endpoint stores them.
+"""OTLP requests in protobuf and JSON; their traces and logs, stored as Google's telemetry endpoint stores them.
 
-Source: "OTLP metrics ingestion" of Google Cloud Observability: ``prometheus.googleapis.com/NAME/KIND`` on
-``prometheus_target``, whole numbers as doubles.
+What is not stored is counted in the answer's partial success, with the reason.
 """
 
 from __future__ import annotations
@@ -9,18 +8,19 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
-from opentelemetry.proto.metrics.v1 import metrics_pb2
 
-from obskit.engine.series import Distribution
-from obskit.local.ingest.entries import write_entries
-from obskit.local.store import Descriptor, SeriesKey, SpanRow, Store
+from obskit.local.ingest.attributes import attributes_of, value_of
+from obskit.local.ingest.entries import EntryRefused, write_entries
+from obskit.local.ingest.otlp_metrics import take_metrics, target_of
+from obskit.local.ingest.special_fields import severity_of
+from obskit.local.store import SpanRow, Store
 
 __all__ = ["grpc_methods", "read_json", "read_protobuf", "take_logs", "take_metrics", "take_traces"]
 
@@ -68,35 +68,36 @@ def _with_bytes(value: Any) -> Any:
     return [_with_bytes(item) for item in value] if isinstance(value, list) else value
 
 
-def _any(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_any(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values)
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    return getattr(value, kind) if kind else None
-
-
-def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
-    return {pair.key: _any(pair.value) for pair in pairs}
-
-
 # --------------------------------------------------------------------------- traces
 
 
 def take_traces(store: Store, request: Any) -> Any:
-    """Store the spans of a request."""
-    store.traces.put(_spans(store, request))
-    return trace_service_pb2.ExportTraceServiceResponse()
+    """Store the spans of a request.
+
+    Exceptions that spans record make no error groups: Error Reporting reads reports and logs, not traces.
+    """
+    answer = trace_service_pb2.ExportTraceServiceResponse()
+    good = list(_spans(store, request))
+    total = sum(len(scope.spans) for block in request.resource_spans for scope in block.scope_spans)
+    if len(good) < total:
+        answer.partial_success.rejected_spans = total - len(good)
+        answer.partial_success.error_message = "trace_id must have 16 bytes and span_id 8, not all of them zero"
+    store.traces.put(good)
+    return answer
 
 
 def _spans(store: Store, request: Any) -> Iterator[SpanRow]:
     for block in request.resource_spans:
-        resource = _attributes(block.resource.attributes)
+        resource = attributes_of(block.resource.attributes)
         for scope in block.scope_spans:
             for span in scope.spans:
+                if (
+                    len(span.trace_id) != 16
+                    or len(span.span_id) != 8
+                    or not any(span.trace_id)
+                    or not any(span.span_id)
+                ):
+                    continue
                 trace_id = span.trace_id.hex()
                 shift = store.clock.trace_shift_ns(trace_id, span.start_time_unix_nano)
                 yield SpanRow(
@@ -112,92 +113,17 @@ def _spans(store: Store, request: Any) -> Iterator[SpanRow]:
                     status_message=span.status.message,
                     attributes={
                         **{k: v for k, v in resource.items() if k.startswith("service.")},
-                        **_attributes(span.attributes),
+                        **attributes_of(span.attributes),
                     },
                     events=tuple(
                         {
                             "time_ms": (event.time_unix_nano + shift) / 1e6,
                             "name": event.name,
-                            "attributes": _attributes(event.attributes),
+                            "attributes": attributes_of(event.attributes),
                         }
                         for event in span.events
                     ),
                 )
-
-
-# --------------------------------------------------------------------------- metrics
-
-
-def take_metrics(store: Store, request: Any) -> Any:
-    """Store the points of a request; delta points are added up, as Google does not take them."""
-    count = 0
-    for block in request.resource_metrics:
-        resource = _target(_attributes(block.resource.attributes))
-        for scope in block.scope_metrics:
-            for metric in scope.metrics:
-                for key, descriptor, point in _points(store, metric, resource):
-                    last = store.metrics.last_interval(key)
-                    if last is None or point[1] > last[1]:
-                        store.metrics.put(key, descriptor, [point])
-                        count += 1
-    if count:
-        store.changed("metrics")
-    return metrics_service_pb2.ExportMetricsServiceResponse()
-
-
-def _target(resource: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    namespace = str(resource.get("service.namespace") or "")
-    name = str(resource.get("service.name") or "unknown_service")
-    labels = {
-        "location": resource.get("cloud.availability_zone") or resource.get("cloud.region") or "global",
-        "cluster": resource.get("k8s.cluster.name") or "",
-        "namespace": resource.get("k8s.namespace.name") or namespace,
-        "job": f"{namespace}/{name}" if namespace else name,
-        "instance": resource.get("service.instance.id") or "",
-    }
-    return tuple(sorted((key, str(value)) for key, value in labels.items()))
-
-
-Row = tuple[SeriesKey, Descriptor, tuple[int, int, float | Distribution]]
-
-
-def _points(store: Store, metric: Any, resource: tuple[tuple[str, str], ...]) -> Iterator[Row]:
-    data = metric.WhichOneof("data")
-    if data not in {"sum", "gauge", "histogram"}:
-        return
-    body = getattr(metric, data)
-    is_delta = getattr(body, "aggregation_temporality", 0) == metrics_pb2.AGGREGATION_TEMPORALITY_DELTA
-    kind = "histogram" if data == "histogram" else "counter" if data == "sum" and body.is_monotonic else "gauge"
-    metric_type = f"prometheus.googleapis.com/{metric.name}/{kind}"
-    descriptor = Descriptor(
-        type=metric_type,
-        kind="GAUGE" if kind == "gauge" else "CUMULATIVE",
-        value_type="DISTRIBUTION" if kind == "histogram" else "DOUBLE",
-        unit=metric.unit,
-        description=metric.description,
-    )
-    for point in body.data_points:
-        labels = tuple(sorted((key, _text(value)) for key, value in _attributes(point.attributes).items()))
-        key = SeriesKey(metric_type, labels, "prometheus_target", resource)
-        end_ms = store.clock.to_backend_ms(point.time_unix_nano // 1_000_000)
-        start_ms = store.clock.to_backend_ms(point.start_time_unix_nano // 1_000_000) if kind != "gauge" else end_ms
-        value = _distribution(point) if kind == "histogram" else _number(point)
-        if is_delta:
-            start_ms, value = store.deltas.added(key, start_ms, value)
-        yield key, descriptor, (min(start_ms, end_ms), end_ms, value)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _number(point: Any) -> float:
-    return float(point.as_double if point.WhichOneof("value") == "as_double" else point.as_int)
-
-
-def _distribution(point: Any) -> Distribution:
-    mean = point.sum / point.count if point.count else 0.0
-    return Distribution(int(point.count), mean, tuple(point.explicit_bounds), tuple(point.bucket_counts))
 
 
 # --------------------------------------------------------------------------- logs
@@ -205,21 +131,32 @@ def _distribution(point: Any) -> Distribution:
 
 def take_logs(store: Store, request: Any) -> Any:
     """Store the log records of a request."""
-    write_entries(store, list(_entries(store, request)))
-    return logs_service_pb2.ExportLogsServiceResponse()
+    answer = logs_service_pb2.ExportLogsServiceResponse()
+    try:
+        write_entries(store, list(_entries(store, request)), is_partial=True)
+    except EntryRefused as error:
+        answer.partial_success.rejected_log_records = len(error.indices)
+        answer.partial_success.error_message = str(error)
+    return answer
 
 
 _LEVELS: Final = ("DEFAULT", "DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+def _severity(record: Any) -> str:
+    if not record.severity_number:
+        return severity_of(record.severity_text) or "DEFAULT"
+    return _LEVELS[min(len(_LEVELS) - 1, (record.severity_number + 3) // 4)]
+
+
 def _entries(store: Store, request: Any) -> Iterator[dict[str, Any]]:
     for block in request.resource_logs:
-        resource = _attributes(block.resource.attributes)
-        labels = dict(_target(resource))
+        resource = attributes_of(block.resource.attributes)
+        labels = dict(target_of(resource))
         for scope in block.scope_logs:
             for record in scope.log_records:
-                body = _any(record.body)
-                fields = {"service": resource.get("service.name"), **_attributes(record.attributes)}
+                body = value_of(record.body)
+                fields = {"service": resource.get("service.name"), **attributes_of(record.attributes)}
                 payload = {**fields, **body} if isinstance(body, dict) else {**fields, "message": body}
                 entry: dict[str, Any] = {
                     "logName": f"projects/{store.project}/logs/{scope.scope.name or 'otlp'}",
@@ -227,7 +164,7 @@ def _entries(store: Store, request: Any) -> Iterator[dict[str, Any]]:
                         "type": "generic_task",
                         "labels": {"job": labels["job"], "task_id": labels["instance"]},
                     },
-                    "severity": _LEVELS[min(len(_LEVELS) - 1, (record.severity_number + 3) // 4)],
+                    "severity": _severity(record),
                     "jsonPayload": payload,
                 }
                 if nanos := record.time_unix_nano or record.observed_time_unix_nano:

@@ -5,6 +5,7 @@ Source: TimeSeries, Point and CreateTimeSeries of google.monitoring.v3, and "Quo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,13 +13,15 @@ from typing import Any, Final
 from obskit.engine.series import Distribution
 from obskit.local.store import Descriptor, SeriesKey, Store
 
-__all__ = ["Refusal", "distribution_of", "write_series"]
+__all__ = ["MOST_DESCRIPTORS", "MOST_SERIES", "RESOURCE_TYPES", "Refusal", "distribution_of", "write_series"]
 
 MOST_SERIES: Final = 200
 _SPACING_MS: Final = 5_000
 _TOLERANCE_MS: Final = 50  # clients' timers are not exact
 _MOST_LABELS, _PROMETHEUS_LABELS = 30, 200
 _MOST_KEY, _MOST_VALUE = 100, 1024
+_LABEL_KEY: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+MOST_DESCRIPTORS: Final = 10_000
 _MOST_BUCKETS: Final = 200
 _OLDEST_MS: Final = 25 * 3_600_000
 _NEWEST_MS: Final = 300_000
@@ -144,7 +147,7 @@ def _interval(store: Store, item: Any) -> tuple[int, int]:
 
 
 def _refusal(store: Store, item: Any, key: SeriesKey) -> str:
-    return _shape(item) or _labels(item) or _types(store, item) or _times(store, item, key)
+    return _shape(item) or _labels(store, item) or _types(store, item) or _times(store, item, key)
 
 
 def _shape(item: Any) -> str:
@@ -162,11 +165,19 @@ def _shape(item: Any) -> str:
     return ""
 
 
-def _labels(item: Any) -> str:
-    most = _PROMETHEUS_LABELS if item.metric.type.startswith("prometheus.googleapis.com/") else _MOST_LABELS
-    if len(item.metric.labels) > most:
-        return f"Field metric.labels has {len(item.metric.labels)} labels, at most {most} are allowed."
+def _labels(store: Store, item: Any) -> str:
+    is_prometheus = item.metric.type.startswith("prometheus.googleapis.com/")
+    most = _PROMETHEUS_LABELS if is_prometheus else _MOST_LABELS
+    known = store.metrics.descriptors.get(item.metric.type)
+    if known is None and len(store.metrics.descriptors) >= MOST_DESCRIPTORS:
+        return f"The project has {MOST_DESCRIPTORS} custom metric descriptors already."
+    # What counts is the descriptor, which gains every label that any series brings.
+    count = len(set(item.metric.labels).union(known.labels if known else ()))
+    if count > most:
+        return f"Field metric.labels makes {count} labels of metric {item.metric.type}, at most {most} are allowed."
     for name, value in item.metric.labels.items():
+        if not is_prometheus and not _LABEL_KEY.fullmatch(name):
+            return f"Field metric.labels had an invalid key {name!r}: letters, digits and _, not a digit first."
         if len(name) > _MOST_KEY:
             return f"Field metric.labels has a key of {len(name)} characters, at most {_MOST_KEY} are allowed."
         if len(value) > _MOST_VALUE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from google.rpc import status_pb2
 from obskit.engine.align import aggregate
 from obskit.engine.series import Distribution, TypedSeries
 from obskit.errors import QueryError
-from obskit.local.ingest.series import MOST_SERIES, RESOURCE_TYPES, write_series
+from obskit.local.ingest.series import MOST_DESCRIPTORS, MOST_SERIES, RESOURCE_TYPES, write_series
 from obskit.local.rpc.failure import Refused, invalid, missing
 from obskit.local.rpc.paging import page_of
 from obskit.local.rpc.times import ms_of, text_of_ms
@@ -32,7 +33,6 @@ __all__ = [
 
 Answer = Mapping[str, Any]
 _INVALID_ARGUMENT: Final = 3
-_MOST_DESCRIPTORS: Final = 10_000
 
 
 def create_time_series(store: Store, request: Any) -> Answer:
@@ -42,13 +42,16 @@ def create_time_series(store: Store, request: Any) -> Answer:
         raise invalid(f"Field timeSeries had {len(series)} elements, at most {MOST_SERIES} are allowed.")
     refused = write_series(store, series)
     if refused:
-        reasons = "; ".join(sorted({refusal.reason for refusal in refused}))
+        reasons = Counter(refusal.reason for refusal in refused)
         places = ",".join(str(refusal.index) for refusal in refused)
         summary = metric_service.CreateTimeSeriesSummary.pb()(
             total_point_count=len(series), success_point_count=len(series) - len(refused)
         )
-        summary.errors.add(status=status_pb2.Status(code=_INVALID_ARGUMENT, message=reasons), point_count=len(refused))
-        error = invalid(f"One or more TimeSeries could not be written: timeSeries[{places}]: {reasons}")
+        for reason, count in reasons.items():
+            status = status_pb2.Status(code=_INVALID_ARGUMENT, message=reason)
+            summary.errors.add(status=status, point_count=count)
+        text = "; ".join(sorted(reasons))
+        error = invalid(f"One or more TimeSeries could not be written: timeSeries[{places}]: {text}")
         raise Refused(error.code, error.message, [summary])
     return {}
 
@@ -69,8 +72,8 @@ def _descriptor_json(project: str, found: Descriptor) -> dict[str, Any]:
 def create_descriptor(store: Store, request: Any) -> Answer:
     """Create a metric descriptor; its kind and value type cannot change afterwards."""
     given = request.metric_descriptor
-    if len(store.metrics.descriptors) >= _MOST_DESCRIPTORS:
-        raise invalid(f"The project has {_MOST_DESCRIPTORS} custom metric descriptors already.")
+    if given.type not in store.metrics.descriptors and len(store.metrics.descriptors) >= MOST_DESCRIPTORS:
+        raise invalid(f"The project has {MOST_DESCRIPTORS} custom metric descriptors already.")
     if "/" not in given.type or not given.metric_kind or not given.value_type:
         raise invalid("Field metric_descriptor needs type, metric_kind and value_type.")
     document = json_format.MessageToDict(given)
@@ -83,12 +86,12 @@ def create_descriptor(store: Store, request: Any) -> Answer:
         display_name=given.display_name,
         labels=tuple(label.key for label in given.labels),
     )
-    known = store.metrics.describe(made)
+    known = store.metrics.descriptors.get(made.type, made)
     if (known.kind, known.value_type) != (made.kind, made.value_type):
         raise invalid(
             f"The metric kind and value type of {given.type} cannot change from {known.kind}, {known.value_type}."
         )
-    return _descriptor_json(request.name, made)
+    return _descriptor_json(request.name, store.metrics.describe(made))
 
 
 def get_descriptor(store: Store, request: Any) -> Answer:

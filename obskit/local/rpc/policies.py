@@ -19,7 +19,7 @@ Answer = Mapping[str, Any]
 def create_policy(store: Store, request: Any) -> Answer:
     """Create an alert policy under a new number."""
     policy = json_of(request.alert_policy)
-    refuse(policy_faults(policy))
+    refuse(policy_faults(policy, store.metrics.descriptors))
     if any(item.get("name") for item in policy["conditions"]):
         raise invalid("Field alert_policy.conditions[].name must not be set on create.")
     name = f"{request.name}/alertPolicies/{number()}"
@@ -64,7 +64,7 @@ def update_policy(store: Store, request: Any) -> Answer:
     given = json_of(request.alert_policy)
     current = existing(store, request.alert_policy.name)
     document = merged(current, given, request.update_mask)
-    refuse(policy_faults(document))
+    refuse(policy_faults(document, store.metrics.descriptors))
     known = {item["name"] for item in current["conditions"]}
     unknown = [item["name"] for item in document["conditions"] if item.get("name") and item["name"] not in known]
     if unknown:

@@ -9,30 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from obskit.engine.promql import check
-from obskit.errors import QueryError
-from obskit.queries import filters
+from obskit.local.rpc.conditions import KINDS, condition_faults, seconds_of
+from obskit.local.store import Descriptor
 
 __all__ = ["dashboard_faults", "policy_faults", "user_label_faults"]
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE: Final = re.compile(r"[a-z0-9_-]{0,63}")
-_CONDITIONS: Final = (
-    "conditionThreshold",
-    "conditionAbsent",
-    "conditionMatchedLog",
-    "conditionMonitoringQueryLanguage",
-    "conditionPrometheusQueryLanguage",
-    "conditionSql",
-)
 _ALONE: Final = frozenset({"conditionMatchedLog", "conditionMonitoringQueryLanguage"})
-
-
-def _seconds(value: object) -> float:
-    try:
-        return float(str(value or "0s").removesuffix("s"))
-    except ValueError:
-        return float("nan")
 
 
 def user_label_faults(labels: Mapping[str, str], field: str = "user_labels") -> Iterator[str]:
@@ -46,11 +30,17 @@ def user_label_faults(labels: Mapping[str, str], field: str = "user_labels") -> 
             yield f"Field {field}[{key}] had an invalid value {value!r}."
 
 
-def policy_faults(policy: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with an alert policy."""
+def policy_faults(policy: Mapping[str, Any], described: Mapping[str, Descriptor]) -> list[str]:
+    """Return what is wrong with an alert policy.
+
+    Args:
+        policy: in the REST API's JSON.
+        described: the metric descriptors that there are, by type; a metric that is not among them is not checked.
+    """
+    conditions = enumerate(policy.get("conditions") or ())
     return [
         *_policy(policy),
-        *(fault for index, item in enumerate(policy.get("conditions") or ()) for fault in _condition(index, item)),
+        *(fault for index, item in conditions for fault in condition_faults(index, item, described)),
     ]
 
 
@@ -63,7 +53,7 @@ def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
         yield f"Field alert_policy.conditions had {len(conditions)} elements, must have 1 to 6."
     if len(conditions) > 1 and policy.get("combiner", "COMBINE_UNSPECIFIED") == "COMBINE_UNSPECIFIED":
         yield "Field alert_policy.combiner must be set when there is more than one condition."
-    kinds = {kind for item in conditions for kind in _CONDITIONS if kind in item}
+    kinds = {kind for item in conditions for kind in KINDS if kind in item}
     if len(conditions) > 1 and kinds & _ALONE:
         yield f"A policy with a {min(kinds & _ALONE)} must have no other condition."
     if len(policy.get("notificationChannels") or ()) > 16:
@@ -75,8 +65,11 @@ def _policy(policy: Mapping[str, Any]) -> Iterator[str]:
         yield "Field alert_policy.alert_strategy.notification_rate_limit is only for policies with a log match."
     if "conditionMatchedLog" in kinds and not strategy.get("notificationRateLimit"):
         yield "Field alert_policy.alert_strategy.notification_rate_limit is required for a log match condition."
+    prompts = strategy.get("notificationPrompts") or []
+    if "conditionMatchedLog" in kinds and any(prompt != "OPENED" for prompt in prompts):
+        yield "Field alert_policy.alert_strategy.notification_prompts may only be OPENED for a log match condition."
     closes = strategy.get("autoClose")
-    if closes and not 1800 <= _seconds(closes) <= 7 * 86400:
+    if closes and not 1800 <= seconds_of(closes) <= 7 * 86400:
         yield "Field alert_policy.alert_strategy.auto_close must be from 30 minutes to 7 days."
 
 
@@ -92,78 +85,6 @@ def _documentation(documentation: Mapping[str, Any]) -> Iterator[str]:
     for link in links:
         if len(link.get("displayName") or "") > 63 or len(link.get("url") or "") > 2083:
             yield "Field alert_policy.documentation.links has a name over 63 or a URL over 2,083 characters."
-
-
-def _condition(index: int, condition: Mapping[str, Any]) -> Iterator[str]:
-    place = f"Field alert_policy.conditions[{index}]"
-    kinds = [kind for kind in _CONDITIONS if kind in condition]
-    if len(kinds) != 1:
-        yield f"{place} must have exactly one kind of condition."
-        return
-    body = condition[kinds[0]]
-    if kinds[0] == "conditionPrometheusQueryLanguage":
-        yield from _promql(place, body)
-    elif kinds[0] == "conditionThreshold":
-        yield from _threshold(place + ".condition_threshold", body)
-    elif kinds[0] == "conditionAbsent":
-        yield from _filter(place + ".condition_absent.filter", body.get("filter") or "")
-        duration = _seconds(body.get("duration"))
-        if not 120 <= duration <= 84600 or duration % 60:
-            yield f"{place}.condition_absent.duration must be whole minutes from 2 minutes to 23 hours 30 minutes."
-
-
-def _promql(place: str, body: Mapping[str, Any]) -> Iterator[str]:
-    place += ".condition_prometheus_query_language"
-    if not body.get("query"):
-        yield f"{place}.query is required."
-    for problem in check(body.get("query") or "vector(1)"):
-        yield f"{place}.query had an invalid value: {problem.problem}."
-    interval = _seconds(body.get("evaluationInterval") or "30s")
-    if interval <= 0 or interval % 30:
-        yield f"{place}.evaluation_interval must be a positive multiple of 30 seconds."
-    if not _seconds(body.get("duration")) >= 0:
-        yield f"{place}.duration must be zero or more."
-
-
-def _threshold(place: str, body: Mapping[str, Any]) -> Iterator[str]:
-    yield from _filter(f"{place}.filter", body.get("filter") or "")
-    if body.get("denominatorFilter"):
-        yield from _filter(f"{place}.denominator_filter", body["denominatorFilter"])
-    if body.get("comparison") not in {"COMPARISON_GT", "COMPARISON_LT"}:
-        yield f"{place}.comparison must be COMPARISON_GT or COMPARISON_LT."
-    duration = _seconds(body.get("duration"))
-    if not duration >= 0 or duration % 60:
-        yield f"{place}.duration must be a multiple of a minute."
-    missing = body.get("evaluationMissingData", "EVALUATION_MISSING_DATA_UNSPECIFIED")
-    if missing != "EVALUATION_MISSING_DATA_UNSPECIFIED" and duration < 60:
-        yield f"{place}.evaluation_missing_data needs a duration of at least a minute."
-    for key in ("aggregations", "denominatorAggregations"):
-        for aggregation in body.get(key) or ():
-            yield from _aggregation(f"{place}.{key}", aggregation)
-
-
-def _aggregation(place: str, aggregation: Mapping[str, Any]) -> Iterator[str]:
-    aligner = aggregation.get("perSeriesAligner", "ALIGN_NONE")
-    reducer = aggregation.get("crossSeriesReducer", "REDUCE_NONE")
-    period = _seconds(aggregation.get("alignmentPeriod"))
-    if aligner != "ALIGN_NONE" and not 60 <= period <= 90000:
-        yield f"{place}.alignment_period must be from 60 seconds to 25 hours."
-    if reducer != "REDUCE_NONE" and aligner == "ALIGN_NONE":
-        yield f"{place}.per_series_aligner must be set when there is a cross_series_reducer."
-
-
-def _filter(place: str, text: str) -> Iterator[str]:
-    if len(text) > 2048:
-        yield f"{place} has {len(text)} characters, at most 2,048 are allowed."
-    try:
-        parsed = filters.parse(text)
-    except QueryError as error:
-        yield f"{place} had an invalid value: {error.problems[0].problem}."
-        return
-    fields = {leaf.field for leaf in parsed.comparisons()}
-    for needed in ("metric.type", "resource.type"):
-        if needed not in fields:
-            yield f"{place} must restrict {needed}."
 
 
 # --------------------------------------------------------------------------- dashboards
