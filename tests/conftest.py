@@ -28,7 +28,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if PARTS[part]():
                 continue
             reason = f"needs {part}, which is not here (make test-deps installs it)"
-            if os.environ.get("OBSKIT_TEST_STRICT") and part not in OPTIONAL:
+            if os.environ.get("TEST_STRICT") and part not in OPTIONAL:
                 pytest.fail(reason)
             pytest.skip(reason)
 
