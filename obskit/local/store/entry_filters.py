@@ -27,13 +27,14 @@ _SEVERITY: Final = {
 
 
 def compile_filter(text: str) -> Accepts:
-    """Return a function that tells whether a LogEntry, as JSON, fits.
+    """Return a function that tells whether a LogEntry, as JSON, fits; an empty filter fits all.
 
     Raises:
         QueryError: the filter does not parse; the place names the column.
     """
     lines = [line for line in text.splitlines() if not line.strip().startswith("--")]
-    return _Parser("\n".join(lines)).parsed()
+    parser = _Parser("\n".join(lines))
+    return parser.parsed() if parser.here[0] != "end" else lambda _entry: True
 
 
 class _Parser:
@@ -104,7 +105,7 @@ class _Parser:
 
     def _comparison(self) -> Accepts:
         kind, text, column = self.take()
-        if kind not in {"word", "string"}:
+        if kind not in {"word", "string"} or (kind == "word" and text in {"AND", "OR"}):
             raise self._error(column, "a field or a word is needed here")
         while kind == "word" and text.endswith(".") and self.here[0] == "string":  # labels."k8s.io/x"
             text += self.take()[1]
