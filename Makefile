@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test test-deps lint format docs bench screenshots build clean help
+.PHONY: demo test test-deps faults lint format docs bench screenshots build clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test-deps:  ## Debian packages that some tests need (as root)
 	@(for part in redis-server prometheus promtool chromium chromedriver valgrind; do command -v $$part >/dev/null || exit 1; done) \
 	|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	     redis-server prometheus chromium chromium-driver valgrind fonts-dejavu-core; }
+
+faults: $(BIN)/.installed  ## All fault tests, slow ones too, one line a fault; ARGS=--json, --peers, "--only 7,8"
+	$(BIN)/python tests/faults/run.py $(ARGS)
 
 lint: $(BIN)/.installed  ## Ruff, mypy and the layers
 	$(BIN)/ruff check .

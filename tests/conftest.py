@@ -22,6 +22,10 @@ PARTS = {
 OPTIONAL = {"shared"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow fault tests too, as make faults does")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for part in marker.args:
