@@ -108,6 +108,7 @@ class _Process:
         self.config: Config | None = None
         self.observer: Observer | None = None
         self.problems: list[Problem] = []
+        self.is_rehearsal = False
 
 
 _process: Final = _Process()
@@ -262,7 +263,8 @@ def _start(resolved: Resolved) -> None:
     logs.configure(config, redactor)
     stdlib_logs.install(level=config.log_level, access_log=config.access_log)
     resource = build_resource(config)
-    pipeline = Pipeline(config, resource, _factories(config, resource))
+    factories = [] if _process.is_rehearsal else _factories(config, resource)
+    pipeline = Pipeline(config, resource, factories)
     traces.use_provider(providers.tracer_provider(config, resource, pipeline.span_processor), redactor)
     metrics.use_provider(providers.meter_provider(resource, pipeline.metric_reader, tell=_tell))
     reports.configure(config, redactor)
@@ -292,10 +294,7 @@ def _follow(package: str, config: Config) -> None:
 
 
 def _factories(config: Config, resource: Resource) -> list[Callable[[], Any]]:
-    names = [name for name in _chosen(config, os.environ) if name != "none"]
-    if config.sentry_dsn:
-        names.append("sentry")
-    return [partial(_create, _EXPORTERS[name], config, resource) for name in dict.fromkeys(names)]
+    return [partial(make, resource) for make in destinations(config, os.environ).values()]
 
 
 def _chosen(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -317,6 +316,28 @@ def _auto(config: Config, environ: Mapping[str, str]) -> str:
 
 def _create(path: str, config: Config, resource: Resource) -> Any:
     return _load(path)(config, resource)
+
+
+# --------------------------------------------------------------------------- what `obskit doctor` asks
+
+
+def rehearse() -> None:
+    """Let `instrument` set everything up from here on, and send nothing."""
+    _process.is_rehearsal = True
+
+
+def in_force() -> tuple[Resolved, tuple[Problem, ...]] | None:
+    """Return the settings that this process was set up with and what went wrong, None where nothing is set up."""
+    handle = _process.handle
+    return None if handle is None else (handle._resolved, _all_problems())  # noqa: SLF001 - the same module
+
+
+def destinations(config: Config, environ: Mapping[str, str]) -> Mapping[str, Callable[[Resource], Any]]:
+    """Return what makes each destination that these settings choose, by name; nothing is loaded yet."""
+    names = [name for name in _chosen(config, environ) if name != "none"]
+    if config.sentry_dsn:
+        names.append("sentry")
+    return {name: partial(_create, _EXPORTERS[name], config) for name in names}
 
 
 def _load(path: str) -> Any:

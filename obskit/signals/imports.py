@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-__all__ = ["forget", "when_imported"]
+__all__ = ["awaited", "forget", "when_imported"]
 
 _log = logging.getLogger("obskit")
 _wanted: Final[dict[str, Callable[[ModuleType], None]]] = {}
@@ -29,6 +29,11 @@ def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
     module = sys.modules.get(name)
     if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
         _tell(name, module)
+
+
+def awaited() -> frozenset[str]:
+    """Return the names of the modules whose import is, or was, waited for."""
+    return frozenset(_wanted)
 
 
 def forget(*names: str) -> None:
