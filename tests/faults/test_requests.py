@@ -1,0 +1,378 @@
+"""Streams, clients that leave, mounted apps, WebSockets, interleaved work and hostile headers, over real servers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from sinks import Sinks, attributes, new_trace
+from websockets.sync.client import connect
+from wire import Service, eventually, gunicorn, uvicorn
+
+from obskit.demo.fake_gemini import FakeGemini
+from obskit.demo.faults import Faults
+
+SERVERS = {
+    "fastapi-uvicorn": ("fast", uvicorn("faulty:fast")),
+    "starlette-uvicorn": ("star", uvicorn("faulty:star")),
+    "flask-sync": ("wsgi", gunicorn("faulty:wsgi", "sync")),
+    "flask-gthread": ("wsgi", gunicorn("faulty:wsgi", "gthread", "--threads", "8")),
+    "fastapi-gunicorn": ("fast", gunicorn("faulty:fast", "uvicorn.workers.UvicornWorker", "--workers", "2")),
+    "fastapi-uvicorn-2": ("fast", uvicorn("faulty:fast", "--workers", "2")),
+    "flask-gevent": ("wsgi", gunicorn("faulty:wsgi", "gevent", "--workers", "2")),
+}
+QUICK = ("fastapi-uvicorn", "starlette-uvicorn", "flask-sync", "flask-gthread")
+ROUTES = {
+    "fast": ("/sub/things/{thing_id}", "/sub/boom/{thing_id}"),
+    "star": ("/sub/things/{thing_id}", "/sub/boom/{thing_id}"),
+    "wsgi": ("/sub/things/<thing_id>", "/sub/boom/<thing_id>"),
+}
+Figure = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as server:
+        server.switch.set(Faults(chunk_latency_s=0.1))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sinks() -> Iterator[Sinks]:
+    with Sinks() as receivers:
+        yield receivers
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SERVERS],
+)
+def served(request: pytest.FixtureRequest, sinks: Sinks, gemini: FakeGemini) -> Iterator[Service]:
+    """A server of the service, with all sinks."""
+    app, command = SERVERS[request.param]
+    with Service(command, sinks.environment(FAULTY_APP=app, FAKE_GEMINI_URL=gemini.url)) as service:
+        service.name, service.app = request.param, app  # type: ignore[attr-defined]
+        yield service
+
+
+def access_line(service: Service, trace_id: str) -> dict:
+    """Return the only line that the request of this trace has ended with."""
+    lines = eventually(lambda: [line for line in service.access_lines() if line["trace_id"] == trace_id])
+    assert len(lines) == 1, service.printed[-3000:]
+    return lines[0]
+
+
+# --------------------------------------------------------------------------- 17
+
+
+@pytest.mark.fault(17, "the span covers the streamed body and its children are in its trace")
+@pytest.mark.parametrize("path", ["/stream", "/sync-stream"])
+def test_a_stream_is_covered(served: Service, sinks: Sinks, path: str, figure: Figure) -> None:
+    """The server span lasts as long as the body, and the spans made while it streams are its children."""
+    if served.app == "wsgi" and path == "/sync-stream":
+        path = "/stream"
+    trace_id, headers = new_trace()
+    assert served.request(path, headers=headers) == (200, b"0\n1\n2\n3\n")
+    span = sinks.server_span(trace_id)
+    children = eventually(lambda: len(sinks.spans(trace_id)) == 5) and sinks.spans(trace_id)
+    assert children, [child.name for child in sinks.spans(trace_id)]
+    assert (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9 >= 4 * 0.05
+    for child in children:
+        if child is not span:
+            assert child.parent_span_id == span.span_id
+            assert span.start_time_unix_nano <= child.start_time_unix_nano
+            assert child.end_time_unix_nano <= span.end_time_unix_nano
+    assert access_line(served, trace_id)["httpRequest"]["responseSize"] == "8"
+    figure("the span covers the body, 4 of 4 children inside it")
+
+
+@pytest.mark.fault(17, "an error in mid-stream is seen")
+def test_an_error_in_midstream(served: Service, sinks: Sinks) -> None:
+    """An exception after the second piece fails the span and the line, and is reported once to each sink."""
+    trace_id, headers = new_trace()
+    text = "\r\n".join(f"{name}: {value}" for name, value in {"Host": "h", **headers}.items())
+    answer = served.raw(f"GET /broken HTTP/1.1\r\n{text}\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    span = sinks.server_span(trace_id)
+    assert span.status.code == 2
+    assert attributes(span)["error.type"] == "ValueError"
+    line = access_line(served, trace_id)
+    assert (line["severity"], line["error_type"]) == ("ERROR", "ValueError")
+    assert eventually(lambda: len(sinks.sentry_events(trace_id)) == 1)
+
+
+# --------------------------------------------------------------------------- 18
+
+
+@pytest.mark.fault(18, "a client that leaves a stream: one span, marked cancelled")
+@pytest.mark.parametrize("path", ["/endless", "/sync-endless"])
+def test_a_client_that_leaves(served: Service, sinks: Sinks, path: str) -> None:
+    """The stream of a client that has left ends: one span and one line, marked, without an error report."""
+    if served.app == "wsgi" and path == "/sync-endless":
+        path = "/endless"
+    before = len(sinks.google.events)
+    mark = new_trace()[0]
+    assert b"more" in served.abandon(f"{path}?{mark}", after=b"more")
+    found = eventually(lambda: [line for line in served.access_lines() if mark in line["httpRequest"]["requestUrl"]])
+    assert len(found) == 1, served.printed[-3000:]
+    line = found[0]
+    assert (line["cancelled"], line["error_type"]) == (True, "client_disconnected")
+    span = sinks.server_span(line["trace_id"])
+    assert attributes(span)["error.type"] == "client_disconnected"
+    assert not sinks.sentry_events(line["trace_id"])
+    assert len(sinks.google.events) == before
+    assert served.request("/items/1")[0] == 200
+
+
+@pytest.mark.fault(18, "a client that leaves before there is a response: not a plain 200")
+def test_a_client_that_leaves_early(served: Service, sinks: Sinks) -> None:
+    """A client that has left while the response was being made is marked where the server can know."""
+    if served.app == "wsgi":
+        pytest.skip("a WSGI server learns of it only when it writes")
+    served.abandon(f"/slow?{(mark := new_trace()[0])}")
+    found = eventually(lambda: [line for line in served.access_lines() if mark in line["httpRequest"]["requestUrl"]])
+    assert len(found) == 1, served.printed[-3000:]
+    assert found[0].get("cancelled") is True
+    assert found[0]["httpRequest"]["status"] == 499
+    assert attributes(sinks.server_span(found[0]["trace_id"]))["error.type"] == "client_disconnected"
+
+
+@pytest.mark.fault(18, "an AI stream that the client abandons ends with the tokens seen and a mark")
+@pytest.mark.parametrize("path", ["/ai", "/sync-ai"])
+def test_an_abandoned_ai_stream(served: Service, sinks: Sinks, path: str, figure: Figure) -> None:
+    """The AI call's span has ended, is marked as abandoned, and tells the tokens of the pieces that came."""
+    if served.app == "wsgi" and path == "/sync-ai":
+        path = "/ai"
+    mark = new_trace()[0]
+    served.abandon(f"{path}?{mark}", after=b"tokens=")
+    found = eventually(lambda: [line for line in served.access_lines() if mark in line["httpRequest"]["requestUrl"]])
+    assert len(found) == 1, served.printed[-3000:]
+    trace_id = found[0]["trace_id"]
+
+    def calls() -> list:
+        return [span for span in sinks.spans(trace_id) if span.name.startswith("generate_content")]
+
+    assert eventually(lambda: len(calls()) == 1), [span.name for span in sinks.spans(trace_id)]
+    told = attributes(calls()[0])
+    assert told["obskit.gen_ai.is_abandoned"] is True
+    assert told["gen_ai.usage.input_tokens"] > 0
+    assert "error.type" not in told
+    assert attributes(sinks.server_span(trace_id))["error.type"] == "client_disconnected"
+    figure("the abandoned AI stream is marked, with its tokens")
+
+
+# --------------------------------------------------------------------------- 19
+
+
+@pytest.mark.fault(19, "a mounted app, a 500 and a handled exception: one server span and the full route")
+@pytest.mark.parametrize(
+    ("path", "status", "is_error"),
+    [("/sub/things/7", 200, False), ("/sub/boom/7", 500, True), ("/boom", 500, True), ("/refused", 500, False)],
+)
+def test_one_span_and_one_event(
+    served: Service, sinks: Sinks, path: str, status: int, *, is_error: bool, figure: Figure
+) -> None:
+    """Each request has one server span with the full route, one line, and one error event in each sink if it failed."""
+    trace_id, headers = new_trace()
+    agent = f"agent-{trace_id}"
+    assert served.request(path, headers={**headers, "User-Agent": agent})[0] == status
+    span = sinks.server_span(trace_id)
+    things, boom = ROUTES[served.app]
+    route = {"/sub/things/7": things, "/sub/boom/7": boom}.get(path, path)
+    assert attributes(span)["http.route"] == route
+    assert span.name == f"GET {route}"
+    assert span.status.code == (2 if status == 500 else 0)
+    line = access_line(served, trace_id)
+    assert (line["endpoint"], line["httpRequest"]["status"]) == (route, status)
+
+    def counts() -> tuple[int, int]:
+        google = [event for event in sinks.google.events if event.context.http_request.user_agent == agent]
+        return len(sinks.sentry_events(trace_id)), len(google)
+
+    if is_error:
+        assert eventually(lambda: counts() == (1, 1)), counts()
+    # A marker request behind it: once its span is there, what was to come of the first one has come.
+    last, headers = new_trace()
+    served.request("/items/1", headers=headers)
+    sinks.server_span(last)
+    assert counts() == ((1, 1) if is_error else (0, 0))
+    assert len(sinks.server_spans(trace_id)) == 1
+    figure("1 server span, full route, 1 event in each of 2 sinks")
+
+
+# --------------------------------------------------------------------------- 20
+
+
+@pytest.mark.fault(20, "a WebSocket with 50 messages makes as many spans as one with 1")
+def test_a_websocket(served: Service, sinks: Sinks, figure: Figure) -> None:
+    """A conversation is one span and one line, whatever the number of its messages."""
+    if served.app == "wsgi":
+        pytest.skip("WSGI has no WebSockets")
+    counts = []
+    for messages in (1, 50):
+        trace_id, headers = new_trace()
+        with connect(f"ws://127.0.0.1:{served.port}/ws", additional_headers=headers) as socket:
+            for number in range(messages):
+                socket.send(str(number))
+                assert socket.recv() == str(number)
+        sinks.server_span(trace_id)
+        access_line(served, trace_id)
+        counts.append(len(sinks.spans(trace_id)))
+    assert counts == [1, 1]
+    figure(f"{counts[1]} span for 50 messages")
+
+
+# --------------------------------------------------------------------------- 21
+
+
+@pytest.mark.fault(21, "1,000 interleaved requests with tasks, threads and background work cross no ids")
+@pytest.mark.timeout(300)
+def test_no_crossed_ids(served: Service, sinks: Sinks, figure: Figure) -> None:
+    """Every line and span of a request, wherever it was made, has that request's trace, user and number."""
+    count = 1000 if served.name in {"fastapi-uvicorn", "flask-gthread", "flask-gevent"} else 200
+    paths = ("/work", "/sync-work") if served.app == "fast" else ("/work",)
+    known = {}
+
+    def ask(number: int) -> int:
+        trace_id, headers = new_trace()
+        known[number] = trace_id
+        return served.request(f"{paths[number % len(paths)]}/{number}", headers=headers)[0]
+
+    with concurrent.futures.ThreadPoolExecutor(24) as clients:
+        assert set(clients.map(ask, range(count))) == {200}
+    asyncio_places = {"before", "task 0", "task 1", "thread", "executor", "after", "background"}
+    thread_places = asyncio_places - {"task 0", "task 1"}
+
+    def places(number: int) -> set[str]:
+        is_async = served.app != "wsgi" and paths[number % len(paths)] == "/work"
+        return asyncio_places if is_async else thread_places
+
+    expected = {(number, place) for number in range(count) for place in places(number)}
+
+    def work_lines() -> list[dict]:
+        return [line for line in served.lines() if "number" in line]
+
+    eventually(lambda: len(work_lines()) >= 2 * len(expected), 30)
+    seen = set()
+    crossed = []
+    for line in work_lines():
+        seen.add((line["number"], line["where"]))
+        if (line["trace_id"], line.get("user_id")) != (known[line["number"]], f"user-{line['number']}"):
+            crossed.append(line)
+    assert not crossed, crossed[:3]
+    assert seen == expected | {(number, f"{place}, logging") for number, place in expected}
+    by_trace = {trace_id: number for number, trace_id in known.items()}
+    ends = [line for line in served.access_lines() if line["trace_id"] in by_trace]
+    assert len(ends) == count
+    assert all(line["user_id"] == f"user-{by_trace[line['trace_id']]}" for line in ends)
+
+    def own_spans() -> list:
+        return [span for span in sinks.collector.spans if "number" in attributes(span)]
+
+    def of_this_run() -> list:
+        return [span for span in own_spans() if span.trace_id.hex() in by_trace]
+
+    assert eventually(lambda: len(of_this_run()) >= len(expected), 30), len(of_this_run())
+    spans = of_this_run()
+    assert {(attributes(span)["number"], span.name) for span in spans} == expected
+    assert all(attributes(span)["number"] == by_trace[span.trace_id.hex()] for span in spans)
+    figure(f"0 of {len(seen)} lines and {len(spans)} spans crossed")
+
+
+# --------------------------------------------------------------------------- 23
+
+HUGE = "x" * 60_000
+TRACEPARENTS = [
+    "00-" + "0" * 32 + "-" + "1" * 16 + "-01",
+    "ff-" + "1" * 32 + "-" + "1" * 16 + "-01",
+    "00-" + "1" * 32,
+    "00-" + "G" * 32 + "-" + "1" * 16 + "-01",
+    "00-" + "1" * 32 + "-" + "1" * 16 + "-01-more",
+    "01" * 8000,
+    "\xff\xfe\x00"[:2],
+    "-",
+]
+
+
+@pytest.mark.fault(23, "malformed and huge trace headers leave the app and its telemetry alone")
+@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage", "X-Cloud-Trace-Context"])
+def test_hostile_trace_headers(served: Service, sinks: Sinks, name: str) -> None:
+    """Whatever a trace header holds, the request is served, has a valid trace of its own, and a bounded line."""
+    values = [*TRACEPARENTS, "a=" + "b" * 6000, ",".join(f"k{n}=v" for n in range(500)), "=,;=;,%00", "a=1;" * 1500]
+    for number, value in enumerate(values):
+        headers = {name: value[:7000].encode("latin-1"), "User-Agent": (agent := f"{name}-{number}")}
+        if name != "traceparent" and name != "X-Cloud-Trace-Context":
+            trace_id, more = new_trace()
+            headers |= more
+        else:
+            trace_id = ""
+        status, body = served.request("/items/7", headers=headers)
+        assert (status, json.loads(body)) in ((200, {"item": 7}), (200, {"item_id": 7}))
+        found = eventually(
+            lambda agent=agent: [
+                line for line in served.access_lines() if line["httpRequest"].get("userAgent") == agent
+            ]
+        )
+        assert len(found) == 1
+        line = found[0]
+        assert re.fullmatch(r"[0-9a-f]{32}", line["trace_id"])
+        assert line["trace_id"] != "0" * 32
+        assert not trace_id or line["trace_id"] == trace_id
+        assert len(json.dumps(line)) < 2000
+    assert sinks.server_span(line["trace_id"])
+
+
+@pytest.mark.fault(23, "64 KB of headers leave the app alone, and the line is bounded")
+def test_huge_headers(served: Service) -> None:
+    """The server's own limit decides; what it lets through is served, with a line of a few KB at most."""
+    before = len(served.access_lines())
+    for name in ("User-Agent", "Referer", "Cookie", "X-Any", "X-Forwarded-For", "traceparent"):
+        for size in (8_000, 60_000):
+            status, _ = served.request(f"/items/7?{name}", headers={name: "x" * size})
+            assert status in {200, 400, 431}
+    status, _ = served.request("/items/7?" + "q" * 4000)
+    assert status == 200
+    assert served.request("/items/7")[0] == 200
+    lines = eventually(lambda: len(served.access_lines()) > before + 1) and served.access_lines()[before:]
+    assert max(len(json.dumps(line)) for line in lines) < 8000
+
+
+@pytest.mark.fault(23, "HEAD and OPTIONS are served and observed like any other method")
+def test_head_and_options(served: Service, sinks: Sinks) -> None:
+    """The app's answer comes as it would without obskit, and each is one span and one line with its method."""
+    for method, path in (("HEAD", "/items/7"), ("OPTIONS", "/items/7"), ("HEAD", "/nowhere"), ("HEAD", "/stream")):
+        trace_id, headers = new_trace()
+        status, body = served.request(path, method, headers)
+        assert body == b"" or method == "OPTIONS"
+        assert status in {200, 404, 405}
+        span = sinks.server_span(trace_id)
+        line = access_line(served, trace_id)
+        assert attributes(span)["http.request.method"] == line["httpRequest"]["requestMethod"] == method
+        assert line["httpRequest"]["status"] == status
+        assert "cancelled" not in line
+
+
+@pytest.mark.fault(23, "bytes that are no HTTP at all do no harm")
+def test_garbage_on_the_wire(served: Service) -> None:
+    """The server refuses what is not HTTP, and goes on serving."""
+    for text in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\nX: \x00\r\n\r\n",
+        b"BREW /%00%ff%zz?=&&;;%%% HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        b'GET /items/7#" HTTP/1.0\r\n\r\n',
+    ):
+        served.raw(text)
+    assert served.request("/items/7")[0] == 200
+    for line in served.lines():
+        assert line["severity"] in {"DEBUG", "INFO", "WARNING", "ERROR", "NOTICE", "CRITICAL"}
+
+
+@pytest.mark.fault(23, "an upload of 20 MiB passes through untouched")
+def test_an_upload(served: Service) -> None:
+    """A large body reaches the app whole."""
+    body = b"0123456789abcdef" * (20 * 65536)
+    status, answer = served.request("/upload", "POST", body=body)
+    assert (status, json.loads(answer)) == (200, {"size": len(body)})
