@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
@@ -40,6 +41,9 @@ class SyncStream:
                 chunk = next(self._chunks)
         except StopIteration:
             finish(call, self._reply)
+            raise
+        except GeneratorExit:  # greenlets are ended with it
+            finish(call, self._reply, is_abandoned=True)
             raise
         except BaseException as error:
             finish(call, self._reply, error=error)
@@ -86,6 +90,9 @@ class AsyncStream:
                 await wait_until_loaded()
             finally:
                 finish(call, self._reply)
+            raise
+        except (CancelledError, GeneratorExit):  # the app's own client has left, or the app has lost interest
+            finish(call, self._reply, is_abandoned=True)
             raise
         except BaseException as error:
             finish(call, self._reply, error=error)
