@@ -24,7 +24,7 @@ SERVERS = {
     "fastapi-uvicorn-2": ("fast", uvicorn("faulty:fast", "--workers", "2")),
     "flask-gevent": ("wsgi", gunicorn("faulty:wsgi", "gevent", "--workers", "2")),
 }
-QUICK = ("fastapi-uvicorn", "starlette-uvicorn", "flask-sync", "flask-gthread")
+QUICK = ("fastapi-uvicorn", "starlette-uvicorn", "flask-gthread")
 ROUTES = {
     "fast": ("/sub/things/{thing_id}", "/sub/boom/{thing_id}"),
     "star": ("/sub/things/{thing_id}", "/sub/boom/{thing_id}"),
@@ -46,10 +46,16 @@ def sinks() -> Iterator[Sinks]:
         yield receivers
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SERVERS],
-)
+def params(*, asgi_only: bool = False) -> list:
+    """Return the servers by name; all but a few are for `make faults` only."""
+    names = [name for name, (app, _) in SERVERS.items() if not (asgi_only and app == "wsgi")]
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
+
+
+on_asgi = pytest.mark.parametrize("served", params(asgi_only=True), indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=params())
 def served(request: pytest.FixtureRequest, sinks: Sinks, gemini: FakeGemini) -> Iterator[Service]:
     """A server of the service, with all sinks."""
     app, command = SERVERS[request.param]
@@ -128,10 +134,9 @@ def test_a_client_that_leaves(served: Service, sinks: Sinks, path: str) -> None:
 
 
 @pytest.mark.fault(18, "a client that leaves before there is a response: not a plain 200")
+@on_asgi
 def test_a_client_that_leaves_early(served: Service, sinks: Sinks) -> None:
-    """A client that has left while the response was being made is marked where the server can know."""
-    if served.app == "wsgi":
-        pytest.skip("a WSGI server learns of it only when it writes")
+    """A client that has left while the response was being made is marked; a WSGI server could not know of it."""
     served.abandon(f"/slow?{(mark := new_trace()[0])}")
     found = eventually(lambda: [line for line in served.access_lines() if mark in line["httpRequest"]["requestUrl"]])
     assert len(found) == 1, served.printed[-3000:]
@@ -207,10 +212,9 @@ def test_one_span_and_one_event(
 
 
 @pytest.mark.fault(20, "a WebSocket with 50 messages makes as many spans as one with 1")
+@on_asgi
 def test_a_websocket(served: Service, sinks: Sinks, figure: Figure) -> None:
     """A conversation is one span and one line, whatever the number of its messages."""
-    if served.app == "wsgi":
-        pytest.skip("WSGI has no WebSockets")
     counts = []
     for messages in (1, 50):
         trace_id, headers = new_trace()

@@ -64,6 +64,8 @@ class Service:
         is_gunicorn = "gunicorn" in command
         address = ["--bind", f"127.0.0.1:{self.port}"] if is_gunicorn else ["--port", str(self.port)]
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._read = 0
+        self._lines: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [*command, *address],
             env=dict(env),
@@ -78,15 +80,13 @@ class Service:
         size = os.fstat(self._printed.fileno()).st_size
         return os.pread(self._printed.fileno(), size, 0).decode(errors="replace")
 
-    def lines(self, **wanted: object) -> list[dict[str, Any]]:
-        """Return its JSON lines that have these fields."""
-        found = []
-        for line in self.printed.splitlines():
-            if line.startswith("{"):
-                values = json.loads(line)
-                if all(values.get(name) == value for name, value in wanted.items()):
-                    found.append(values)
-        return found
+    def lines(self) -> list[dict[str, Any]]:
+        """Return its JSON lines so far; a line that is under way is left for the next time."""
+        new = os.pread(self._printed.fileno(), os.fstat(self._printed.fileno()).st_size - self._read, self._read)
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self._lines += [json.loads(line) for line in whole.split(b"\n") if line.startswith(b"{")]
+        return self._lines
 
     def access_lines(self) -> list[dict[str, Any]]:
         return [line for line in self.lines() if "httpRequest" in line]
