@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "run": ("obskit.cli.run", "Run any command against the local backend, without a change to it."),
     "local": ("obskit.cli.local", "Start the local backend and its web UI."),
+    "doctor": (
+        "obskit.cli.doctor",
+        "Tell what obskit sees here, and whether telemetry arrives: for an app, or the environment alone.",
+    ),
     "check": ("obskit.cli.check", "Check alert and dashboard definitions against the platform's rules."),
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
     "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),
