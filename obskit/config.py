@@ -442,6 +442,7 @@ def _read_table(directory: Path) -> tuple[Mapping[str, object], str, list[Proble
 # Read by other parts of obskit than `instrument`: the command line and the local backend.
 OTHER_ENVIRONMENT: Final = {
     "OBSKIT_LOCAL_URL": "Base URL of the local backend's HTTP services; `obskit run` sets it.",
+    "OBSKIT_WEBHOOK_SECRET": "What `obskit local` signs webhooks with; empty leaves them unsigned.",
 }
 
 

@@ -28,6 +28,13 @@ def command(
         bool,
         typer.Option("--deliver-outside", help="Deliver webhooks to other machines too, not only to this one."),
     ] = False,
+    webhook_secret: Annotated[
+        str,
+        typer.Option(
+            envvar="OBSKIT_WEBHOOK_SECRET",
+            help="Sign webhooks with this secret, as obskit.webhooks verifies them; better given by the environment.",
+        ),
+    ] = "",
 ) -> None:
     """Start the local backend and its web UI, on this machine only, until Ctrl-C."""
     backend = LocalBackend(
@@ -36,6 +43,7 @@ def command(
         grpc_port=grpc_port,
         data=data,
         is_outside_delivery_allowed=deliver_outside,
+        webhook_secret=webhook_secret,
     )
     is_over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -42,6 +42,7 @@ class LocalBackend:
         clock: the time that telemetry is moved to; real time by default.
         data: folder in which telemetry survives a restart; None keeps it in memory.
         is_outside_delivery_allowed: whether webhooks to other machines are delivered.
+        webhook_secret: signs webhooks for `obskit.webhooks.Verifier`; empty leaves them unsigned.
         settle_s: real seconds between an evaluation instant and its evaluation.
 
     Raises:
@@ -58,6 +59,7 @@ class LocalBackend:
         clock: Clock | None = None,
         data: Path | None = None,
         is_outside_delivery_allowed: bool = False,
+        webhook_secret: str = "",
         settle_s: float = 1.0,
     ) -> None:
         _refuse_unsafe_place(host, os.environ)
@@ -66,7 +68,7 @@ class LocalBackend:
         self._host = host
         self._wanted = (http_port, grpc_port)
         self._data = data
-        self._webhooks = WebhookPolicy(is_outside_allowed=is_outside_delivery_allowed)
+        self._webhooks = WebhookPolicy(is_outside_allowed=is_outside_delivery_allowed, secret=webhook_secret)
         self._settle_s = settle_s
         self._running: _Running | None = None
 
