@@ -136,6 +136,9 @@ def _why_not_imported(error: BaseException, target: Target, directory: Path) -> 
         text = f"{target.module} ends the process when it is imported (exit code {error.code}){place}"
         return problem(Kind.APP, "import", text, "Keep what starts the program under: if __name__ == '__main__'")
     text = f"{target.module} cannot be imported: {_said(error)}{place}"
+    if "un-acquired lock" in text and "gevent" in sys.modules:
+        way_out = "Make `from gevent import monkey; monkey.patch_all()` the first line, before any thread is started"
+        return problem(Kind.APP, "import", text, way_out)
     return problem(Kind.APP, "import", text, f"See the whole traceback with: python -c 'import {target.module}'")
 
 

@@ -44,7 +44,6 @@ _TOKEN_S: Final = 4.0
 _CALL_S: Final = 3.0
 _SEND_S: Final = 6.0
 _CLOCK_S: Final = 2.0
-_GOOGLE_URL: Final = "https://monitoring.googleapis.com/"
 _METADATA_VARIABLES: Final = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT")
 
 Job = Callable[[], Sequence[Finding]]
@@ -125,7 +124,7 @@ class Checks:
             jobs |= self._jobs(facts)
         found += self._side_by_side(jobs)
         if resolved.config.enabled:
-            found += clocks.describe([*facts.readings, facts.google.reading if facts.google else None])
+            found += clocks.describe([*facts.readings, *([facts.google.reading] if facts.google else [])])
             found += self._log_line(facts)
         return found, settings.in_force(resolved)
 
@@ -205,9 +204,7 @@ class Checks:
 
     def _clock_urls(self, facts: _Facts, name: str) -> list[str]:
         config = facts.resolved.config
-        if name == "gcp":
-            return [_GOOGLE_URL] if facts.needs_google and facts.google is not None else []
-        if name == "otlp":
+        if name == "otlp":  # Google's clock comes with its answer about the permissions
             urls = destinations.otlp_endpoints(config, self._environ).values()
             return list({url.split("/")[2]: url for url in urls if url.count("/") >= 2}.values())
         return [config.sentry_dsn] if name == "sentry" else []
@@ -270,13 +267,13 @@ class Checks:
         backend = find_backend(self._environ.get("OBSKIT_LOCAL_URL", ""))
         if backend is None or self._log_fd < 0 or not facts.records:
             takers = facts.platform.collects_stdout or "whoever reads stdout"
-            text = f"log line: written as {len(line)} bytes of JSON with its trace; {takers} takes it from there"
+            text = f"written as {len(line)} bytes of JSON with its trace; {takers} takes it from there"
             return [ok(Kind.RECORD, "log line", text)]
         os.write(self._log_fd, f"{line}\n".encode())
         reader = Reader(backend=backend, record=record, route=Route.GCP)
         if reader.wait_for("logs", min(time.monotonic() + _CALL_S, self._deadline)):
             return [ok(Kind.RECORD, "log line", f"arrived through stderr, and read back from {backend.http_url}")]
-        text = f"the log line on stderr is not to be found in {backend.http_url}"
+        text = f"written to stderr, and not to be found in {backend.http_url}"
         return [warning(Kind.RECORD, "log line", text, "Leave stderr to `obskit run`; is it redirected?")]
 
     # ------------------------------------------------------------------ time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -74,11 +74,13 @@ def read(url: str, *, timeout_s: float) -> Reading | None:
     return reading_of(date, begun, time.time(), place=parts.hostname)
 
 
-def describe(readings: Iterable[Reading | None]) -> list[Finding]:
-    """Return what there is to say about the clock: the farthest reading."""
+def describe(readings: Sequence[Reading | None]) -> list[Finding]:
+    """Return what there is to say about the clock, by the farthest reading; nothing where nobody was asked."""
     known = [reading for reading in readings if reading is not None]
+    if not readings:
+        return []
     if not known:
-        return [info(Kind.CLOCK, "skew", "not compared: no server has told its time")]
+        return [info(Kind.CLOCK, "skew", "not compared: no receiver has told its time")]
     worst = max(known, key=lambda reading: abs(reading.skew_s))
     off_s = abs(worst.skew_s)
     if off_s <= max(_HARMLESS_S, worst.error_s):

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from obskit.config import Config
-from obskit.doctor.findings import Finding, Kind, info, ok, problem, warning
+from obskit.doctor.findings import Finding, Kind, info, problem, warning
 from obskit.doctor.platforms import Platform
 from obskit.signals.redaction import Redactor
 
@@ -43,7 +43,7 @@ def describe(
     found: list[Finding] = []
     for name in names:
         why = _why(name, config, sources, environ)
-        found.append(ok(Kind.EXPORTERS, name, f"{name} → {_where(name, config, environ, project)}; {why}"))
+        found.append(info(Kind.EXPORTERS, name, f"{name} → {_where(name, config, environ, project)}; {why}"))
     if "otlp" in names:
         found += _otlp(config, sources, environ)
     if platform.is_deployed and names == ("console",) and "auto" in config.exporters:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-import threading
 import time
 import traceback
 import warnings
@@ -21,7 +21,7 @@ from typing import Any, Final
 from obskit import _setup
 from obskit._version import __version__
 from obskit.doctor import application
-from obskit.doctor.findings import Examined, Finding, Kind, problem
+from obskit.doctor.findings import Examined, Finding, Kind, SettingInForce, problem
 
 __all__ = ["Options", "main"]
 
@@ -55,51 +55,38 @@ class Options:
         return json.dumps(asdict(self))
 
 
-class _Once:
-    """Whoever comes first, the import or the end of its time, does the rest."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def is_first(self) -> bool:
-        return self._lock.acquire(blocking=False)
-
-
 def main() -> None:
-    """Examine what the only argument says."""
+    """Examine what the only argument says.
+
+    An app that cannot be imported leaves the process in any state, so nothing else is examined in it then.
+    """
     options = Options(**json.loads(sys.argv[1]))
     begun = time.monotonic()
     _setup.rehearse()
-    once = _Once()
     if not options.target:
-        _finish(options, begun, None, [], frozenset(), [])
-    limit_s = max(options.timeout_s / 2, options.timeout_s - _KEPT_S)
-    timer = threading.Timer(limit_s, _give_up, (once, options, begun, threading.main_thread().ident or 0))
-    timer.daemon = True
-    timer.start()
+        _examine(options, begun, None, frozenset(), [])
+        return
+    # A signal and no thread: gevent's patches break the import of an app where a second thread is running.
+    signal.signal(signal.SIGALRM, lambda _, frame: _give_up(options, begun, frame))
+    signal.setitimer(signal.ITIMER_REAL, max(options.timeout_s / 2, options.timeout_s - _KEPT_S))
     before = frozenset(sys.modules)
-    app, found = None, []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             app = application.load(application.parse_target(options.target), Path(options.directory))
         except application.LoadError as error:
-            found.append(error.finding)
-    if not once.is_first():
-        threading.Event().wait()  # the other thread ends the process
-    timer.cancel()
-    texts = [str(each.message) for each in warned]
-    _finish(options, begun, app, found, frozenset(sys.modules) - before, texts)
+            _end(options, begun, [error.finding], [])
+            return
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _examine(options, begun, app, frozenset(sys.modules) - before, [str(each.message) for each in warned])
 
 
-def _give_up(once: _Once, options: Options, begun: float, thread: int) -> None:
-    """Say where the import hangs, and examine the environment."""
-    if not once.is_first():
-        return
-    where = _own_line(sys._current_frames().get(thread), Path(options.directory))  # noqa: SLF001 - the only way
+def _give_up(options: Options, begun: float, frame: FrameType | None) -> None:
+    """Say where the import hangs."""
+    where = _own_line(frame, Path(options.directory))
     text = f"{options.target} is still being imported after {time.monotonic() - begun:.0f} s{where}"
-    found = problem(Kind.APP, "import", text, "Give it longer with --timeout, or move that out of the import")
-    _finish(options, begun, None, [found], frozenset(), [])
+    way_out = "Give it longer with --timeout, or move that out of the import"
+    _end(options, begun, [problem(Kind.APP, "import", text, way_out)], [])
 
 
 def _own_line(frame: FrameType | None, directory: Path) -> str:
@@ -111,26 +98,28 @@ def _own_line(frame: FrameType | None, directory: Path) -> str:
     return f", at {Path(last.filename).relative_to(directory)}:{last.lineno}: {last.line}"
 
 
-def _finish(
-    options: Options, begun: float, app: Any, found: list[Finding], imported: frozenset[str], warned: list[str]
-) -> None:
+def _examine(options: Options, begun: float, app: Any, imported: frozenset[str], warned: list[str]) -> None:
     from obskit.doctor.checks import Checks  # noqa: PLC0415 - heavy; the app has been imported by now
 
-    deadline = begun + options.timeout_s - 0.5
     checks = Checks(
         app=app,
         environ=dict(os.environ),
         directory=Path(options.directory),
-        deadline=deadline,
+        deadline=begun + options.timeout_s - 0.5,
         is_sending=options.is_sending,
         is_terminal=options.is_terminal,
         log_fd=options.log_fd,
     )
-    more, settings = checks.run(imported=imported, warned=warned, has_target=bool(options.target))
+    found, settings = checks.run(imported=imported, warned=warned, has_target=bool(options.target))
+    _end(options, begun, found, settings)
+
+
+def _end(options: Options, begun: float, found: list[Finding], settings: list[SettingInForce]) -> None:
+    """Write the report, and end the process at once: neither the app's exit handlers nor its threads have a say."""
     examined = Examined(
         target=options.target,
         version=__version__,
-        findings=[*found, *more],
+        findings=found,
         settings=settings,
         seconds=time.monotonic() - begun,
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from obskit.doctor.findings import Examined, Finding, Kind, SettingInForce, State
@@ -20,7 +18,10 @@ _SIGNS: Final = {
     State.WARNING: ("!", "!", "yellow"),
     State.PROBLEM: ("✗", "x", "red"),
 }
-_WEIGHT: Final = {State.PROBLEM: 0, State.WARNING: 1, State.OK: 2, State.INFO: 3}
+_TITLE: Final = 11
+_INDENT: Final = _TITLE + 3  # the title, a blank, the sign, a blank
+_LEAST_WIDTH: Final = 30
+_COMMAND: Final = "gcloud "
 _NOTE: Final = "Nothing was sent but the test record, through the exporters above."
 _NOTHING: Final = "Nothing was sent."
 
@@ -35,19 +36,27 @@ def print_examined(examined: Examined, console: Console, *, shows_all_settings: 
     """
     target = examined.target or "this environment"
     console.print(Text.assemble(("obskit doctor", "bold"), f"  {target}  (obskit {examined.version})"))
-    grid = Table.grid(padding=(0, 1), expand=False)
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    findings = list(examined.findings)
-    for kind, group in groupby(findings, key=lambda found: found.kind):
-        rows = _merged(list(group))
-        if kind is not Kind.SETTINGS:
-            _add(grid, kind.value, rows, console)
-    _add(grid, Kind.SETTINGS.value, [found for found in findings if found.kind is Kind.SETTINGS], console)
-    _add_settings(grid, examined, shows_all=shows_all_settings)
-    console.print(grid)
+    for kind in Kind:
+        rows = _merged([found for found in examined.findings if found.kind is kind])
+        blocks = [_block(found, is_ascii=console.options.ascii_only) for found in rows]
+        if kind is Kind.SETTINGS:
+            blocks += _setting_blocks(examined, shows_all=shows_all_settings)
+        for place, (sign, lines) in enumerate(blocks):
+            _print(console, kind.value.capitalize() if place == 0 else "", sign, lines)
     console.print(summary(examined))
+
+
+def _print(console: Console, title: str, sign: Text, lines: Sequence[Text]) -> None:
+    """Print a block: its title and sign, and beside them its lines, wrapped there."""
+    width = max(_LEAST_WIDTH, console.width - _INDENT)
+    head = Text.assemble((f"{title:<{_TITLE}} ", "bold"), sign, " ")
+    for line in lines:
+        # A command is left whole, so that it can be copied.
+        parts = [line] if _COMMAND in line.plain else line.wrap(console, width, overflow="fold")
+        for part in parts:
+            part.rstrip()
+            console.print(Text.assemble(head, part), soft_wrap=True)
+            head = Text(" " * _INDENT)
 
 
 def summary(examined: Examined) -> Text:
@@ -81,7 +90,7 @@ def _together(group: Sequence[Finding]) -> Finding:
     first = group[0]
     names = [found.name.partition(" ")[2] for found in group]
     if first.name == "log line":
-        names = [] if first.text.startswith("log line") else ["log line"]
+        names = [first.name]
     if first.state is State.INFO or not any(names) or names == ["exporter"]:
         return first
     text = f"{_joined(names)}: {first.text}"
@@ -92,28 +101,21 @@ def _joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _add(grid: Table, title: str, findings: Iterable[Finding], console: Console) -> None:
-    for found in findings:
-        sign, plain_sign, style = _SIGNS[found.state]
-        shown = plain_sign if console.options.ascii_only else sign
-        text = Text(found.text, style="dim" if found.state is State.INFO else "")
-        if found.way_out:
-            text.append(f"\n{'->' if console.options.ascii_only else '→'} {found.way_out}", style="cyan")
-        grid.add_row(Text(title.capitalize(), style="bold"), Text(shown, style=style), text)
-        title = ""
+def _block(found: Finding, *, is_ascii: bool) -> tuple[Text, list[Text]]:
+    sign, plain_sign, style = _SIGNS[found.state]
+    lines = [Text(found.text)]
+    if found.way_out:
+        lines.append(Text(f"{'->' if is_ascii else '→'} {found.way_out}", style="cyan"))
+    return Text(plain_sign if is_ascii else sign, style=style), lines
 
 
-def _add_settings(grid: Table, examined: Examined, *, shows_all: bool) -> None:
+def _setting_blocks(examined: Examined, *, shows_all: bool) -> list[tuple[Text, list[Text]]]:
     chosen = [setting for setting in examined.settings if shows_all or setting.source != "default"]
-    title = "" if any(found.kind is Kind.SETTINGS for found in examined.findings) else Kind.SETTINGS.value.capitalize()
-    for setting in chosen:
-        grid.add_row(Text(title, style="bold"), "", _setting_line(setting))
-        title = ""
-    rest = len(examined.settings) - len(chosen)
-    if rest:
-        others = "others " if chosen else ""
-        text = f"{rest} {others}at their defaults (--settings lists them)"
-        grid.add_row(Text(title, style="bold"), "", Text(text, style="dim"))
+    blocks = [(Text(" "), [_setting_line(setting)]) for setting in chosen]
+    if rest := len(examined.settings) - len(chosen):
+        text = f"{rest}{' others' if chosen else ''} at their defaults (--settings lists them)"
+        blocks.append((Text(" "), [Text(text, style="dim")]))
+    return blocks
 
 
 def _setting_line(setting: SettingInForce) -> Text:

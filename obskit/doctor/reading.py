@@ -78,6 +78,10 @@ class Reader:
         return self.record.instance_id in json.dumps(self._get(path) or {})
 
     def _has_error(self) -> bool:
+        # Through OTLP it is a log record, which becomes a log entry of its trace.
+        found = self._get(f"/api/traces/{self.record.trace_id}") or {}
+        if self.record.mark in json.dumps(found.get("logs") or ()):
+            return True
         for group in (self._get("/api/errors") or {}).get("groups") or ():
             found = self._get(f"/api/errors/{group['id']}") or {}
             if any(self.record.mark in json.dumps(event) for event in found.get("events") or ()):

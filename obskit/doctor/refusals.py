@@ -15,6 +15,7 @@ __all__ = ["Situation", "explain"]
 _API_OFF: Final = re.compile(r"([a-z]+\.googleapis\.com)\S* (?:has not been used|is disabled)|SERVICE_DISABLED")
 _API_NAMED: Final = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
 _STATUS: Final = re.compile(r"HTTP (\d{3})")
+_SIGNAL_PATH: Final = re.compile(r"/v1/(traces|metrics|logs)$")
 _CHARS: Final = 240
 
 
@@ -72,7 +73,8 @@ def _denied(full: str, detail: str, situation: Situation) -> tuple[str, str]:
 
 def _otlp(outcome: Outcome, detail: str, situation: Situation) -> str:
     if outcome.reason == "unreachable":
-        return f"Start an OTLP/HTTP receiver at {situation.place}, or correct {situation.source}"
+        base = _SIGNAL_PATH.sub("", situation.place)
+        return f"Start an OTLP/HTTP receiver at {base}, or correct {situation.source}"
     found = _STATUS.search(detail)
     match found.group(1) if found else "":
         case "401" | "403":

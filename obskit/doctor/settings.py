@@ -49,6 +49,10 @@ def _shown(value: Any, *, is_secret: bool) -> str:
     return text if len(text) <= _CHARS else text[: _CHARS - 1] + "…"
 
 
+def _way_out(text: str) -> str:
+    return f"Its meaning: {text.removeprefix('See: ')}" if text.startswith("See: ") else text
+
+
 def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform) -> list[Finding]:
     """Return what there is to say about the settings.
 
@@ -59,7 +63,8 @@ def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform)
     """
     config, sources = resolved.config, resolved.sources
     found = [
-        problem(Kind.SETTINGS, "unusable", f"{each.place}: {each.problem}", each.way_out) for each in resolved.problems
+        problem(Kind.SETTINGS, "unusable", f"{each.place}: {each.problem}", _way_out(each.way_out))
+        for each in resolved.problems
     ]
     if not config.enabled:
         text = f"obskit is switched off by {sources['enabled']}: nothing is recorded"

@@ -95,7 +95,7 @@ def _auto_instrumentation(modules: Mapping[str, Any], environ: Mapping[str, str]
 def _gevent(modules: Mapping[str, Any], warned: Iterable[str]) -> list[Finding]:
     late = [text for text in warned if "Monkey-patching" in text and "after" in text]
     if late:
-        text = f"gevent has patched too late: {' '.join(late[0].split())[:160]}"
+        text = f"gevent has patched too late: {late[0].partition(' may lead')[0]}"
         way_out = "Make `from gevent import monkey; monkey.patch_all()` the first line, before obskit and the framework"
         return [warning(Kind.TRAPS, "gevent", text, way_out)]
     monkey = modules.get("gevent.monkey")
