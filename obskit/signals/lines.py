@@ -1,14 +1,8 @@
-"""Log lines: any value as valid JSON, at most 256 KiB a line, and each line written whole."""
+"""Values of log lines: whatever it is, as valid JSON, without its secrets, and of limited size."""
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
-import select
-import stat
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -18,10 +12,9 @@ from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from obskit import catalog
 from obskit.signals.redaction import REDACTED, Redactor
 
-__all__ = ["MAX_LINE_BYTES", "Output", "encode", "json_text", "moment", "plain", "quoted"]
+__all__ = ["MAX_LINE_BYTES", "encode", "json_text", "moment", "plain", "quoted"]
 
 MAX_LINE_BYTES: Final = 256 * 1024
 """Largest log entry that Cloud Logging takes. Source: Cloud Logging's quotas, "Size of a LogEntry"."""
@@ -138,109 +131,3 @@ def moment(time_ns: int) -> str:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         _moment_cache = (seconds, text)
     return f"{text}.{nanos // 1000:06d}Z"
-
-
-# --------------------------------------------------------------------------- writing
-
-
-class Output:
-    """Standard output, taken as it is at each write, to which lines go whole even when processes share it.
-
-    A pipe takes longer writes in pieces, between which another process may write. A record lock on the
-    pipe, which the kernel drops when its holder dies, keeps those of obskit's processes apart.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._stream: Any = None
-        self._fd = -1
-        self._is_pipe = False
-        self._is_torn = False
-        self._asked: Any = None
-        self._is_terminal = False
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.RLock()
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a person is looking."""
-        stream = sys.stdout
-        if stream is not self._asked:
-            try:
-                self._asked, self._is_terminal = stream, stream.isatty()
-            except (AttributeError, ValueError):  # there is none, or it is closed
-                return False
-        return self._is_terminal
-
-    def write(self, line: str) -> None:
-        """Write one line, which ends in a newline, whole. What cannot be written is counted as lost."""
-        stream = sys.stdout
-        try:
-            data = line.encode("utf-8", "replace")
-            with self._lock:
-                if stream is not self._stream:
-                    self._look_at(stream)
-                if self._fd >= 0:
-                    self._write_fd(stream, data)
-                else:
-                    self._write_stream(stream, line)
-        except (AttributeError, OSError, ValueError):  # there is none, it is closed, or its reader is gone
-            _count_lost()
-
-    def _look_at(self, stream: Any) -> None:
-        self._stream = stream
-        try:
-            self._fd = stream.fileno()
-            self._is_pipe = stat.S_ISFIFO(os.fstat(self._fd).st_mode)
-        except (AttributeError, OSError, ValueError):
-            self._fd, self._is_pipe = -1, False
-
-    def _write_fd(self, stream: Any, data: bytes) -> None:
-        stream.flush()
-        if self._is_torn:
-            data = b"\n" + data
-        locked = self._is_pipe and _locked(self._fd, fcntl.LOCK_EX)
-        try:
-            written = os.write(self._fd, data)
-            if written != len(data):
-                self._write_rest(memoryview(data)[written:])
-            self._is_torn = False
-        except BlockingIOError:
-            self._write_rest(memoryview(data))
-        finally:
-            if locked:
-                _locked(self._fd, fcntl.LOCK_UN)
-
-    def _write_rest(self, rest: memoryview) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        self._is_torn = True
-        while rest:
-            if not select.select((), (self._fd,), (), max(0.0, deadline - time.monotonic()))[1]:
-                raise OSError("standard output takes nothing more")
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:
-                continue
-        self._is_torn = False
-
-    @staticmethod
-    def _write_stream(stream: Any, line: str) -> None:
-        stream.write(line)
-        stream.flush()
-
-
-def _locked(fd: int, how: int) -> bool:
-    try:
-        fcntl.lockf(fd, how)
-    except OSError:  # not every kind of descriptor has locks; the line is then written without
-        return False
-    return True
-
-
-def _count_lost() -> None:
-    from obskit.signals.metrics import record  # noqa: PLC0415 - metrics log, so they come later
-
-    record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "logs", "obskit.reason": "not_written"})

@@ -19,7 +19,8 @@ from opentelemetry import trace
 from obskit.config import Config
 from obskit.signals import consoles
 from obskit.signals.context import bound
-from obskit.signals.lines import MAX_LINE_BYTES, Output, described, encode, json_text, moment, plain
+from obskit.signals.lines import MAX_LINE_BYTES, described, encode, json_text, moment, plain
+from obskit.signals.outputs import Output
 from obskit.signals.redaction import Redactor
 
 __all__ = [

@@ -8,11 +8,12 @@ import threading
 
 import pytest
 
-from obskit.signals.lines import Output, moment, quoted
+from obskit.signals.lines import moment, quoted
+from obskit.signals.outputs import Output
 
 WRITER = """
 import sys
-from obskit.signals.lines import Output
+from obskit.signals.outputs import Output
 output, name = Output(), sys.argv[1]
 sys.stdin.read(1)
 for number in range(100):
@@ -60,6 +61,7 @@ def test_threads_write_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
             thread.start()
         for thread in threads:
             thread.join(30)
+        assert output.flush(30)
         monkeypatch.undo()
     reader.join(30)
     assert len(found) == 80

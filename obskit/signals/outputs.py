@@ -1,0 +1,377 @@
+"""Standard output, to which lines go whole, and which never makes the app wait.
+
+A line is written by the thread that says it, in one call that does not block, so that it is out before that thread
+goes on. Only what cannot be written at once (the reader has stalled, the line is larger than the pipe, another
+process is in the middle of one) waits in a buffer of limited size, which a thread empties when there is room.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from obskit import catalog
+
+__all__ = ["BUFFER_BYTES", "Output"]
+
+BUFFER_BYTES: Final = 8 * 1024 * 1024
+_MOST_AT_ONCE: Final = min(select.PIPE_BUF, 4096)
+"""A pipe takes so many bytes whole or not at all. Source: POSIX, `write`, PIPE_BUF."""
+_PIECE: Final = 64 * 1024
+_NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "pwritev") else 0
+_CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EPERM})
+_TAKEN: Final = frozenset({errno.EAGAIN, errno.EACCES})
+_POLL_MS: Final = 100
+_PAUSE_S: Final = 0.001
+_STALLED_S: Final = 0.5
+_MANY: Final = 100
+_BATON_S: Final = 10.0
+_TRY_LOCK: Final = os.F_TLOCK
+_UNLOCK: Final = os.F_ULOCK
+
+_lockf: Final = os.lockf
+_pwritev: Final = os.pwritev
+
+
+def _plainly(lines: int, size_bytes: int) -> str:
+    return f'{{"severity":"WARNING","message":"obskit: {lines} log lines ({size_bytes} bytes) were dropped"}}\n'
+
+
+class Output:
+    """Standard output, taken as it is at each write, to which lines go whole even when processes share it.
+
+    Args:
+        buffer_bytes: most bytes that wait; what comes then is dropped, counted, and told when there is room again.
+        tell: makes the line that says how many lines of how many bytes were dropped.
+    """
+
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES, tell: Callable[[int, int], str] = _plainly) -> None:
+        self.buffer_bytes = buffer_bytes
+        self.tell = tell
+        self._asked: Any = None
+        self._is_terminal = False
+        self._stream: Any = None
+        self._flush_stream: Callable[[], object] = bool
+        self._fd = self._most_at_once = -1
+        self._is_patient = self._has_locks = self._can_skip_wait = False
+        self._reset()
+        atexit.register(self.finish)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        """Begin with nothing in hand: what waits in a parent is the parent's to write."""
+        # Who takes the baton out may write; list.pop and list.append cannot be interrupted, and cost less than a lock.
+        self._baton: list[None] = [None]
+        self._guard = threading.RLock()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._rest: memoryview | None = None  # of the first line that waits, if it has begun
+        self._is_locked = False
+        self._dropped = self._dropped_bytes = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is looking."""
+        stream = sys.stdout
+        if stream is not self._asked:
+            try:
+                self._asked, self._is_terminal = stream, bool(stream.isatty())
+            except (AttributeError, ValueError):  # there is none, or it is closed
+                return False
+        return self._is_terminal
+
+    # ------------------------------------------------------------------ the thread that says the line
+
+    def write(self, line: str) -> None:
+        """Write one line, which ends in a newline, whole. Never raises, and never waits for a reader."""
+        try:
+            data = line.encode()
+        except UnicodeEncodeError:
+            data = line.encode("utf-8", "replace")
+        if sys.stdout is self._stream and len(data) <= self._most_at_once and not self._waiting:
+            baton = self._baton
+            try:
+                baton.pop()
+            except IndexError:  # another thread is writing
+                pass
+            else:
+                try:
+                    is_out = self._write_now(data)
+                finally:
+                    baton.append(None)
+                if is_out:
+                    if self._waiting:
+                        self._settle()
+                    return
+        self._keep(data)
+
+    def _write_now(self, data: bytes) -> bool:
+        """Write a short line at once; return whether it is dealt with."""
+        try:
+            self._flush_stream()  # what the app has printed comes first, and does not tear this line
+            fd = self._fd
+            if self._has_locks:
+                _lockf(fd, _TRY_LOCK, 0)
+                try:
+                    _pwritev(fd, (data,), -1, _NO_WAIT)
+                finally:
+                    _lockf(fd, _UNLOCK, 0)
+                return True
+            written = os.write(fd, data) if self._is_patient else _pwritev(fd, (data,), -1, _NO_WAIT)
+        except (OSError, ValueError):  # there is no room, or it is closed: `_settle` tells them apart
+            return False
+        if written < len(data):
+            self._rest = memoryview(data)[written:]
+            self._waiting.appendleft(data)
+            self._waiting_bytes += len(data)
+        return True
+
+    def _keep(self, data: bytes) -> None:
+        """Let a line wait, if there is room, and see whether it can be written."""
+        with self._guard:
+            is_dropped = self._has_no_room(len(data))
+            if is_dropped:
+                self._dropped += 1
+                self._dropped_bytes += len(data)
+            else:
+                self._waiting.append(data)
+                self._waiting_bytes += len(data)
+        if is_dropped:
+            _count_lost("queue_full")
+        if self._thread is None:
+            self._settle()
+
+    def _has_no_room(self, size_bytes: int) -> bool:
+        room = self.buffer_bytes - self._waiting_bytes
+        if self._dropped and room >= self.buffer_bytes // 2:  # not at the first line of room, which soon is gone
+            self._tell_dropped()
+        return bool(self._dropped) or size_bytes > room
+
+    def _tell_dropped(self) -> None:
+        notice = self.tell(self._dropped, self._dropped_bytes).encode("utf-8", "replace")
+        self._dropped = self._dropped_bytes = 0
+        self._waiting.append(notice)
+        self._waiting_bytes += len(notice)
+
+    def _look_at(self, stream: Any) -> None:
+        try:
+            fd = stream.fileno()
+            mode = os.fstat(fd).st_mode
+            is_terminal = os.isatty(fd)
+        except (AttributeError, OSError, ValueError):  # a test's, or there is none
+            fd, mode, is_terminal = -1, 0, False
+        self._stream, self._fd = stream, fd
+        self._flush_stream = stream.flush if fd >= 0 else bool
+        # A file, or a device such as /dev/null, takes everything without making anybody wait.
+        self._is_patient = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not is_terminal)
+        self._has_locks = stat.S_ISFIFO(mode)
+        self._can_skip_wait = bool(_NO_WAIT) and not self._is_patient
+        self._set_most_at_once()
+
+    def _set_most_at_once(self) -> None:
+        is_direct = self._is_patient or (self._can_skip_wait and self._fd >= 0)
+        self._most_at_once = _MOST_AT_ONCE if is_direct else -1
+
+    # ------------------------------------------------------------------ what waits
+
+    def _settle(self) -> None:
+        """Write what waits, as far as that needs no waiting, and leave the rest to the thread."""
+        while self._waiting:
+            if self._push() is False:
+                self._settle_later()
+                return
+            if not self._baton:  # who has it looks here again, unless an exception of a signal's handler has lost it
+                if len(self._waiting) > _MANY:
+                    self._settle_later()
+                return
+
+    def _settle_later(self) -> None:
+        with self._guard:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name="obskit-log-lines", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # the interpreter is ending, or there are too many; `flush` and later lines try again
+                self._thread = None
+
+    def _run(self) -> None:
+        seen_at = time.monotonic()
+        while True:
+            is_out = self._push()
+            now = time.monotonic()
+            if is_out is not None:
+                seen_at = now
+            elif now - seen_at > _BATON_S:
+                self._baton = [None]
+            if not is_out:
+                self._pause(_POLL_MS)
+            with self._guard:
+                if not self._waiting and not self._dropped:
+                    self._thread = None
+                    return
+
+    def flush(self, timeout_s: float = 1.0) -> bool:
+        """Wait until everything that was said is written.
+
+        Args:
+            timeout_s: longest time to wait, in seconds.
+
+        Returns:
+            Whether nothing waits any more. What does is kept, and written when there is room.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._waiting or self._dropped:
+            if self._push():
+                continue
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._pause(min(_POLL_MS, left_s * 1000))
+        return True
+
+    def finish(self, timeout_s: float = 5.0) -> bool:
+        """Flush as long as somebody reads: give up after half a second in which nothing could be written.
+
+        Args:
+            timeout_s: longest time to wait all the same, in seconds.
+
+        Returns:
+            Whether nothing waits any more.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            before = (self._waiting_bytes, self._rest)
+            if self.flush(_STALLED_S):
+                return True
+            if (self._waiting_bytes, self._rest) == before or time.monotonic() >= deadline:
+                return False
+
+    def _pause(self, most_ms: float) -> None:
+        """Wait until standard output may take more."""
+        if self._fd >= 0:
+            self._is_writable(most_ms)
+        if not self._is_locked:  # another process or thread may be writing, which no poll tells
+            time.sleep(_PAUSE_S)
+
+    def _is_writable(self, timeout_ms: float) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        try:
+            return bool(poll.poll(timeout_ms))
+        except (OSError, ValueError):
+            return True  # the write will say what is wrong
+
+    # ------------------------------------------------------------------ writing without waiting
+
+    def _push(self) -> bool | None:
+        """Write what waits in order; return whether everything is out, None where another thread is at it."""
+        baton = self._baton
+        try:
+            baton.pop()
+        except IndexError:
+            return None
+        try:
+            if sys.stdout is not self._stream and self._rest is None:
+                self._look_at(sys.stdout)
+            return self._push_lines()
+        finally:
+            baton.append(None)
+
+    def _push_lines(self) -> bool:
+        while True:
+            with self._guard:
+                if not self._waiting and self._dropped:
+                    self._tell_dropped()
+                if not self._waiting:
+                    return True
+                data = self._waiting[0]
+            try:
+                if not self._push_line(data):
+                    return False
+            except (AttributeError, OSError, ValueError):  # there is none, it is closed, or its reader is gone
+                self._end_line()
+                _count_lost("not_written")
+            with self._guard:
+                self._waiting.popleft()
+                self._waiting_bytes -= len(data)
+
+    def _push_line(self, data: bytes) -> bool:
+        """Begin a line, or go on with it; return whether it is out."""
+        if self._fd < 0:
+            self._stream.write(data.decode())
+            self._stream.flush()
+            return True
+        if self._rest is None:
+            if not (self._is_patient or self._is_writable(0)):
+                return False
+            self._flush_stream()
+            if not self._lock():
+                return False
+            self._rest = memoryview(data)
+        while self._rest:
+            written = self._push_piece(self._rest)
+            if not written:
+                if len(self._rest) == len(data):
+                    self._end_line()
+                return False
+            self._rest = self._rest[written:]
+        self._end_line()
+        return True
+
+    def _end_line(self) -> None:
+        self._rest = None
+        if self._is_locked:
+            self._is_locked = False
+            with suppress(OSError):  # closed, and the lock gone with it
+                _lockf(self._fd, _UNLOCK, 0)
+
+    def _push_piece(self, rest: memoryview) -> int:
+        """Write what can be written at once; return how many bytes."""
+        if self._stream.closed:  # and its descriptor perhaps another file's by now
+            raise ValueError("standard output is closed")
+        try:
+            if self._can_skip_wait:
+                try:
+                    return _pwritev(self._fd, (rest[:_PIECE],), -1, _NO_WAIT)
+                except OSError as error:
+                    if error.errno not in _CANNOT:
+                        raise
+                    self._can_skip_wait = False  # neither this kernel nor this kind of file knows the flag
+                    self._set_most_at_once()
+            if self._is_patient:
+                return os.write(self._fd, rest)
+            return os.write(self._fd, rest[:_MOST_AT_ONCE]) if self._is_writable(0) else 0
+        except BlockingIOError:
+            return 0
+
+    def _lock(self) -> bool:
+        """Keep the other processes of obskit from writing to the same pipe; return whether that could be done now."""
+        if self._has_locks:
+            try:
+                _lockf(self._fd, _TRY_LOCK, 0)  # the kernel drops it when its holder dies
+            except OSError as error:
+                if error.errno in _TAKEN:
+                    return False
+                self._has_locks = False  # lines are then written without
+            else:
+                self._is_locked = True
+        return True
+
+
+def _count_lost(reason: str) -> None:
+    from obskit.signals.metrics import record  # noqa: PLC0415 - metrics log, so they come later
+
+    record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "logs", "obskit.reason": reason})
