@@ -45,6 +45,8 @@ class RequestState:
         ai_cost_usd: cost in US dollars of the calls whose price is known.
         ai_calls: number of AI calls.
         ai_unpriced_calls: of those, the ones whose price is unknown.
+        log_context: the OpenTelemetry context that `log_fields` holds for; None while it holds for none.
+        log_fields: trace and bound fields of this request's log lines as JSON text, made when first needed.
     """
 
     __slots__ = (
@@ -64,6 +66,8 @@ class RequestState:
         "is_disconnected",
         "is_error_reported",
         "is_finished",
+        "log_context",
+        "log_fields",
         "method",
         "path",
         "query",
@@ -122,6 +126,8 @@ class RequestState:
         self.ai_cost_usd = 0.0
         self.ai_calls = 0
         self.ai_unpriced_calls = 0
+        self.log_context: Any = None
+        self.log_fields = ""
 
     @property
     def route(self) -> str:
@@ -195,6 +201,7 @@ def bind(**fields: object) -> None:
     state = _request.get()
     if state is not None:
         state.bound.update(fields)
+        state.log_context = None
         return
     merged = {**_bound.get(), **fields}
     _bound.set({key: value for key, value in merged.items() if value is not None})
