@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.resources import Resource
 
@@ -31,12 +31,14 @@ from obskit.doctor import (
     traps,
 )
 from obskit.doctor.findings import Finding, Kind, SettingInForce, info, ok, problem, warning
-from obskit.doctor.google import Google, NoToken, open_google
 from obskit.doctor.observation import environment_alone, observe
 from obskit.doctor.reading import Reader, find_backend
 from obskit.doctor.record import TestRecord, is_json, log_line
 from obskit.doctor.refusals import Situation
 from obskit.signals.resource import build_resource
+
+if TYPE_CHECKING:
+    from obskit.doctor.google import Google
 
 __all__ = ["Checks"]
 
@@ -305,6 +307,11 @@ class Checks:
 
 
 def _token(facts: _Facts, environ: Mapping[str, str]) -> list[Finding]:
+    try:
+        from obskit.doctor.google import NoToken, open_google  # noqa: PLC0415 - it must not take the rest along
+    except ImportError as error:
+        text = f"google-auth cannot be imported: {error}"
+        return [problem(Kind.CREDENTIALS, "token", text, "Install obskit again: pip install --force-reinstall obskit")]
     try:
         facts.google, project = open_google(environ, timeout_s=_TOKEN_S)
     except NoToken as error:

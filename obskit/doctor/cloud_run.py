@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit.doctor.findings import Finding, Kind, info, ok
-from obskit.doctor.google import Google
+
+if TYPE_CHECKING:
+    from obskit.doctor.google import Google
 
 __all__ = ["describe", "unknown"]
 

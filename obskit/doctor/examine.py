@@ -99,8 +99,13 @@ def _own_line(frame: FrameType | None, directory: Path) -> str:
 
 
 def _examine(options: Options, begun: float, app: Any, imported: frozenset[str], warned: list[str]) -> None:
-    from obskit.doctor.checks import Checks  # noqa: PLC0415 - heavy; the app has been imported by now
-
+    try:
+        from obskit.doctor.checks import Checks  # noqa: PLC0415 - heavy; the app has been imported by now
+    except Exception as error:  # noqa: BLE001 - whatever a broken installation raises
+        text = f"obskit itself cannot be loaded: {type(error).__name__}: {error}"
+        way_out = "Install it again with what it needs: pip install --force-reinstall obskit"
+        _end(options, begun, [problem(Kind.APP, "obskit", text, way_out)], [])
+        return
     checks = Checks(
         app=app,
         environ=dict(os.environ),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from obskit.doctor.findings import Finding, Kind, info, ok, problem
-from obskit.doctor.google import Google
+
+if TYPE_CHECKING:
+    from obskit.doctor.google import Google
 
 __all__ = ["NEEDED", "Permission", "describe", "grant", "named_in", "of_signal"]
 

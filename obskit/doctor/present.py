@@ -20,9 +20,9 @@ _SIGNS: Final = {
 }
 _TITLE: Final = 11
 _INDENT: Final = _TITLE + 3  # the title, a blank, the sign, a blank
-_LEAST_WIDTH: Final = 30
+_LEAST_WIDTH: Final = 20
 _COMMAND: Final = "gcloud "
-_NOTE: Final = "Nothing was sent but the test record, through the exporters above."
+_NOTE: Final = "Only the test record was sent."
 _NOTHING: Final = "Nothing was sent."
 
 
@@ -113,7 +113,8 @@ def _setting_blocks(examined: Examined, *, shows_all: bool) -> list[tuple[Text, 
     chosen = [setting for setting in examined.settings if shows_all or setting.source != "default"]
     blocks = [(Text(" "), [_setting_line(setting)]) for setting in chosen]
     if rest := len(examined.settings) - len(chosen):
-        text = f"{rest}{' others' if chosen else ''} at their defaults (--settings lists them)"
+        others = f"{rest} other{'' if rest == 1 else 's'}" if chosen else f"all {rest}"
+        text = f"{others} at the default (--settings lists them)"
         blocks.append((Text(" "), [Text(text, style="dim")]))
     return blocks
 
