@@ -20,7 +20,7 @@ def command(
     app: Annotated[
         str,
         typer.Argument(
-            metavar="[MODULE:APP]",
+            metavar="MODULE:APP",
             help="The app, imported under the current directory, or MODULE:make_app() for a factory. "
             "Without it, the environment alone is examined.",
         ),

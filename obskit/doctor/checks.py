@@ -156,7 +156,7 @@ class Checks:
         found = platforms.describe(platform, self._environ)
         found += metadata.describe(facts.metadata, is_google=platform.is_google, is_needed=facts.needs_google)
         found += credentials.describe(facts.credentials, is_needed=facts.needs_google)
-        found += settings.describe(facts.resolved, self._environ, platform)
+        found += settings.describe(facts.resolved, self._environ, platform, has_app=self._app is not None)
         found += traps.of_environment(self._environ)
         found += traps.of_start_commands(self._directory, self._environ)
         if config.enabled:
@@ -289,7 +289,7 @@ class Checks:
                 results[name] = job()
             except Exception as error:  # noqa: BLE001 - one check that fails must not take the others along
                 text = f"the check of {name} failed: {type(error).__name__}: {error}"
-                results[name] = [warning(Kind.TRAPS, name, text, "Please report it as a bug of obskit")]
+                results[name] = [problem(Kind.TRAPS, name, text, "Please report it as a bug of obskit")]
 
         threads = {
             name: threading.Thread(target=run, args=(name, job), name=f"obskit-doctor-{name}", daemon=True)

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,7 +70,7 @@ def read(url: str, *, timeout_s: float) -> Reading | None:
     except urllib.error.HTTPError as error:
         with error:  # any answer has a date
             date = error.headers.get("Date")
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return None
     return reading_of(date, begun, time.time(), place=parts.hostname)
 

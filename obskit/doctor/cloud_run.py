@@ -46,22 +46,22 @@ def describe(
     answer = google.ask("run", path, timeout_s=timeout_s)
     if answer.trouble:
         return unknown(environ, region, answer.trouble)
-    return _of_service(answer.document)
+    return _of_service(answer.document, environ.get("K_SERVICE", ""), region)
 
 
-def _of_service(service: Mapping[str, Any]) -> list[Finding]:
+def _of_service(service: Mapping[str, Any], service_name: str, region: str) -> list[Finding]:
     template = service.get("template") or {}
     containers = template.get("containers") or [{}]
     # Absent in the reply means false. Source: proto3's JSON, and `ResourceRequirements.cpu_idle` of the Admin API.
     is_idle = bool((containers[0].get("resources") or {}).get("cpuIdle"))
     scalings = (service.get("scaling") or {}, template.get("scaling") or {})
     least = max(int(scaling.get("minInstanceCount") or 0) for scaling in scalings)
-    instances = f"at least {least} instances" if least != 1 else "at least 1 instance"
+    instances = f"at least {least} instance{'' if least == 1 else 's'}" if least else "no minimum of instances"
     if not is_idle:
         return [ok(Kind.PLATFORM, "cpu allocation", f"CPU is always allocated; {instances}")]
     text = (
         f"CPU is allocated during requests only; {instances}. Exports run while requests do, and before the instance "
         "ends; what the last request of a quiet instance has left waits for the next one"
     )
-    way_out = "If minutes matter: gcloud run services update --no-cpu-throttling"
+    way_out = f"If minutes matter: gcloud run services update {service_name} --region {region} --no-cpu-throttling"
     return [info(Kind.PLATFORM, "cpu allocation", text, way_out)]

@@ -26,7 +26,9 @@ def environment_alone(directory: Path) -> list[Finding]:
     found = [info(Kind.APP, "none", text)]
     others = candidates(directory)
     if others:
-        found.append(info(Kind.APP, "candidates", f"there is {', '.join(others[:3])}", f"obskit doctor {others[0]}"))
+        found.append(
+            info(Kind.APP, "candidates", f"not looked at: {', '.join(others[:3])}", f"obskit doctor {others[0]}")
+        )
     return found
 
 

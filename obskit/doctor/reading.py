@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from typing import Any, Final
 
 from obskit import catalog
@@ -27,7 +28,10 @@ def find_backend(url: str, *, timeout_s: float = 1.0) -> RemoteBackend | None:
     parts = urllib.parse.urlsplit(url)
     if parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         return None
-    return RemoteBackend.connect(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", timeout_s=timeout_s)
+    try:
+        return RemoteBackend.connect(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", timeout_s=timeout_s)
+    except HTTPException:  # something that does not speak HTTP
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,5 +100,5 @@ class Reader:
         except urllib.error.HTTPError as error:
             with error:
                 return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from obskit.doctor import permissions
 from obskit.signals.delivery import Outcome
@@ -17,6 +19,7 @@ _API_NAMED: Final = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
 _STATUS: Final = re.compile(r"HTTP (\d{3})")
 _SIGNAL_PATH: Final = re.compile(r"/v1/(traces|metrics|logs)$")
 _CHARS: Final = 240
+_CONNECT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +74,23 @@ def _denied(full: str, detail: str, situation: Situation) -> tuple[str, str]:
     return text, permissions.grant(role, situation.project, situation.identity)
 
 
+def _is_listening(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _otlp(outcome: Outcome, detail: str, situation: Situation) -> str:
     if outcome.reason == "unreachable":
         base = _SIGNAL_PATH.sub("", situation.place)
+        if _is_listening(base):
+            return (
+                f"Something listens at {base} and does not speak HTTP; is it the gRPC port? HTTP's is 4318 by default"
+            )
         return f"Start an OTLP/HTTP receiver at {base}, or correct {situation.source}"
     found = _STATUS.search(detail)
     match found.group(1) if found else "":

@@ -18,6 +18,7 @@ from obskit.doctor.refusals import Situation, explain
 from obskit.errors import Problem
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
 from obskit.signals.lifecycle import Pipeline
+from obskit.signals.redaction import Redactor
 
 __all__ = ["NOUNS", "Sent", "describe", "send"]
 
@@ -140,7 +141,10 @@ def _not_loaded(sent: Sent) -> list[Finding]:
     if not sent.problems:
         text = f"{sent.exporter} was not ready after {sent.seconds:.1f} s"
         return [problem(Kind.RECORD, name, text, "Give it longer with --timeout")]
-    return [problem(Kind.RECORD, name, f"{sent.exporter}: {each.problem}", _way_out(each)) for each in sent.problems]
+    return [
+        problem(Kind.RECORD, name, Redactor().text(f"{each.place}: {each.problem}"), _way_out(each))
+        for each in sent.problems
+    ]
 
 
 def _way_out(found: Problem) -> str:

@@ -53,13 +53,14 @@ def _way_out(text: str) -> str:
     return f"Its meaning: {text.removeprefix('See: ')}" if text.startswith("See: ") else text
 
 
-def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform) -> list[Finding]:
+def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform, *, has_app: bool) -> list[Finding]:
     """Return what there is to say about the settings.
 
     Args:
         resolved: the settings, with what could not be used of them.
         environ: the environment.
         platform: where this runs.
+        has_app: whether an app has had its say.
     """
     config, sources = resolved.config, resolved.sources
     found = [
@@ -70,9 +71,13 @@ def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform)
         text = f"obskit is switched off by {sources['enabled']}: nothing is recorded"
         found.append(warning(Kind.SETTINGS, "enabled", text, "Remove the setting enabled, or set it to true"))
     if config.service_name == "unknown_service" and "service.name" not in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        text = "service_name is not set: every service without one looks like the same"
         way_out = 'Set OBSKIT_SERVICE_NAME, or obskit.instrument(app, service_name="…")'
-        found.append(warning(Kind.SETTINGS, "service_name", text, way_out))
+        if has_app:
+            text = "service_name is not set: every service without one looks like the same"
+            found.append(warning(Kind.SETTINGS, "service_name", text, way_out))
+        else:
+            text = "service_name is not set in the environment; the app may do so"
+            found.append(info(Kind.SETTINGS, "service_name", text))
     if config.sample_ratio == 0:
         text = f"sample_ratio is 0 ({sources['sample_ratio']}): traces are kept of errors only"
         found.append(info(Kind.SETTINGS, "sample_ratio", text))

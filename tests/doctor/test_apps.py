@@ -158,6 +158,31 @@ def test_a_wrapped_app_is_looked_at_inside(doctor, write):
     assert "GZipMiddleware" in found.one("app", "wrapped")["text"]
 
 
+def test_two_server_spans_are_shouted(doctor, write):
+    """A FastAPI whose own telemetry cannot be switched off any more as obskit does it is a problem."""
+    write("main.py", FASTAPI_APP + "del app._telemetry\n")
+    found = doctor("main:app", "--no-send")
+    assert (found.code, found.bad) == (1, ["app: native telemetry"])
+    assert "TWO SERVER SPANS" in found.one("app", "native telemetry")["text"]
+
+
+def test_others_at_work_in_the_process_are_named(doctor, write):
+    """Sentry's own traces, Google's logging handler and OpenTelemetry's launcher each do the work a second time."""
+    write(
+        "main.py",
+        "import logging\nimport sentry_sdk\n" + FASTAPI_APP + "class StructuredLogHandler(logging.Handler):\n"
+        "    def emit(self, record): pass\nlogging.getLogger().addHandler(StructuredLogHandler())\n"
+        "sentry_sdk.init(dsn='http://k@127.0.0.1:9/1', traces_sample_rate=1.0)\n",
+    )
+    found = doctor("main:app", "--no-send", PYTHONPATH="/x/opentelemetry/instrumentation/auto_instrumentation")
+    assert found.code == 0
+    assert {each["name"] for each in found.of("traps")} == {
+        "sentry",
+        "google-cloud-logging",
+        "opentelemetry-instrument",
+    }
+
+
 PATCHING = "from gevent import monkey\nmonkey.patch_all()\n"
 
 

@@ -130,7 +130,7 @@ def test_obskit_switched_off_is_said(doctor):
 def test_google_without_a_project_setting_does_not_join_logs_and_traces():
     """Cloud Run names no project to the process, so log lines lack it, unless it is set."""
     platform = Platform(name="cloud_run_service", title="", is_google=True)
-    found = settings.describe(resolve({}, environ={}, directory=NOWHERE), {}, platform)
+    found = settings.describe(resolve({}, environ={}, directory=NOWHERE), {}, platform, has_app=False)
     assert (Kind.PROJECT, State.WARNING) in {(each.kind, each.state) for each in found}
 
 

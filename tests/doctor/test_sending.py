@@ -57,6 +57,15 @@ def test_a_closed_port_is_a_problem_with_the_variable_that_names_it(doctor):
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in found.one("test record", "otlp span")["way_out"]
 
 
+def test_a_grpc_port_is_recognised(doctor):
+    """An endpoint where something listens that speaks no HTTP is told from one where nobody does."""
+    with GoogleTwin() as twin:
+        found = doctor(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{twin.address}")
+    span = found.one("test record", "otlp span")
+    assert (found.code, span["state"]) == (1, "problem")
+    assert "gRPC port" in span["way_out"]
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [(401, "OTEL_EXPORTER_OTLP_HEADERS"), (404, "/v1/traces is no OTLP/HTTP path"), (415, "protobuf")],
