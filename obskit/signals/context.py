@@ -45,8 +45,8 @@ class RequestState:
         ai_cost_usd: cost in US dollars of the calls whose price is known.
         ai_calls: number of AI calls.
         ai_unpriced_calls: of those, the ones whose price is unknown.
-        log_context: the OpenTelemetry context that `log_fields` holds for; None while it holds for none.
-        log_fields: trace and bound fields of this request's log lines as JSON text, made when first needed.
+        log_fields: trace and bound fields of this request's log lines as JSON text, and the OpenTelemetry context that
+            it holds for; None until it is first needed, and again where a field is bound.
     """
 
     __slots__ = (
@@ -66,7 +66,6 @@ class RequestState:
         "is_disconnected",
         "is_error_reported",
         "is_finished",
-        "log_context",
         "log_fields",
         "method",
         "path",
@@ -126,8 +125,7 @@ class RequestState:
         self.ai_cost_usd = 0.0
         self.ai_calls = 0
         self.ai_unpriced_calls = 0
-        self.log_context: Any = None
-        self.log_fields = ""
+        self.log_fields: tuple[Any, str] | None = None
 
     @property
     def route(self) -> str:
@@ -201,7 +199,7 @@ def bind(**fields: object) -> None:
     state = _request.get()
     if state is not None:
         state.bound.update(fields)
-        state.log_context = None
+        state.log_fields = None
         return
     merged = {**_bound.get(), **fields}
     _bound.set({key: value for key, value in merged.items() if value is not None})

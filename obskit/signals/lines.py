@@ -119,15 +119,22 @@ def json_text(value: Any) -> str:
     return _encoder.encode(value)
 
 
-_moment_cache: tuple[int, str] = (0, "")
+_THREE_DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))
+_second: tuple[int, str] = (0, "1970-01-01T00:00:00.")
 
 
 def moment(time_ns: int) -> str:
     """Return nanoseconds since the epoch as RFC 3339 in UTC, with microseconds."""
-    global _moment_cache
+    begin_ns, text = _second
+    micros = (time_ns - begin_ns) // 1000
+    if not 0 <= micros < 1_000_000:
+        text, micros = _next_second(time_ns)
+    return f"{text}{_THREE_DIGITS[micros // 1000]}{_THREE_DIGITS[micros % 1000]}Z"
+
+
+def _next_second(time_ns: int) -> tuple[str, int]:
+    global _second
     seconds, nanos = divmod(time_ns, 1_000_000_000)
-    known, text = _moment_cache
-    if known != seconds:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        _moment_cache = (seconds, text)
-    return f"{text}.{nanos // 1000:06d}Z"
+    text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
+    _second = (seconds * 1_000_000_000, text)
+    return text, nanos // 1000
