@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test test-deps faults lint format docs bench screenshots build clean help
+.PHONY: demo test test-deps faults soak lint format docs bench screenshots build clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test-deps:  ## Debian packages that some tests need (as root)
 
 faults: $(BIN)/.installed  ## All fault tests, slow ones too, one line a fault; ARGS=--json, --peers, "--only 7,8"
 	$(BIN)/python tests/faults/run.py $(ARGS)
+
+soak: $(BIN)/.installed  ## Half an hour of mixed traffic, recycling workers, a failing collector; ARGS="--minutes 2"
+	$(BIN)/python tests/faults/soak.py $(ARGS)
 
 lint: $(BIN)/.installed  ## Ruff, mypy and the layers
 	$(BIN)/ruff check .

@@ -55,9 +55,10 @@ class Service:
     Args:
         command: without the address, which is added in the way of the server.
         env: its environment.
+        stdout: where it prints to instead of the file.
     """
 
-    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], env: Mapping[str, str], *, stdout: int | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -69,7 +70,7 @@ class Service:
         self.process = subprocess.Popen(
             [*command, *address],
             env=dict(env),
-            stdout=self._printed,
+            stdout=self._printed if stdout is None else stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
