@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,7 +23,7 @@ _TITLE: Final = 11
 _INDENT: Final = _TITLE + 3  # the title, a blank, the sign, a blank
 _LEAST_WIDTH: Final = 20
 _COMMAND: Final = "gcloud "
-_NOTE: Final = "Only the test record was sent."
+_NOTE: Final = "Nothing but the test record was sent."
 _NOTHING: Final = "Nothing was sent."
 
 
@@ -60,8 +61,10 @@ def _print(console: Console, title: str, sign: Text, lines: Sequence[Text]) -> N
 
 
 def summary(examined: Examined) -> Text:
-    """Return the counts in one line."""
-    problems, warnings = examined.counts[State.PROBLEM], examined.counts[State.WARNING]
+    """Return the counts of what is shown, in one line."""
+    rows = [row for kind in Kind for row in _merged([found for found in examined.findings if found.kind is kind])]
+    counts = Counter(row.state for row in rows)
+    problems, warnings = counts[State.PROBLEM], counts[State.WARNING]
     style = "red" if problems else "yellow" if warnings else "green"
     parts = (_count(problems, "problem"), _count(warnings, "warning"))
     has_sent = any(

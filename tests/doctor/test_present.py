@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -62,7 +63,7 @@ def test_kinds_come_in_order_and_counts_last():
     """The app first, traps last, then the counts and what was sent."""
     text = shown()
     assert text.index("App ") < text.index("Test record") < text.index("Traps")
-    assert text.splitlines()[-1].startswith("1 problem, 1 warning. Only the test record was sent.")
+    assert text.splitlines()[-1].startswith("1 problem, 1 warning. Nothing but the test record was sent.")
     assert "service_name = shop  code" in text
     assert "1 other at the default" in text
 
@@ -96,3 +97,9 @@ def test_the_json_form_is_complete_and_comes_back():
     again = Examined.from_dict(document)
     assert [each.name for each in again.findings] == [each.name for each in EXAMINED.findings]
     assert again.counts[State.PROBLEM] == 1
+
+
+def test_every_kind_of_examination_is_documented():
+    """A kind without a row in docs/doctor.md fails the build."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "doctor.md").read_text()
+    assert [kind for kind in Kind if f"| {kind.value} |" not in page] == []
