@@ -51,9 +51,35 @@ def python_with(packages: tuple[str, ...], name: str) -> Path:
         had = set(stamp.read_text().splitlines()) if stamp.is_file() else set()
         wanted = "\n".join(sorted({*packages, *had}))
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted.splitlines()]
-        subprocess.run(install, check=True, stdout=sys.stderr)
+        subprocess.run(install, check=True, capture_output=True)
         stamp.write_text(wanted)
     return python
+
+
+OPENTELEMETRY = (
+    "opentelemetry-sdk",
+    "opentelemetry-instrumentation-fastapi",
+    "opentelemetry-instrumentation-flask",
+    "opentelemetry-instrumentation-httpx",
+    "fastapi",
+    "flask",
+    "httpx",
+    "websockets",
+)
+SCRIPTS = Path(__file__).parent / "apps"
+
+
+def opentelemetry(number: int, fault: str) -> None:
+    """Register what OpenTelemetry's own instrumentation comes to, as `apps/peer_opentelemetry.py` measures it."""
+
+    def measure(python: Path) -> str:
+        command = [str(python), "-W", "ignore", str(SCRIPTS / "peer_opentelemetry.py"), fault]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        return done.stdout.strip().splitlines()[-1]
+
+    peer(number, "OpenTelemetry", *OPENTELEMETRY)(measure)
 
 
 def figures(number: int) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+import peers
 import pytest
 from sinks import Sinks, attributes, new_trace
 from websockets.sync.client import connect
@@ -31,6 +32,9 @@ ROUTES = {
     "wsgi": ("/sub/things/<thing_id>", "/sub/boom/<thing_id>"),
 }
 Figure = Callable[[str], None]
+
+peers.opentelemetry(17, "stream")
+peers.opentelemetry(20, "websocket")
 
 
 @pytest.fixture(scope="module")

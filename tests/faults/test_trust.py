@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import quote
 
+import peers
 import pytest
 from collector import Collector
 from sinks import SERVER, attributes, new_trace
@@ -21,6 +22,9 @@ SERVERS = {
     "wsgi": gunicorn("trusting:wsgi", "gthread", "--threads", "4"),
 }
 Figure = Callable[[str], None]
+peers.opentelemetry(30, "flags")
+peers.opentelemetry(31, "baggage")
+peers.opentelemetry(32, "hosts")
 DURATION = catalog.HTTP_SERVER_DURATION.name
 CALLS = catalog.HTTP_CLIENT_DURATION.name
 
