@@ -5,11 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import re
+import socket
+import struct
+import time
 from collections.abc import Callable, Iterator
 
 import peers
 import pytest
 from sinks import Sinks, attributes, new_trace
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from wire import Service, eventually, gunicorn, uvicorn
 
@@ -149,6 +153,23 @@ def test_a_client_that_leaves_early(served: Service, sinks: Sinks) -> None:
     assert attributes(sinks.server_span(found[0]["trace_id"]))["error.type"] == "client_disconnected"
 
 
+@pytest.mark.fault(18, "a client that leaves in the middle of its upload: one span, marked cancelled")
+@on_asgi
+def test_a_client_that_leaves_its_upload(served: Service, sinks: Sinks) -> None:
+    """An upload that stops half-way is one span and one line, marked; gunicorn hands Flask a short body as a whole one."""
+    mark = new_trace()[0]
+    begun = f"POST /upload?{mark} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(begun.encode() + b"x" * 100_000)
+        time.sleep(0.1)  # so that the app is in the middle of reading it
+    found = eventually(lambda: [line for line in served.access_lines() if mark in line["httpRequest"]["requestUrl"]])
+    assert len(found) == 1, served.printed[-3000:]
+    line = found[0]
+    assert (line.get("cancelled"), line.get("error_type")) == (True, "client_disconnected"), line
+    assert attributes(sinks.server_span(line["trace_id"]))["error.type"] == "client_disconnected"
+    assert not sinks.sentry_events(line["trace_id"])
+
+
 @pytest.mark.fault(18, "an AI stream that the client abandons ends with the tokens seen and a mark")
 @pytest.mark.parametrize("path", ["/ai", "/sync-ai"])
 def test_an_abandoned_ai_stream(served: Service, sinks: Sinks, path: str, figure: Figure) -> None:
@@ -212,7 +233,41 @@ def test_one_span_and_one_event(
     figure("1 server span, full route, 1 event in each of 2 sinks")
 
 
+@pytest.mark.fault(19, "an error after the response: the request stands as it was answered, one event in each sink")
+@on_asgi
+def test_an_error_after_the_response(served: Service, sinks: Sinks) -> None:
+    """A background task that fails leaves one 200 line, one span and one report."""
+    trace_id, headers = new_trace()
+    assert served.request("/late", headers=headers)[0] == 200
+    assert eventually(lambda: len(sinks.sentry_events(trace_id)) == 1)
+    assert access_line(served, trace_id)["httpRequest"]["status"] == 200
+    assert len(sinks.server_spans(trace_id)) == 1
+
+
 # --------------------------------------------------------------------------- 20
+
+
+@pytest.mark.fault(20, "a WebSocket whose client vanishes, or whose app fails, is one span")
+@on_asgi
+def test_a_websocket_that_breaks(served: Service, sinks: Sinks) -> None:
+    """A client that is gone without a word is no error; an exception of the app is one, reported once."""
+    trace_id, headers = new_trace()
+    with connect(f"ws://127.0.0.1:{served.port}/ws", additional_headers=headers) as gone:
+        gone.send("hello")
+        gone.recv()
+        gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.socket.shutdown(socket.SHUT_RDWR)
+    assert "error.type" not in attributes(sinks.server_span(trace_id))
+    access_line(served, trace_id)
+    failed, headers = new_trace()
+    with connect(f"ws://127.0.0.1:{served.port}/ws-boom", additional_headers=headers) as channel:
+        channel.send("hello")
+        with pytest.raises(ConnectionClosed):
+            channel.recv()
+    assert attributes(sinks.server_span(failed))["error.type"] == "ValueError"
+    assert access_line(served, failed)["severity"] == "ERROR"
+    assert eventually(lambda: len(sinks.sentry_events(failed)) == 1)
+    assert not sinks.sentry_events(trace_id)
 
 
 @pytest.mark.fault(20, "a WebSocket with 50 messages makes as many spans as one with 1")
@@ -222,10 +277,10 @@ def test_a_websocket(served: Service, sinks: Sinks, figure: Figure) -> None:
     counts = []
     for messages in (1, 50):
         trace_id, headers = new_trace()
-        with connect(f"ws://127.0.0.1:{served.port}/ws", additional_headers=headers) as socket:
+        with connect(f"ws://127.0.0.1:{served.port}/ws", additional_headers=headers) as channel:
             for number in range(messages):
-                socket.send(str(number))
-                assert socket.recv() == str(number)
+                channel.send(str(number))
+                assert channel.recv() == str(number)
         sinks.server_span(trace_id)
         access_line(served, trace_id)
         counts.append(len(sinks.spans(trace_id)))

@@ -127,6 +127,10 @@ def sync_work(number: int) -> None:
     note(number, "after")
 
 
+def fail_late() -> None:
+    raise ValueError("after the response")
+
+
 # --------------------------------------------------------------------------- FastAPI
 
 fast = FastAPI()
@@ -207,6 +211,17 @@ async def _handle(_request: Request, _error: Refused) -> JSONResponse:
     return JSONResponse({"refused": True}, status_code=500)
 
 
+@fast.get("/late")
+async def _late(background: BackgroundTasks) -> dict[str, bool]:
+    background.add_task(fail_late)
+    return {"ok": True}
+
+
+@fast.websocket("/ws-boom")
+async def _ws_boom(socket: FastWebSocket) -> None:
+    await s_ws_boom(socket)
+
+
 @fast.websocket("/ws")
 async def _ws(socket: FastWebSocket) -> None:
     await socket.accept()
@@ -270,6 +285,16 @@ async def s_ws(socket: WebSocket) -> None:
         await socket.send_text(text)
 
 
+async def s_ws_boom(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+    raise ValueError("boom")
+
+
+async def s_late(_request: Request) -> Response:
+    return JSONResponse({"ok": True}, background=BackgroundTask(fail_late))
+
+
 async def s_handle(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"refused": True}, status_code=500)
 
@@ -289,7 +314,9 @@ star = Starlette(
         Route("/boom", s_boom),
         Route("/refused", s_refused),
         Route("/upload", s_upload, methods=["POST"]),
+        Route("/late", s_late),
         WebSocketRoute("/ws", s_ws),
+        WebSocketRoute("/ws-boom", s_ws_boom),
         Mount("/sub", app=Starlette(routes=[Route("/things/{thing_id}", echo), Route("/boom/{thing_id}", s_boom)])),
     ],
     exception_handlers={Refused: s_handle},
