@@ -109,6 +109,7 @@ class _Process:
         self.observer: Observer | None = None
         self.problems: list[Problem] = []
         self.is_rehearsal = False
+        self.switched_off: Resolved | None = None
 
 
 _process: Final = _Process()
@@ -200,6 +201,7 @@ def instrument(
 def _instrument(app: Any, given: Mapping[str, object]) -> Handle:
     resolved = resolve(given)
     if not resolved.config.enabled:
+        _process.switched_off = resolved
         return Handle(None, resolved, lambda: resolved.problems)
     if _process.handle is None:
         _start(resolved)
@@ -327,9 +329,14 @@ def rehearse() -> None:
 
 
 def in_force() -> tuple[Resolved, tuple[Problem, ...]] | None:
-    """Return the settings that this process was set up with and what went wrong, None where nothing is set up."""
-    handle = _process.handle
-    return None if handle is None else (handle._resolved, _all_problems())  # noqa: SLF001 - the same module
+    """Return the settings that this process was set up with, or switched off by, and what went wrong.
+
+    None where `instrument` was not called, or has failed.
+    """
+    handle, off = _process.handle, _process.switched_off
+    if handle is None:
+        return None if off is None else (off, off.problems)
+    return handle._resolved, _all_problems()  # noqa: SLF001 - the same module
 
 
 def destinations(config: Config, environ: Mapping[str, str]) -> Mapping[str, Callable[[Resource], Any]]:

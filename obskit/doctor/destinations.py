@@ -73,7 +73,8 @@ def _why(name: str, config: Config, sources: Mapping[str, str], environ: Mapping
         what = f"otlp_endpoint is set ({sources['otlp_endpoint']})" if config.otlp_endpoint else f"{found[0]} is set"
         return f"auto, as {what}"
     if name == "gcp":
-        return f"auto, as {next(variable for variable in _ON_GOOGLE if environ.get(variable))} says Google Cloud"
+        sign = next((variable for variable in _ON_GOOGLE if environ.get(variable)), "the environment")
+        return f"auto, as {sign} says Google Cloud"
     return "auto, under pytest" if name == "memory" else "auto, as nothing names a backend"
 
 

@@ -32,7 +32,7 @@ def environment_alone(directory: Path) -> list[Finding]:
     return found
 
 
-def observe(app: Any, *, is_under_run: bool) -> tuple[list[Finding], Resolved]:
+def observe(app: Any, *, is_under_run: bool) -> tuple[list[Finding], Resolved, bool]:
     """Look at the app, and let obskit observe it where it does not yet; nothing is sent by that.
 
     Args:
@@ -40,29 +40,43 @@ def observe(app: Any, *, is_under_run: bool) -> tuple[list[Finding], Resolved]:
         is_under_run: whether `obskit run` instruments what is served.
 
     Returns:
-        The findings, and the settings in force.
+        The findings, the settings in force, and whether obskit could be set up with them.
     """
     found: list[Finding] = []
-    was_set_up = _setup.in_force() is not None
+    before = _setup.in_force()
+    was_set_up = before is not None
     inner = unwrapped(app) if app is not None else None
     framework = framework_of(inner) if inner is not None else ""
     if app is not None:
         found += _what(app, inner, framework)
     was_observed = framework != "" and _MARK in vars(inner)
+    if before is not None and not before[0].config.enabled:
+        return found, before[0], False
     handle = _setup.instrument(inner if framework else None)
-    del handle
+    setup = _setup.in_force()
+    if setup is None:
+        resolved = resolve()
+        return [*found, *_not_set_up(handle, resolved)], resolved, False
+    if not setup[0].config.enabled:
+        return found, setup[0], False
     if framework:
         found += _observed(was_set_up=was_set_up, was_observed=was_observed, is_under_run=is_under_run)
         found += _others(inner)
-    setup = _setup.in_force()
-    if setup is None:  # switched off
-        return found, resolve()
     resolved, problems = setup
     found += [
         warning(Kind.APP, "set-up", f"{each.place}: {each.problem}", each.way_out)
         for each in _of_setup(problems, resolved)
     ]
-    return found, resolved
+    return found, resolved, True
+
+
+def _not_set_up(handle: _setup.Handle, resolved: Resolved) -> list[Finding]:
+    """Return why obskit could not be set up."""
+    return [
+        problem(Kind.APP, "set-up", f"{each.place}: {each.problem}", each.way_out)
+        for each in handle.status().problems
+        if each not in resolved.problems
+    ]
 
 
 def _of_setup(problems: Sequence[Problem], resolved: Resolved) -> list[Problem]:

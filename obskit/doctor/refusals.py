@@ -12,7 +12,7 @@ from obskit.doctor import permissions
 from obskit.signals.delivery import Outcome
 from obskit.signals.redaction import Redactor
 
-__all__ = ["Situation", "explain"]
+__all__ = ["Situation", "base_of", "explain"]
 
 _API_OFF: Final = re.compile(r"([a-z]+\.googleapis\.com)\S* (?:has not been used|is disabled)|SERVICE_DISABLED")
 _API_NAMED: Final = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
@@ -41,6 +41,11 @@ class Situation:
     source: str
     project: str = ""
     identity: str = ""
+
+
+def base_of(place: str) -> str:
+    """Return a place without the path of a signal."""
+    return _SIGNAL_PATH.sub("", place)
 
 
 def explain(outcome: Outcome, situation: Situation) -> tuple[str, str]:
@@ -86,7 +91,9 @@ def _is_listening(url: str) -> bool:
 
 def _otlp(outcome: Outcome, detail: str, situation: Situation) -> str:
     if outcome.reason == "unreachable":
-        base = _SIGNAL_PATH.sub("", situation.place)
+        base = base_of(situation.place)
+        if "Timeout" in detail:
+            return f"{base} takes connections and does not answer; see the receiver's own log"
         if _is_listening(base):
             return (
                 f"Something listens at {base} and does not speak HTTP; is it the gRPC port? HTTP's is 4318 by default"

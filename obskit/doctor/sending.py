@@ -14,7 +14,7 @@ from obskit.config import Config
 from obskit.doctor.findings import Finding, Kind, info, ok, problem
 from obskit.doctor.reading import Reader
 from obskit.doctor.record import TestRecord, submit
-from obskit.doctor.refusals import Situation, explain
+from obskit.doctor.refusals import Situation, base_of, explain
 from obskit.errors import Problem
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
 from obskit.signals.lifecycle import Pipeline
@@ -111,19 +111,23 @@ def send(
     return sent
 
 
-def describe(sent: Sent, situation: Callable[[str], Situation], reader: Reader | None) -> list[Finding]:
+def describe(
+    sent: Sent, situation: Callable[[str], Situation], find_reader: Callable[[TestRecord], Reader | None]
+) -> list[Finding]:
     """Return what became of a test record, signal by signal.
 
     Args:
         sent: from `send`.
         situation: says where a signal was sent.
-        reader: looks for it in a local backend, None where it was sent elsewhere.
+        find_reader: returns what looks for it in a local backend, None where it was sent elsewhere.
     """
     if not sent.is_loaded:
         return _not_loaded(sent)
     if not sent.signals and sent.exporter == "sentry":
         text = "sentry: nothing sent, as the app's own Sentry client reports the errors"
         return [info(Kind.RECORD, "sentry", text)]
+    is_any_taken = any(outcome.delivered for outcome in sent.outcomes.values())
+    reader = find_reader(sent.record) if sent.record is not None and is_any_taken else None
     found = [
         _of_signal(sent, signal, situation(signal), reader)
         for signal in (SPANS, METRICS, ERRORS)
@@ -156,8 +160,9 @@ def _way_out(found: Problem) -> str:
 def _of_signal(sent: Sent, signal: str, situation: Situation, reader: Reader | None) -> Finding:
     name, outcome = f"{sent.exporter} {NOUNS[signal]}", sent.outcomes.get(signal)
     if outcome is None:
-        text = f"no answer from {situation.place} after {sent.seconds:.1f} s"
-        way_out = f"Check that {situation.place} can be reached from here, or give it longer with --timeout"
+        place = base_of(situation.place)
+        text = f"no answer from {place} after {sent.seconds:.1f} s"
+        way_out = f"Check that {place} can be reached from here, or give it longer with --timeout"
         return problem(Kind.RECORD, name, text, way_out)
     if not outcome.delivered:
         text, way_out = explain(outcome, situation)

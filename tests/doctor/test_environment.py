@@ -127,6 +127,18 @@ def test_obskit_switched_off_is_said(doctor):
     assert found.of("exporters") == []
 
 
+def test_an_app_that_switches_obskit_off_is_believed(doctor, write):
+    """enabled=False in the app's own call is in force, with its source; the rest is not made up."""
+    write(
+        "main.py",
+        "import obskit\nfrom fastapi import FastAPI\napp = FastAPI()\nobskit.instrument(app, enabled=False)\n",
+    )
+    found = doctor("main:app")
+    assert (found.code, found.bad) == (0, [])
+    assert "switched off by code" in found.one("settings", "enabled")["text"]
+    assert found.of("test record") == []
+
+
 def test_google_without_a_project_setting_does_not_join_logs_and_traces():
     """Cloud Run names no project to the process, so log lines lack it, unless it is set."""
     platform = Platform(name="cloud_run_service", title="", is_google=True)

@@ -204,6 +204,26 @@ def test_an_installation_that_cannot_work_says_so(doctor, without):
     assert "Traceback" not in found.out + found.err
 
 
+def test_a_set_up_that_fails_is_told_in_its_own_words(doctor, without, write):
+    """What `instrument` only warns of when it fails is a problem here; libraries are not blamed for it."""
+    write("main.py", FASTAPI_APP)
+    found = doctor("main:app", "--no-send", PYTHONPATH=without("obskit.middleware.requests"))
+    assert (found.code, found.bad) == (1, ["app: set-up"])
+    assert "obskit.middleware.requests" in found.one("app", "set-up")["text"]
+    assert found.of("libraries") == []
+
+
+def test_a_receiver_that_never_answers_takes_a_bounded_time(doctor):
+    """A port that takes connections and says nothing is given up; each signal says so."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(20)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        found = doctor("--timeout", "4", OTEL_EXPORTER_OTLP_ENDPOINT=url)
+    assert found.code == 1
+    assert {state for name, state in states(found).items() if name != "log line"} == {"problem"}
+
+
 def test_google_without_credentials_is_one_clear_problem(doctor):
     """exporters=gcp on a machine without credentials: problem, way out, exit code 1; nothing is tried in vain."""
     found = doctor(
