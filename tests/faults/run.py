@@ -1,6 +1,6 @@
 """`make faults`: every fault test, slow ones too; one line a fault, with what was measured.
 
-    python tests/faults/run.py [--only 7,8] [--peers] [--json]
+    python tests/faults/run.py [--only 7,8] [--peers] [--json] [--table docs/reliability.md]
 
 The exit code is 1 if a fault failed or has no test.
 """
@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE)]
 import peers  # noqa: E402
 from catalogue import FAULTS  # noqa: E402
 
+BEGIN, END = "<!-- written by make faults -->\n", "<!-- end -->\n"
 HELD, FAILED, SKIPPED = "held", "failed", "skipped"
 
 
@@ -64,6 +65,7 @@ class Report:
         self._with_peers = with_peers
         self._open: dict[int, int] = defaultdict(int)
         self._numbers: dict[str, list[int]] = {}
+        self._peers: dict[int, list[str]] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -103,14 +105,25 @@ class Report:
     def show(self, number: int) -> None:
         """Print a fault's line, with the peers' figures at its end where they are wanted."""
         outcome = self.outcomes[number]
-        said = [f"obskit: {outcome.describe()}", *(peers.figures(number) if self._with_peers else [])]
-        print(f"{number:>3} {outcome.verdict:<8}{FAULTS[number]} | {' | '.join(said)}", flush=True)
+        self._peers[number] = peers.figures(number) if self._with_peers else []
+        said = " | ".join([f"obskit: {outcome.describe()}", *self._peers[number]])
+        print(f"{number:>3} {outcome.verdict:<8}{FAULTS[number]} | {said}", flush=True)
 
     def show_untested(self) -> None:
         """Print the lines of the faults that no test was found for."""
         for number in self.wanted:
             if not any(number in numbers for numbers in self._numbers.values()):
                 self.show(number)
+
+    def write_table(self, page: Path) -> None:
+        """Put the verdicts and figures into a page, between its marks."""
+        rows = ["| # | what happens: what must hold | | obskit | others |", "|---|---|---|---|---|"]
+        for number in self.wanted:
+            outcome = self.outcomes[number]
+            cells = [FAULTS[number], outcome.verdict, outcome.describe(), "; ".join(self._peers.get(number, []))]
+            rows.append(f"| {number} | {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        before, rest = page.read_text().split(BEGIN)
+        page.write_text("".join([before, BEGIN, "\n".join(rows), "\n", END, rest.split(END)[1]]))
 
     def summary(self) -> dict[str, list[int]]:
         """Return the numbers of the faults by verdict."""
@@ -126,6 +139,7 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     parser.add_argument("--only", default="", help="numbers of faults, such as 7,8")
     parser.add_argument("--peers", action="store_true", help="measure other tools too, in benchmarks/.venvs")
     parser.add_argument("--json", action="store_true", help="print the verdicts as one line of JSON last")
+    parser.add_argument("--table", type=Path, help="write the table into this page, between its marks")
     options = parser.parse_args(arguments)
     wanted = [int(number) for number in options.only.split(",") if number] or list(FAULTS)
     if unknown := [number for number in wanted if number not in FAULTS]:
@@ -139,6 +153,8 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     if summary[FAILED] or not collected:
         print(report.log.getvalue(), file=sys.stderr)
     print(f"{len(summary[HELD])} held, {len(summary[FAILED])} failed, {len(summary[SKIPPED])} skipped")
+    if options.table:
+        report.write_table(options.table)
     if options.json:
         print(json.dumps(summary), flush=True)
     return 1 if summary[FAILED] or not collected else 0

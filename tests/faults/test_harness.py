@@ -69,6 +69,19 @@ def test_verdicts(folder: Path) -> None:
     assert "1 skipped: absent" in text
 
 
+def test_the_table(folder: Path) -> None:
+    """The table stands between its marks, and what is around it stays."""
+    page = folder / "page.md"
+    page.write_text("# Before\n\n<!-- written by make faults -->\nstale\n<!-- end -->\n\nafter\n")
+    run(folder, "--only", "1,2", "--table", str(page))
+    text = page.read_text()
+    assert text.startswith("# Before\n\n<!-- written by make faults -->\n| # |")
+    assert text.endswith("<!-- end -->\n\nafter\n")
+    assert "stale" not in text
+    assert "| held | 10 of 10 spans |" in text
+    assert "| failed | FAILED test_some.py::test_breaks |" in text
+
+
 def test_only(folder: Path) -> None:
     """The faults asked for alone decide, and all of them held is exit code 0."""
     code, printed = run(folder, "--json", "--only", "1")
