@@ -24,6 +24,7 @@ import peers  # noqa: E402
 from catalogue import FAULTS  # noqa: E402
 
 BEGIN, END = "<!-- written by make faults -->\n", "<!-- end -->\n"
+MOST_FIGURES = 4
 HELD, FAILED, SKIPPED = "held", "failed", "skipped"
 
 
@@ -45,7 +46,7 @@ class Outcome:
 
     def describe(self) -> str:
         """Return what stands behind the verdict: figures, failed tests, reasons of skips."""
-        parts = list(dict.fromkeys(self.figures))
+        parts = list(dict.fromkeys(self.figures))[:MOST_FIGURES]
         if self.failures:
             parts.append("FAILED " + ", ".join(self.failures))
         if self.skips:
@@ -86,7 +87,8 @@ class Report:
         items[:] = [item for _, item in sorted(chosen, key=lambda pair: pair[0])]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        name = report.nodeid.rsplit("/", 1)[-1]
+        file, _, test = report.nodeid.partition("::")
+        name = f"{Path(file).name}::{test}"
         for number in self._numbers.get(report.nodeid, []):
             outcome = self.outcomes[number]
             if report.failed:
