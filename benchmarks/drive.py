@@ -1,11 +1,15 @@
-"""Drive one variant in process with the requests of a Cloud Run service; talks to run.py over stdin and stdout.
+"""Drive one variant in process with the requests of a Cloud Run service; `drivers.py` is at the other end.
 
-`drive.py FRAMEWORK VARIANT REQUESTS` warms up, says READY, waits for a line, drives, and says what it cost.
+`drive.py FRAMEWORK VARIANT` warms up, says READY, and then does what each line of its input says:
+`count N` counts the instructions of N requests (under valgrind), `time N` their CPU time, `serve N` neither.
+Standard output belongs to the app, as in a container; answers go to the file descriptor in ``BENCH_REPLIES``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import ctypes
 import gc
 import io
 import json
@@ -15,13 +19,9 @@ import sys
 import time
 from typing import Any
 
-# Log lines go to the null device, as in a container whose output is not read here.
-REPLIES = os.fdopen(os.dup(1), "w")
-os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+import apps
 
-import apps  # noqa: E402
-
-WARM_UP = 300
+WARM_UP = 250
 HEADERS = {
     "host": "svc-abc-ew.a.run.app",
     "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
@@ -33,12 +33,13 @@ HEADERS = {
 }
 _random = random.Random(1)
 PARENTS = [f"00-{_random.getrandbits(128):032x}-{_random.getrandbits(64):016x}-01" for _ in range(1009)]
+_ASGI_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_WSGI_HEADERS = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in HEADERS.items()}
 
 
-def scope(index: int) -> dict[str, Any]:
+def scope(path: str, parent: str) -> dict[str, Any]:
     """Return the ASGI scope of one request."""
-    parent, path = PARENTS[index % 1009], f"/items/{index % 997}"
-    headers = {**HEADERS, "traceparent": parent, "x-cloud-trace-context": f"{parent[3:35]}/123;o=1"}
+    trace = [(b"traceparent", parent.encode()), (b"x-cloud-trace-context", f"{parent[3:35]}/123;o=1".encode())]
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -52,14 +53,12 @@ def scope(index: int) -> dict[str, Any]:
         "raw_path": path.encode(),
         "query_string": b"",
         "state": {},
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": _ASGI_HEADERS + trace,
     }
 
 
-def environ(index: int) -> dict[str, Any]:
+def environ(path: str, parent: str) -> dict[str, Any]:
     """Return the WSGI environment of one request."""
-    parent, path = PARENTS[index % 1009], f"/items/{index % 997}"
-    headers = {**HEADERS, "traceparent": parent, "x-cloud-trace-context": f"{parent[3:35]}/123;o=1"}
     return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -69,7 +68,9 @@ def environ(index: int) -> dict[str, Any]:
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "8080",
         "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_SOFTWARE": "gunicorn/27.0.1",
         "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_PORT": "40000",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
@@ -77,29 +78,37 @@ def environ(index: int) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        **{"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()},
+        "HTTP_TRACEPARENT": parent,
+        "HTTP_X_CLOUD_TRACE_CONTEXT": f"{parent[3:35]}/123;o=1",
+        **_WSGI_HEADERS,
     }
 
 
 class Driver:
-    """Calls an app the way its server would."""
+    """Calls an app the way its server would, and checks that every request is answered with 200."""
 
-    def __init__(self, framework: str, variant: str) -> None:
-        self.app = apps.build(framework, variant)
-        self.is_asgi = framework == "fastapi"
+    def __init__(self, app: Any, *, is_asgi: bool, routes: int = 1) -> None:
+        self.app = app
+        self.is_asgi = is_asgi
+        self.prefixes = apps.prefixes(routes)
         self.loop = asyncio.new_event_loop()
+        self.done = 0
         self.answered = 0
 
-    def drive(self, first: int, count: int) -> None:
-        """Answer `count` requests."""
+    def drive(self, count: int) -> None:
+        """Answer `count` requests; the next call goes on with other paths and parents."""
         before = self.answered
         if self.is_asgi:
-            self.loop.run_until_complete(self._asgi(first, count))
+            self.loop.run_until_complete(self._asgi(self.done, count))
         else:
-            for index in range(first, first + count):
+            for index in range(self.done, self.done + count):
                 self._wsgi(index)
+        self.done += count
         if self.answered - before != count:
             raise AssertionError(f"{self.answered - before} of {count} requests were answered with 200")
+
+    def _of(self, index: int) -> tuple[str, str]:
+        return f"{self.prefixes[index % len(self.prefixes)]}/items/{index % 997}", PARENTS[index % 1009]
 
     async def _asgi(self, first: int, count: int) -> None:
         async def receive() -> dict[str, Any]:
@@ -110,41 +119,73 @@ class Driver:
                 self.answered += 1
 
         for index in range(first, first + count):
-            await self.loop.create_task(self.app(scope(index), receive, send))  # a task each, as uvicorn does
+            await self.loop.create_task(self.app(scope(*self._of(index)), receive, send))  # as uvicorn does
 
     def _wsgi(self, index: int) -> None:
         def start_response(status: str, _headers: Any, _error: Any = None) -> None:
             self.answered += status.startswith("200")
 
-        body = self.app(environ(index), start_response)
+        body = self.app(environ(*self._of(index)), start_response)
         for _ in body:
             pass
         if hasattr(body, "close"):
             body.close()
 
 
-def say(**facts: object) -> None:
-    """Send a line to run.py."""
-    REPLIES.write(json.dumps(facts) + "\n")
-    REPLIES.flush()
+class Session:
+    """Does what `drivers.py` asks for."""
+
+    def __init__(self, driver: Driver, *, is_flushing: bool) -> None:
+        self.driver = driver
+        self.flush = apps.flush if is_flushing else lambda: None
+
+    def count(self, requests: int) -> dict[str, Any]:
+        """Serve requests, and their export, while callgrind counts."""
+        library = ctypes.CDLL(os.environ["BENCH_COUNTING"])
+        before = apps.spans()
+        library.counting_begin()
+        self.driver.drive(requests)
+        self.flush()
+        library.counting_end()
+        return {"spans": apps.spans() - before}
+
+    def time(self, requests: int) -> dict[str, float]:
+        """Return microseconds per request: of this thread without the flush, and of the process with it."""
+        gc.collect()
+        thread, process = time.thread_time(), time.process_time()
+        self.driver.drive(requests)
+        thread = time.thread_time() - thread
+        self.flush()
+        process = time.process_time() - process
+        return {"thread_us": thread / requests * 1e6, "cpu_us": process / requests * 1e6}
+
+    def serve(self, requests: int) -> dict[str, Any]:
+        """Serve requests."""
+        self.driver.drive(requests)
+        return {}
 
 
 def main() -> None:
-    """Serve `go N` lines: drive N requests and say the CPU time of this thread and of the process."""
-    driver = Driver(sys.argv[1], sys.argv[2])
-    driver.drive(0, WARM_UP)
+    """Obey."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("framework")
+    parser.add_argument("variant")
+    parser.add_argument("--routes", type=int, default=1)
+    parser.add_argument("--exports", action="store_true", help="over OTLP/HTTP to the sink")
+    parser.add_argument("--no-flush", action="store_true")
+    options = parser.parse_args()
+    replies = os.fdopen(int(os.environ["BENCH_REPLIES"]), "w")
+    app = apps.build(options.framework, options.variant, routes=options.routes, is_exporting=options.exports)
+    driver = Driver(app, is_asgi=options.framework == "fastapi", routes=options.routes)
+    driver.drive(max(WARM_UP, 2 * options.routes))
     apps.flush()
     gc.collect()
-    say(ready=True, pid=os.getpid())
-    done = WARM_UP
+    session = Session(driver, is_flushing=not options.no_flush)
+    print(json.dumps({"pid": os.getpid()}), file=replies, flush=True)
     for line in sys.stdin:
-        count = int(line)
-        thread, process = time.thread_time(), time.process_time()
-        driver.drive(done, count)
-        apps.flush()
-        thread_us = (time.thread_time() - thread) / count * 1e6
-        say(thread_us=thread_us, cpu_us=(time.process_time() - process) / count * 1e6)
-        done += count
+        command, number = line.split()
+        print(json.dumps(getattr(session, command)(int(number))), file=replies, flush=True)
+    sys.stdout.flush()
     os._exit(0)
 
 

@@ -1,0 +1,179 @@
+"""Runs `drive.py` in the environment of a variant: one process a variant, alone or under callgrind."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from variants import ENVIRONMENTS, HERE, VARIANTS, environment
+
+
+class Sink:
+    """The receiver of `sink.py`, in a process of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, str(HERE / "sink.py")], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def environ(sink: str, **more: str) -> dict[str, str]:
+    """Return the environment of a measured process: nothing of ours but what every variant needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OBSKIT_", "DD_"))}
+    return {
+        **kept,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(HERE),
+        "PYTHONWARNINGS": "ignore",
+        "BENCH_SINK": sink,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink,
+        # Under valgrind time runs about fifty times slow: a periodic export would be counted far too often.
+        "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
+        "OBSKIT_METRIC_EXPORT_INTERVAL": "1h",
+        "DD_TRACE_AGENT_URL": sink,
+        "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
+        "DD_REMOTE_CONFIGURATION_ENABLED": "false",
+        "DD_TRACE_STARTUP_LOGS": "false",
+        "DD_SERVICE": "bench",
+        **more,
+    }
+
+
+class Driver:
+    """A running `drive.py`.
+
+    Attributes:
+        lines: how many lines the app has written to its standard output so far.
+    """
+
+    def __init__(
+        self, framework: str, variant: str, sink: str, *, options: Sequence[str] = (), prefix: Sequence[str] = ()
+    ) -> None:
+        python = environment(VARIANTS[variant].environment)
+        read, write = os.pipe()
+        self._errors = tempfile.TemporaryFile("w+")
+        library = str(counting_library()) if prefix else ""
+        self._process = subprocess.Popen(
+            [*prefix, str(python), str(HERE / "drive.py"), framework, variant, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            pass_fds=(write,),
+            env=environ(sink, BENCH_REPLIES=str(write), BENCH_COUNTING=library),
+            cwd=tempfile.gettempdir(),
+        )
+        os.close(write)
+        self._replies = os.fdopen(read)
+        self.lines = 0
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
+        self.pid = int(self._reply()["pid"])
+
+    def _drain(self) -> None:
+        # As a container's runtime does; a pipe that nobody reads would stop the app.
+        assert self._process.stdout is not None
+        while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
+            self.lines += chunk.count(b"\n")
+
+    def _reply(self) -> dict[str, Any]:
+        line = self._replies.readline()
+        if line:
+            return json.loads(line)
+        self._process.wait(60)
+        self._errors.seek(0)
+        last = [text for text in self._errors.read().splitlines() if text.strip()][-1:]
+        raise RuntimeError(last[0].strip() if last else f"ended with {self._process.returncode}")
+
+    def ask(self, command: str, number: int) -> dict[str, Any]:
+        """Let it serve requests.
+
+        Raises:
+            RuntimeError: it ended; the last line of its errors.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{command} {number}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self._reply()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(10)
+        self._replies.close()
+        self._errors.close()
+
+
+# --------------------------------------------------------------------------- callgrind
+
+
+@functools.cache
+def can_count() -> bool:
+    """Return whether instructions can be counted here."""
+    return bool(shutil.which("valgrind") and shutil.which("gcc")) and counting_library().exists()
+
+
+@functools.cache
+def counting_library() -> Path:
+    """Return the library with which a process tells callgrind where to begin and to end."""
+    library = ENVIRONMENTS / "counting.so"
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    command = ["gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(HERE / "counting.c")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"instructions cannot be counted: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        library.unlink(missing_ok=True)
+    return library
+
+
+def counted(
+    framework: str, variant: str, sink: str, requests: Sequence[int], *, options: Sequence[str] = ()
+) -> list[dict[str, float]]:
+    """Count instructions, of all threads of the process together, in windows of so many requests each.
+
+    Returns:
+        For each window the instructions and exported spans in all, and the lines written since the process began.
+    """
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        prefix = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
+        with Driver(framework, variant, sink, options=options, prefix=prefix) as driver:
+            for number, count in enumerate(requests, 1):
+                reply = driver.ask("count", count)
+                text = Path(f"{out}.{number}").read_text(encoding="utf-8")
+                totals = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
+                if totals is None:
+                    raise RuntimeError("valgrind counted nothing")
+                found.append({"instructions": int(totals[1]), **reply})
+        for each in found:
+            each["lines"] = driver.lines
+    return found
