@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-import traceback
 from collections.abc import Mapping
+from time import time_ns
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from opentelemetry import trace
+from opentelemetry import context as otel_context
 
 from obskit.config import Config
-from obskit.signals import consoles
-from obskit.signals.context import bound
-from obskit.signals.lines import MAX_LINE_BYTES, described, encode, json_text, moment, plain
+from obskit.signals import consoles, context
+from obskit.signals.entries import MOST_QUICK_CHARS, Entries, NotOrdinary, Record, field_name, is_reported
+from obskit.signals.lines import described, encode, json_text, moment
 from obskit.signals.outputs import Output
-from obskit.signals.redaction import Redactor
+from obskit.signals.redaction import HAS_SIGNS, SHORT, Redactor
 
 __all__ = [
     "OUTPUT",
     "Logger",
     "Record",
     "configure",
+    "field_name",
     "get_logger",
     "is_readable",
+    "is_reported",
     "render",
     "structlog_processors",
     "write",
@@ -45,28 +46,28 @@ LEVELS: Final = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
+_MOST_SITES: Final = 5000
 _SEVERITIES: Final = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
-_PREFIX: Final = "logging.googleapis.com/"
-# What Cloud Logging, Error Reporting and obskit give a meaning to; a field of the app moves out of the way.
-_RESERVED: Final = frozenset(
-    {"severity", "message", "time", "timestamp", "timestampSeconds", "timestampNanos", "service", "logger", "trace_id"}
-    | {"httpRequest", "stack_trace", "traceback", "exception", "@type", "serviceContext", "endpoint", "latency_ms"}
-)
-_STACK_CHARS: Final = 64_000
-_SHORT_CHARS: Final = 1000
 
-_config = Config()
-_redactor = Redactor()
+_entries = Entries(Config(), Redactor())
 _level = logging.INFO
 _is_readable: bool | None = None
+_json_stream: Any = None  # the standard output to which lines are surely JSON
+# Looked up once, without the layers in between, which cost more than they do.
+_request: Final = context._request.get  # noqa: SLF001 - the same package
+_runtime: Final = otel_context._RUNTIME_CONTEXT  # noqa: SLF001
+_otel_context: Final = getattr(getattr(_runtime, "_current_context", None), "get", _runtime.get_current)
 
 
 def configure(config: Config, redactor: Redactor) -> None:
     """Take the settings that lines depend on."""
-    global _config, _redactor, _level, _is_readable
-    _config, _redactor = config, redactor
+    global _entries, _level, _is_readable, _json_stream
+    _entries = Entries(config, redactor)
     _level = LEVELS[config.log_level]
     _is_readable = {"json": False, "console": True}.get(config.log_format)
+    _json_stream = None
+    for level in (_DEBUG, _INFO, _WARNING, _ERROR, _CRITICAL):
+        level.sites.clear()
 
 
 def is_readable() -> bool:
@@ -79,136 +80,80 @@ def severity_of(level: int) -> str:
     return _SEVERITIES.get(level) or _SEVERITIES[min(50, max(10, level // 10 * 10))]
 
 
-class Record(NamedTuple):
-    """One thing to say.
-
-    Attributes:
-        severity: as Cloud Logging spells it.
-        message: the text, with secrets or not.
-        fields: what else is known; any values.
-        logger: the logger's name, may be empty.
-        error: an exception to show with its stack.
-        location: file, line and function that say it.
-        time_ns: nanoseconds since the epoch; 0 for now.
-    """
-
-    severity: str
-    message: str
-    fields: Mapping[str, Any]
-    logger: str = ""
-    error: BaseException | None = None
-    location: tuple[str, int, str] | None = None
-    time_ns: int = 0
-
-
 def write(record: Record) -> None:
     """Write one record. Never raises."""
     try:
         line = render(record)
     except Exception as error:  # noqa: BLE001 - a record that cannot be shown must not break the app, nor be silent
-        line = _json_line(
-            {"severity": "ERROR", "message": f"a log record could not be written: {type(error).__name__}"}
-        )
+        problem = f"a log record could not be written: {type(error).__name__}"
+        line = json_text({"severity": "ERROR", "message": problem})
     OUTPUT.write(line + "\n")
 
 
 def render(record: Record) -> str:
     """Return the record's line, without its end."""
-    fields = {**bound(), **record.fields}
-    message = _redactor.text(plain(record.message.rstrip("\n")))
-    safe = {field_name(key): encode(str(key), value, _redactor) for key, value in fields.items()}
-    stack = _stack(record.error) if record.error is not None else ""
-    time_ns = record.time_ns or time.time_ns()
-    if is_readable():
-        return consoles.line(record.severity, message, safe, logger=record.logger, time_ns=time_ns, stack=stack)
-    when = moment(time_ns)
-    document: dict[str, Any] = {"severity": record.severity, "message": message, "time": when, "timestamp": when}
-    document |= _who(record)
-    if record.error is not None:
-        document["error_type"] = type(record.error).__qualname__
-        # Error Reporting makes an event of a field `stack_trace`; an error that is reported already has one.
-        document["traceback" if is_reported(record.error) else "stack_trace"] = stack
-    document |= safe
-    return _bounded(document)
-
-
-def _who(record: Record) -> dict[str, Any]:
-    facts: dict[str, Any] = {"service": _config.service_name}
-    if record.logger:
-        facts["logger"] = plain(record.logger)
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        facts["trace_id"] = trace_id = f"{context.trace_id:032x}"
-        facts[f"{_PREFIX}trace"] = f"projects/{_config.project}/traces/{trace_id}" if _config.project else trace_id
-        facts[f"{_PREFIX}spanId"] = f"{context.span_id:016x}"
-        facts[f"{_PREFIX}trace_sampled"] = context.trace_flags.sampled
-    if record.location is not None:
-        file, line, function = record.location
-        facts[f"{_PREFIX}sourceLocation"] = {"file": plain(file), "line": str(line), "function": function}
-    if _config.environment:
-        facts["environment"] = _config.environment
-    return facts
+    global _json_stream
+    now_ns = record.time_ns or time_ns()
+    if not is_readable():
+        _json_stream = None if OUTPUT.is_terminal else sys.stdout
+        return _entries.line(record, now_ns)
+    message, fields, stack = _entries.parts(record)
+    return consoles.line(record.severity, message, fields, logger=record.logger, time_ns=now_ns, stack=stack)
 
 
 def safe(key: str, value: object) -> Any:
     """Return a JSON-safe copy of a field's value, without secrets."""
-    return encode(key, value, _redactor)
-
-
-def field_name(key: object) -> str:
-    """Return the name under which a field of the app is written: its own, unless that has a meaning already."""
-    name = plain(str(key))[:200]
-    return f"{name}_" if name in _RESERVED or name.startswith(_PREFIX) else name
-
-
-def is_reported(error: BaseException) -> bool:
-    """Return whether an error report of that exception is out or on its way."""
-    return bool(getattr(error, "__obskit_reported__", False))
-
-
-def _stack(error: BaseException) -> str:
-    try:
-        text = "".join(traceback.format_exception(error))
-    except Exception as problem:  # noqa: BLE001 - an exception whose own methods raise
-        text = f"{type(error).__name__} (its traceback could not be written: {type(problem).__name__})"
-    if len(text) > _STACK_CHARS:
-        text = f"{text[: _STACK_CHARS // 2]}\n…\n{text[-_STACK_CHARS // 2 :]}"
-    return _redactor.text(plain(text))
-
-
-def _json_line(document: Mapping[str, Any]) -> str:
-    return json_text(document)
-
-
-def _bounded(document: dict[str, Any]) -> str:
-    text = _json_line(document)
-    if len(text) * 4 < MAX_LINE_BYTES or len(text.encode()) < MAX_LINE_BYTES:
-        return text
-    keep = MAX_LINE_BYTES // 2
-    while True:
-        short = {key: _shortened(key, value, keep) for key, value in document.items()} | {"obskit_truncated": True}
-        text = _json_line(short)
-        if len(text.encode()) < MAX_LINE_BYTES:
-            return text
-        keep //= 2
-        if keep < _SHORT_CHARS:
-            core = {key: value for key, value in short.items() if key in _RESERVED or key.startswith(_PREFIX)}
-            document = (
-                core if len(core) < len(short) else {"severity": "ERROR", "message": "a log record was too large"}
-            )
-
-
-def _shortened(key: str, value: Any, keep: int) -> Any:
-    most = keep if key in {"message", "stack_trace", "traceback"} else _SHORT_CHARS
-    if isinstance(value, str):
-        return value if len(value) <= most else f"{value[:most]}… (truncated)"
-    if key in _RESERVED or key.startswith(_PREFIX) or not isinstance(value, dict | list):
-        return value
-    text = _json_line({"": value})
-    return value if len(text) <= most else f"{text[5:most]}… (truncated)"
+    return encode(key, value, _entries.redactor)
 
 
 # --------------------------------------------------------------------------- obskit's own logger
+
+
+class _Site:
+    """A place in the code that logs, with what is the same in all of its lines.
+
+    Attributes:
+        code: kept alive, so that no other can take its address.
+        logger: the name of the logger that is called.
+        event: what is said there, if it is always the same.
+        head: of the line up to its time, where `event` is said.
+        start: of the line up to its message.
+        tail: what follows the time.
+    """
+
+    __slots__ = ("code", "event", "head", "logger", "start", "tail")
+
+    def __init__(self, severity: str, logger: str, event: object, frame: FrameType) -> None:
+        self.code = code = frame.f_code
+        self.logger = logger
+        self.start = f'{{"severity":"{severity}","message":'
+        self.event = event if type(event) is str and event in code.co_consts else None
+        self.head = f'{self.start}{_entries.text(self.event)},"time":"' if self.event is not None else ""
+        self.tail = _entries.tail(logger, (code.co_filename, frame.f_lineno, code.co_qualname))
+
+
+class _Level:
+    """A level, with the places in the code that log at it by the address of the instruction that does."""
+
+    __slots__ = ("severity", "sites")
+
+    def __init__(self, number: int) -> None:
+        self.severity = _SEVERITIES[number]
+        self.sites: dict[int, _Site] = {}
+
+    def site(self, logger: str, event: object, frame: FrameType) -> _Site:
+        """Return what is known of a place that is new."""
+        site = _Site(self.severity, logger, event, frame)
+        if len(self.sites) < _MOST_SITES:
+            self.sites[id(site.code) + frame.f_lasti] = site
+        return site
+
+
+_DEBUG: Final = _Level(10)
+_INFO: Final = _Level(20)
+_WARNING: Final = _Level(30)
+_ERROR: Final = _Level(40)
+_CRITICAL: Final = _Level(50)
 
 
 class Logger:
@@ -239,7 +184,8 @@ class Logger:
 
     def debug(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what only a developer wants to know."""
-        self._say(10, event, args, fields)
+        if _level <= 10:
+            self._say(_DEBUG, event, args, fields)
 
     def info(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what happened.
@@ -249,48 +195,107 @@ class Logger:
             args: for the format.
             fields: what is known about it; ``exc_info`` shows an exception with its stack.
         """
-        self._say(20, event, args, fields)
+        if _level <= 20:
+            self._say(_INFO, event, args, fields)
 
     def warning(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what may be wrong."""
-        self._say(30, event, args, fields)
+        if _level <= 30:
+            self._say(_WARNING, event, args, fields)
 
     warn = warning
 
     def error(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what went wrong."""
-        self._say(40, event, args, fields)
+        if _level <= 40:
+            self._say(_ERROR, event, args, fields)
 
     def exception(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what went wrong, with the exception that is being handled."""
         fields.setdefault("exc_info", True)
-        self._say(40, event, args, fields)
+        self._say(_ERROR, event, args, fields)
 
     def critical(self, event: object = "", *args: Any, **fields: Any) -> None:
         """Say what stops the service."""
-        self._say(50, event, args, fields)
+        self._say(_CRITICAL, event, args, fields)
 
     fatal = critical
 
     def log(self, level: int, event: object = "", *args: Any, **fields: Any) -> None:
         """Say it at a level of the standard library."""
-        self._say(level, event, args, fields)
+        if _level <= level:
+            self._write(severity_of(level), event, args, fields, sys._getframe(1))  # noqa: SLF001
 
-    def _say(self, level: int, event: object, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
-        if level < _level:
+    def _say(  # noqa: PLR0912 - each call of a function costs what three fields do
+        self, level: _Level, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+    ) -> None:
+        """Put an ordinary line together from parts that are known; leave any other to `_write`."""
+        frame = sys._getframe(2)  # noqa: SLF001 - what logging itself uses
+        if args or sys.stdout is not _json_stream:
+            self._write(level.severity, event, args, fields, frame)
             return
+        try:
+            entries = _entries
+            site = level.sites.get(id(frame.f_code) + frame.f_lasti) or level.site(self._logger_name, event, frame)
+            head = site.head if event is site.event else f'{site.start}{entries.text(event)},"time":"'
+            if self._fields:
+                fields = {**self._fields, **fields}
+            heads = entries.heads
+            text = ""
+            for key in fields:
+                named = heads.get(key) or entries.head(key)
+                value = fields[key]
+                if type(value) is str:
+                    if len(value) < SHORT and HAS_SIGNS(value) is None:
+                        text = f'{text}{named}"{value}"'
+                    else:
+                        text = _limited(f"{text}{named}{entries.text(value)}")
+                else:
+                    text = _limited(f"{text}{named}{entries.value(key, value)}")
+            current, state = _otel_context(), _request()
+            if state is None:
+                around = entries.around(current, None)
+            else:
+                known = state.log_fields
+                around = known[1] if known is not None and known[0] is current else entries.around(current, state)
+                if state.bound:
+                    _refuse(not state.bound.keys().isdisjoint(fields))
+            when = moment(time_ns())
+            line = f'{head}{when}","timestamp":"{when}"{site.tail}{around}{text}}}\n'
+            if site.logger != self._logger_name:
+                _refuse(True)
+        except Exception:  # noqa: BLE001 - the other way takes whatever there is
+            self._write(level.severity, event, args, fields, frame)
+        else:
+            OUTPUT.write(line)
+
+    def _write(
+        self, severity: str, event: object, args: tuple[Any, ...], fields: dict[str, Any], frame: FrameType
+    ) -> None:
+        fields = {**self._fields, **fields}
         error = error_of(fields.pop("exc_info", None))
         fields.pop("stack_info", None)
+        code = frame.f_code
         write(
             Record(
-                severity=severity_of(level),
+                severity=severity,
                 message=formatted(event, args),
-                fields={**self._fields, **fields} if self._fields else fields,
+                fields=fields,
                 logger=self._logger_name,
                 error=error,
-                location=_location(sys._getframe(2)),  # noqa: SLF001 - what logging itself uses
+                location=(code.co_filename, frame.f_lineno, code.co_qualname),
             )
         )
+
+
+def _limited(text: str) -> str:
+    _refuse(len(text) > MOST_QUICK_CHARS)
+    return text
+
+
+def _refuse(is_odd: bool) -> None:  # noqa: FBT001 - says whether
+    if is_odd:
+        raise NotOrdinary
 
 
 def formatted(event: object, args: Any) -> str:
@@ -301,7 +306,7 @@ def formatted(event: object, args: Any) -> str:
     try:
         return str(text % args)
     except Exception:  # noqa: BLE001 - a bad format, or an argument whose str() raises
-        return f"{text} {json_text(encode('', args, _redactor))}"
+        return f"{text} {json_text(encode('', args, _entries.redactor))}"
 
 
 def error_of(exc_info: Any) -> BaseException | None:
@@ -312,11 +317,6 @@ def error_of(exc_info: Any) -> BaseException | None:
         error = exc_info[1] if len(exc_info) > 1 else None
         return error if isinstance(error, BaseException) else None
     return sys.exception() if exc_info else None
-
-
-def _location(frame: FrameType) -> tuple[str, int, str]:
-    code = frame.f_code
-    return code.co_filename, frame.f_lineno, code.co_qualname
 
 
 def get_logger(name: str = "", **fields: Any) -> Logger:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -28,6 +29,7 @@ BUFFER_BYTES: Final = 8 * 1024 * 1024
 _MOST_AT_ONCE: Final = min(select.PIPE_BUF, 4096)
 """A pipe takes so many bytes whole or not at all. Source: POSIX, `write`, PIPE_BUF."""
 _PIECE: Final = 64 * 1024
+_PIPE_BYTES: Final = 1024 * 1024  # Source: Linux's fs.pipe-max-size, which an ordinary process may ask for
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "pwritev") else 0
 _CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EPERM})
 _TAKEN: Final = frozenset({errno.EAGAIN, errno.EACCES})
@@ -100,43 +102,42 @@ class Output:
             data = line.encode()
         except UnicodeEncodeError:
             data = line.encode("utf-8", "replace")
-        if sys.stdout is self._stream and len(data) <= self._most_at_once and not self._waiting:
-            baton = self._baton
-            try:
-                baton.pop()
-            except IndexError:  # another thread is writing
-                pass
-            else:
-                try:
-                    is_out = self._write_now(data)
-                finally:
-                    baton.append(None)
-                if is_out:
-                    if self._waiting:
-                        self._settle()
-                    return
-        self._keep(data)
-
-    def _write_now(self, data: bytes) -> bool:
-        """Write a short line at once; return whether it is dealt with."""
+        if self._waiting or sys.stdout is not self._stream or len(data) > self._most_at_once:
+            self._keep(data)
+            return
+        baton = self._baton
+        try:
+            baton.pop()
+        except IndexError:  # another thread is writing
+            self._keep(data)
+            return
         try:
             self._flush_stream()  # what the app has printed comes first, and does not tear this line
             fd = self._fd
             if self._has_locks:
                 _lockf(fd, _TRY_LOCK, 0)
                 try:
-                    _pwritev(fd, (data,), -1, _NO_WAIT)
+                    written = _pwritev(fd, (data,), -1, _NO_WAIT)
                 finally:
                     _lockf(fd, _UNLOCK, 0)
-                return True
-            written = os.write(fd, data) if self._is_patient else _pwritev(fd, (data,), -1, _NO_WAIT)
+            else:
+                written = self._write_unlocked(fd, data)
         except (OSError, ValueError):  # there is no room, or it is closed: `_settle` tells them apart
-            return False
+            written = 0
+        finally:
+            baton.append(None)
+        if not written:
+            self._keep(data)
+        elif self._waiting:
+            self._settle()
+
+    def _write_unlocked(self, fd: int, data: bytes) -> int:
+        written = os.write(fd, data) if self._is_patient else _pwritev(fd, (data,), -1, _NO_WAIT)
         if written < len(data):
             self._rest = memoryview(data)[written:]
             self._waiting.appendleft(data)
             self._waiting_bytes += len(data)
-        return True
+        return written
 
     def _keep(self, data: bytes) -> None:
         """Let a line wait, if there is room, and see whether it can be written."""
@@ -177,6 +178,8 @@ class Output:
         # A file, or a device such as /dev/null, takes everything without making anybody wait.
         self._is_patient = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not is_terminal)
         self._has_locks = stat.S_ISFIFO(mode)
+        if self._has_locks:
+            _widen(fd)
         self._can_skip_wait = bool(_NO_WAIT) and not self._is_patient
         self._set_most_at_once()
 
@@ -369,6 +372,14 @@ class Output:
             else:
                 self._is_locked = True
         return True
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold a burst of lines, or several of the longest, as far as the system allows."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < _PIPE_BYTES:
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _count_lost(reason: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-__all__ = ["REDACTED", "Redactor"]
+__all__ = ["HAS_SIGNS", "REDACTED", "SHORT", "Redactor"]
 
 REDACTED: Final = "[REDACTED]"
 
@@ -69,9 +69,12 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
         re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"),
     ),
 )
-_SHORTEST: Final = 13  # a card number's digits, "bearer" and six characters; every other shape is longer
+SHORT: Final = 13
+"""A card number's digits, or "bearer" and six characters; every other shape is longer."""
 _ODD: Final = re.compile(r"[^A-IL-Za-y0-9 ,.;!?)'/]").search
 """Finds what every shape but card numbers, bearers and `ya29.` has: a sign, or one of the letters J, K and z."""
+HAS_SIGNS: Final = re.compile(r"[^A-Za-z0-9 _,.;!?()'/+#-]").search
+"""Finds what a secret shorter than `SHORT` has, and all that JSON must escape."""
 _SCHEME: Final = re.compile(r"(?i)\b(bearer)\s+[0-9A-Za-z._~+/=-]{6,}")
 _USERINFO: Final = re.compile(r"://([^\s/:@]*):([^\s/]+)@")
 _EMAIL: Final = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
@@ -158,7 +161,7 @@ class Redactor:
         if size < 6:
             return text
         is_odd = _ODD(text) is not None
-        if size >= _SHORTEST:
+        if size >= SHORT:
             if is_odd:
                 for start, shape in _SHAPES:
                     if start in text:
