@@ -8,38 +8,25 @@ process is in the middle of one) waits in a buffer of limited size, which a thre
 from __future__ import annotations
 
 import atexit
-import errno
-import fcntl
 import os
-import select
-import stat
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from obskit import catalog
+from obskit.signals.channels import NO_WAIT, TRY_LOCK, UNLOCK, Channel
 
 __all__ = ["BUFFER_BYTES", "Output"]
 
 BUFFER_BYTES: Final = 8 * 1024 * 1024
-_MOST_AT_ONCE: Final = min(select.PIPE_BUF, 4096)
-"""A pipe takes so many bytes whole or not at all. Source: POSIX, `write`, PIPE_BUF."""
-_PIECE: Final = 64 * 1024
-_PIPE_BYTES: Final = 1024 * 1024  # Source: Linux's fs.pipe-max-size, which an ordinary process may ask for
-_NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "pwritev") else 0
-_CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EPERM})
-_TAKEN: Final = frozenset({errno.EAGAIN, errno.EACCES})
 _POLL_MS: Final = 100
 _PAUSE_S: Final = 0.001
 _STALLED_S: Final = 0.5
 _MANY: Final = 100
 _BATON_S: Final = 10.0
-_TRY_LOCK: Final = os.F_TLOCK
-_UNLOCK: Final = os.F_ULOCK
 
 _lockf: Final = os.lockf
 _pwritev: Final = os.pwritev
@@ -62,10 +49,6 @@ class Output:
         self.tell = tell
         self._asked: Any = None
         self._is_terminal = False
-        self._stream: Any = None
-        self._flush_stream: Callable[[], object] = bool
-        self._fd = self._most_at_once = -1
-        self._is_patient = self._has_locks = self._can_skip_wait = False
         self._reset()
         atexit.register(self.finish)
         if hasattr(os, "register_at_fork"):
@@ -79,9 +62,10 @@ class Output:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
-        self._is_locked = False
         self._dropped = self._dropped_bytes = 0
         self._thread: threading.Thread | None = None
+        self._stream: Any = None  # to be looked at anew: the parent's lock is not this process's
+        self._channel = Channel(None)
 
     @property
     def is_terminal(self) -> bool:
@@ -102,7 +86,8 @@ class Output:
             data = line.encode()
         except UnicodeEncodeError:
             data = line.encode("utf-8", "replace")
-        if self._waiting or sys.stdout is not self._stream or len(data) > self._most_at_once:
+        channel = self._channel
+        if self._waiting or sys.stdout is not self._stream or len(data) > channel.most_at_once:
             self._keep(data)
             return
         baton = self._baton
@@ -112,16 +97,16 @@ class Output:
             self._keep(data)
             return
         try:
-            self._flush_stream()  # what the app has printed comes first, and does not tear this line
-            fd = self._fd
-            if self._has_locks:
-                _lockf(fd, _TRY_LOCK, 0)
+            channel.flush()  # what the app has printed comes first, and does not tear this line
+            if channel.has_locks:
+                fd = channel.fd
+                _lockf(fd, TRY_LOCK, 0)
                 try:
-                    written = _pwritev(fd, (data,), -1, _NO_WAIT)
+                    written = _pwritev(fd, (data,), -1, NO_WAIT)
                 finally:
-                    _lockf(fd, _UNLOCK, 0)
+                    _lockf(fd, UNLOCK, 0)
             else:
-                written = self._write_unlocked(fd, data)
+                written = self._write_unlocked(channel, data)
         except (OSError, ValueError):  # there is no room, or it is closed: `_settle` tells them apart
             written = 0
         finally:
@@ -131,12 +116,13 @@ class Output:
         elif self._waiting:
             self._settle()
 
-    def _write_unlocked(self, fd: int, data: bytes) -> int:
-        written = os.write(fd, data) if self._is_patient else _pwritev(fd, (data,), -1, _NO_WAIT)
+    def _write_unlocked(self, channel: Channel, data: bytes) -> int:
+        written = os.write(channel.fd, data) if channel.is_patient else _pwritev(channel.fd, (data,), -1, NO_WAIT)
         if written < len(data):
-            self._rest = memoryview(data)[written:]
-            self._waiting.appendleft(data)
-            self._waiting_bytes += len(data)
+            with self._guard:
+                self._rest = memoryview(data)[written:]
+                self._waiting.appendleft(data)
+                self._waiting_bytes += len(data)
         return written
 
     def _keep(self, data: bytes) -> None:
@@ -165,27 +151,6 @@ class Output:
         self._dropped = self._dropped_bytes = 0
         self._waiting.append(notice)
         self._waiting_bytes += len(notice)
-
-    def _look_at(self, stream: Any) -> None:
-        try:
-            fd = stream.fileno()
-            mode = os.fstat(fd).st_mode
-            is_terminal = os.isatty(fd)
-        except (AttributeError, OSError, ValueError):  # a test's, or there is none
-            fd, mode, is_terminal = -1, 0, False
-        self._stream, self._fd = stream, fd
-        self._flush_stream = stream.flush if fd >= 0 else bool
-        # A file, or a device such as /dev/null, takes everything without making anybody wait.
-        self._is_patient = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not is_terminal)
-        self._has_locks = stat.S_ISFIFO(mode)
-        if self._has_locks:
-            _widen(fd)
-        self._can_skip_wait = bool(_NO_WAIT) and not self._is_patient
-        self._set_most_at_once()
-
-    def _set_most_at_once(self) -> None:
-        is_direct = self._is_patient or (self._can_skip_wait and self._fd >= 0)
-        self._most_at_once = _MOST_AT_ONCE if is_direct else -1
 
     # ------------------------------------------------------------------ what waits
 
@@ -237,12 +202,14 @@ class Output:
         """
         deadline = time.monotonic() + timeout_s
         while self._waiting or self._dropped:
-            if self._push():
-                continue
+            is_out = self._push()
             left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                return False
-            self._pause(min(_POLL_MS, left_s * 1000))
+            if not is_out:
+                if left_s <= 0:
+                    return False
+                self._pause(min(_POLL_MS, left_s * 1000))
+            elif left_s <= 0:  # what has come since need not be waited for
+                break
         return True
 
     def finish(self, timeout_s: float = 5.0) -> bool:
@@ -257,25 +224,16 @@ class Output:
         deadline = time.monotonic() + timeout_s
         while True:
             before = (self._waiting_bytes, self._rest)
-            if self.flush(_STALLED_S):
+            if self.flush(max(0.0, min(_STALLED_S, deadline - time.monotonic()))):
                 return True
             if (self._waiting_bytes, self._rest) == before or time.monotonic() >= deadline:
                 return False
 
     def _pause(self, most_ms: float) -> None:
         """Wait until standard output may take more."""
-        if self._fd >= 0:
-            self._is_writable(most_ms)
-        if not self._is_locked:  # another process or thread may be writing, which no poll tells
+        self._channel.is_writable(most_ms)
+        if not self._channel.is_locked:  # another process or thread may be writing, which no poll tells
             time.sleep(_PAUSE_S)
-
-    def _is_writable(self, timeout_ms: float) -> bool:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        try:
-            return bool(poll.poll(timeout_ms))
-        except (OSError, ValueError):
-            return True  # the write will say what is wrong
 
     # ------------------------------------------------------------------ writing without waiting
 
@@ -288,12 +246,12 @@ class Output:
             return None
         try:
             if sys.stdout is not self._stream and self._rest is None:
-                self._look_at(sys.stdout)
-            return self._push_lines()
+                self._stream, self._channel = sys.stdout, Channel(sys.stdout)
+            return self._push_lines(self._channel)
         finally:
             baton.append(None)
 
-    def _push_lines(self) -> bool:
+    def _push_lines(self, channel: Channel) -> bool:
         while True:
             with self._guard:
                 if not self._waiting and self._dropped:
@@ -302,84 +260,41 @@ class Output:
                     return True
                 data = self._waiting[0]
             try:
-                if not self._push_line(data):
+                if not self._push_line(channel, data):
                     return False
             except (AttributeError, OSError, ValueError):  # there is none, it is closed, or its reader is gone
-                self._end_line()
+                self._end_line(channel)
                 _count_lost("not_written")
             with self._guard:
                 self._waiting.popleft()
                 self._waiting_bytes -= len(data)
 
-    def _push_line(self, data: bytes) -> bool:
+    def _push_line(self, channel: Channel, data: bytes) -> bool:
         """Begin a line, or go on with it; return whether it is out."""
-        if self._fd < 0:
-            self._stream.write(data.decode())
-            self._stream.flush()
+        if channel.fd < 0:
+            channel.stream.write(data.decode())
+            channel.stream.flush()
             return True
         if self._rest is None:
-            if not (self._is_patient or self._is_writable(0)):
+            if not channel.is_writable(0):
                 return False
-            self._flush_stream()
-            if not self._lock():
+            channel.flush()
+            if not channel.lock():
                 return False
             self._rest = memoryview(data)
         while self._rest:
-            written = self._push_piece(self._rest)
+            written = channel.push(self._rest)
             if not written:
                 if len(self._rest) == len(data):
-                    self._end_line()
+                    self._end_line(channel)
                 return False
             self._rest = self._rest[written:]
-        self._end_line()
+        self._end_line(channel)
         return True
 
-    def _end_line(self) -> None:
+    def _end_line(self, channel: Channel) -> None:
         self._rest = None
-        if self._is_locked:
-            self._is_locked = False
-            with suppress(OSError):  # closed, and the lock gone with it
-                _lockf(self._fd, _UNLOCK, 0)
-
-    def _push_piece(self, rest: memoryview) -> int:
-        """Write what can be written at once; return how many bytes."""
-        if self._stream.closed:  # and its descriptor perhaps another file's by now
-            raise ValueError("standard output is closed")
-        try:
-            if self._can_skip_wait:
-                try:
-                    return _pwritev(self._fd, (rest[:_PIECE],), -1, _NO_WAIT)
-                except OSError as error:
-                    if error.errno not in _CANNOT:
-                        raise
-                    self._can_skip_wait = False  # neither this kernel nor this kind of file knows the flag
-                    self._set_most_at_once()
-            if self._is_patient:
-                return os.write(self._fd, rest)
-            return os.write(self._fd, rest[:_MOST_AT_ONCE]) if self._is_writable(0) else 0
-        except BlockingIOError:
-            return 0
-
-    def _lock(self) -> bool:
-        """Keep the other processes of obskit from writing to the same pipe; return whether that could be done now."""
-        if self._has_locks:
-            try:
-                _lockf(self._fd, _TRY_LOCK, 0)  # the kernel drops it when its holder dies
-            except OSError as error:
-                if error.errno in _TAKEN:
-                    return False
-                self._has_locks = False  # lines are then written without
-            else:
-                self._is_locked = True
-        return True
-
-
-def _widen(pipe: int) -> None:
-    """Let a pipe hold a burst of lines, or several of the longest, as far as the system allows."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):
-            if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < _PIPE_BYTES:
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        channel.unlock()
 
 
 def _count_lost(reason: str) -> None:
