@@ -49,10 +49,12 @@ def _setting_row(setting: Setting) -> str:
 
 
 def _shown(value: object) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "—"
     if isinstance(value, timedelta):
         return f"`{value.total_seconds():g}s`"
+    if isinstance(value, dict):
+        return f"`{','.join(f'{key}={item}' for key, item in value.items())}`"
     if isinstance(value, tuple):
         return f"`{','.join(str(item) for item in value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

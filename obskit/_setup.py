@@ -138,6 +138,9 @@ def instrument(
     log_level: str | None = None,
     log_format: str | None = None,
     access_log: bool | None = None,
+    log_max_bytes: int | str | Mapping[str, int] | None = None,
+    log_rate_limits: str | Mapping[str, str] | None = None,
+    log_buffer_bytes: int | None = None,
     metric_export_interval: Duration | None = None,
     trace_export_interval: Duration | None = None,
     queue_bytes: int | None = None,
@@ -174,6 +177,9 @@ def instrument(
         log_level: least severity that is written.
         log_format: ``json``, ``console`` or ``auto``.
         access_log: whether each request ends with a line.
+        log_max_bytes: largest log line, 2048 to 262144 bytes; one number or a table by logger.
+        log_rate_limits: most lines by logger, as in ``{"httpx": "10/s", "*": "500/s"}``.
+        log_buffer_bytes: most bytes of log lines that wait for a reader.
         metric_export_interval: time between two exports of metrics, in seconds or as ``"30s"``.
         trace_export_interval: longest time that a finished span waits.
         queue_bytes: most bytes of spans and error reports that wait.

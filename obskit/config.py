@@ -23,6 +23,11 @@ __all__ = ["SETTINGS", "Config", "Resolved", "Setting", "parse_duration", "resol
 
 # --------------------------------------------------------------------------- values
 
+MAX_LINE_BYTES: Final = 256 * 1024
+"""Largest log entry that Cloud Logging takes. Source: Cloud Logging's quotas, "Size of a LogEntry"."""
+LEAST_LINE_BYTES: Final = 2048
+"""A line of fewer bytes would have no room for what obskit itself says."""
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART: Final = r"(\d+(?:\.\d+)?)(ms|[smhdw])"
 
@@ -90,6 +95,39 @@ def _one_of(*choices: str) -> Callable[[object], str]:
         return text
 
     return parse
+
+
+def _by_logger(value: object, parse: Callable[[str], Any]) -> Mapping[str, Any]:
+    """Return a table by logger from a table, from ``"httpx=10/s,*=500/s"``, or from one value for all loggers."""
+    if not isinstance(value, Mapping):
+        pairs = [word.rpartition("=") for word in (_words(value) if isinstance(value, str) else (str(value),))]
+        value = {name.strip() or "*": text for name, _, text in pairs}
+    return {str(name): parse(str(text).strip()) for name, text in value.items()}
+
+
+def _max_bytes(value: object) -> Mapping[str, int]:
+    return {"*": MAX_LINE_BYTES, **_by_logger(value, _line_bytes)}
+
+
+def _line_bytes(text: str) -> int:
+    number = int(text)
+    if not LEAST_LINE_BYTES <= number <= MAX_LINE_BYTES:
+        raise ValueError(f"{text} is not between {LEAST_LINE_BYTES} and {MAX_LINE_BYTES} bytes")
+    return number
+
+
+def _rates(value: object) -> Mapping[str, tuple[int, timedelta]]:
+    return _by_logger(value, _rate)
+
+
+def _rate(text: str) -> tuple[int, timedelta]:
+    count, slash, period = text.partition("/")
+    if not (slash and count.strip().isdigit()):
+        raise ValueError(f'{text!r} is not a rate, write for example "100/s" or "600/10m"')
+    of = parse_duration(period if period[:1].isdigit() else f"1{period}")
+    if of <= timedelta(0):
+        raise ValueError(f"{text!r} has no period")
+    return int(count), of
 
 
 def _prices(value: object) -> Mapping[str, Mapping[str, float]]:
@@ -280,6 +318,28 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="Write one line per request.",
     ),
     Setting(
+        name="log_max_bytes",
+        parse=_max_bytes,
+        default={"*": MAX_LINE_BYTES},
+        help="Largest log line in bytes, at least 2048: one number, or a table by logger (`*` is any other). A longer "
+        "line is cut and marked with `obskit_truncated`.",
+    ),
+    Setting(
+        name="log_rate_limits",
+        parse=_rates,
+        default={},
+        help="Most lines of a logger in a period, such as `httpx=10/s,*=500/s`: a name holds for the loggers below it "
+        "too, `*` for each other one by itself. Lines at ERROR and above are counted apart. What is dropped is "
+        "counted and told once a period.",
+    ),
+    Setting(
+        name="log_buffer_bytes",
+        parse=_positive,
+        default=8 * 1024 * 1024,
+        help="Most bytes of log lines that wait while standard output takes nothing; what comes then is dropped, "
+        "counted and told.",
+    ),
+    Setting(
         name="metric_export_interval",
         parse=parse_duration,
         default=timedelta(seconds=30),
@@ -340,6 +400,9 @@ class Config:
     log_level: str = "info"
     log_format: str = "auto"
     access_log: bool = True
+    log_max_bytes: Mapping[str, int] = field(default_factory=lambda: {"*": MAX_LINE_BYTES})
+    log_rate_limits: Mapping[str, tuple[int, timedelta]] = field(default_factory=dict)
+    log_buffer_bytes: int = 8 * 1024 * 1024
     metric_export_interval: timedelta = timedelta(seconds=30)
     trace_export_interval: timedelta = timedelta(seconds=2)
     queue_bytes: int = 32 * 1024 * 1024

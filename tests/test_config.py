@@ -11,7 +11,7 @@ from obskit.config import SETTINGS, Config, parse_duration, resolve
 def test_the_table_and_the_config_have_the_same_settings_and_defaults():
     """Every setting is a field of Config with the same default."""
     assert {setting.name: setting.default for setting in SETTINGS} == {
-        found.name: found.default for found in fields(Config)
+        found.name: getattr(Config(), found.name) for found in fields(Config)
     }
 
 
@@ -117,6 +117,33 @@ def test_a_file_that_does_not_parse_is_a_problem_and_not_an_exception(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.obskit\n")
     (problem,) = resolve(environ={}, directory=tmp_path).problems
     assert "cannot be read" in problem.problem
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes", "rates"),
+    [
+        ({"log_max_bytes": 4096}, {"*": 4096}, {}),
+        ({"log_max_bytes": {"chatty": 2048}}, {"*": 262144, "chatty": 2048}, {}),
+        ({"log_rate_limits": "5/s"}, {"*": 262144}, {"*": (5, timedelta(seconds=1))}),
+        (
+            {"log_max_bytes": "a.b=2048, *=9000", "log_rate_limits": {"a": "600/10m", "*": "0/1s"}},
+            {"*": 9000, "a.b": 2048},
+            {"a": (600, timedelta(minutes=10)), "*": (0, timedelta(seconds=1))},
+        ),
+    ],
+)
+def test_limits_of_loggers(tmp_path, given, sizes, rates):
+    """Sizes and rates of log lines are one value for all loggers, or a table by logger, in code and in the environment."""
+    config = resolve(given, environ={}, directory=tmp_path).config
+    assert (config.log_max_bytes, config.log_rate_limits) == (sizes, rates)
+
+
+@pytest.mark.parametrize("given", [{"log_max_bytes": 300_000}, {"log_max_bytes": 1}, {"log_rate_limits": "*=fast"}])
+def test_limits_that_are_none(tmp_path, given):
+    """A size out of range and a rate that is none are problems, and the default holds."""
+    resolved = resolve(given, environ={}, directory=tmp_path)
+    assert len(resolved.problems) == 1
+    assert resolved.config == Config()
 
 
 def test_prices_are_a_table_of_known_kinds(tmp_path):

@@ -12,12 +12,10 @@ from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+from obskit.config import MAX_LINE_BYTES
 from obskit.signals.redaction import REDACTED, Redactor
 
 __all__ = ["MAX_LINE_BYTES", "encode", "json_text", "moment", "plain", "quoted"]
-
-MAX_LINE_BYTES: Final = 256 * 1024
-"""Largest log entry that Cloud Logging takes. Source: Cloud Logging's quotas, "Size of a LogEntry"."""
 
 _MOST_DEPTH: Final = 6
 _MOST_ITEMS: Final = 1000

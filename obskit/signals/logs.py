@@ -6,6 +6,7 @@ a readable, coloured line.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,16 @@ from opentelemetry import context as otel_context
 
 from obskit.config import Config
 from obskit.signals import consoles, context
-from obskit.signals.entries import MOST_QUICK_CHARS, Entries, NotOrdinary, Record, field_name, is_reported
+from obskit.signals.entries import (
+    LARGEST_QUICK_BYTES,
+    MOST_QUICK_CHARS,
+    Entries,
+    NotOrdinary,
+    Record,
+    field_name,
+    is_reported,
+)
+from obskit.signals.limits import Limits
 from obskit.signals.lines import described, encode, json_text, moment
 from obskit.signals.outputs import Output
 from obskit.signals.redaction import HAS_SIGNS, SHORT, Redactor
@@ -49,6 +59,23 @@ LEVELS: Final = {
 _MOST_SITES: Final = 5000
 _SEVERITIES: Final = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 
+
+def _tell_dropped(lines: int, size_bytes: int) -> str:
+    return _said_of_lost(f"{lines} log lines ({size_bytes} bytes) were dropped: standard output took nothing", lines)
+
+
+def _tell_limited(logger: str, lines: int, limit: str) -> None:
+    of = f"logger {logger!r}" if logger else "the logger without a name"
+    OUTPUT.write(_said_of_lost(f"{lines} log lines of {of} were dropped: more than {limit}", lines))
+
+
+def _said_of_lost(problem: str, lines: int) -> str:
+    record = Record("WARNING", f"obskit: {problem}", {"obskit_dropped_lines": lines}, "obskit")
+    return render(record) + "\n"
+
+
+OUTPUT.tell = _tell_dropped
+_limits = Limits(Config(), _tell_limited)
 _entries = Entries(Config(), Redactor())
 _level = logging.INFO
 _is_readable: bool | None = None
@@ -61,8 +88,10 @@ _otel_context: Final = getattr(getattr(_runtime, "_current_context", None), "get
 
 def configure(config: Config, redactor: Redactor) -> None:
     """Take the settings that lines depend on."""
-    global _entries, _level, _is_readable, _json_stream
-    _entries = Entries(config, redactor)
+    global _entries, _level, _is_readable, _json_stream, _limits
+    _limits = Limits(config, _tell_limited)
+    _entries = Entries(config, redactor, _limits.max_bytes)
+    OUTPUT.buffer_bytes = config.log_buffer_bytes
     _level = LEVELS[config.log_level]
     _is_readable = {"json": False, "console": True}.get(config.log_format)
     _json_stream = None
@@ -80,8 +109,28 @@ def severity_of(level: int) -> str:
     return _SEVERITIES.get(level) or _SEVERITIES[min(50, max(10, level // 10 * 10))]
 
 
+def finish(timeout_s: float = 5.0) -> bool:
+    """Say what was dropped, and wait until every line is out, as long as somebody reads; see `Output.finish`.
+
+    Args:
+        timeout_s: longest time to wait, in seconds.
+    """
+    _limits.tell()
+    return OUTPUT.finish(timeout_s)
+
+
+atexit.register(finish)
+
+
+def is_wanted(record: Record) -> bool:
+    """Return whether the record's logger may say one more line; if not, it is counted as dropped."""
+    return _limits.takes(record.logger, record.severity)
+
+
 def write(record: Record) -> None:
-    """Write one record. Never raises."""
+    """Write one record, unless its logger says too much. Never raises."""
+    if not is_wanted(record):
+        return
     try:
         line = render(record)
     except Exception as error:  # noqa: BLE001 - a record that cannot be shown must not break the app, nor be silent
@@ -114,7 +163,7 @@ class _Site:
 
     Attributes:
         code: kept alive, so that no other can take its address.
-        logger: the name of the logger that is called.
+        logger: the name of the logger that is called; None where its lines must be counted or measured.
         event: what is said there, if it is always the same.
         head: of the line up to its time, where `event` is said.
         start: of the line up to its message.
@@ -125,7 +174,8 @@ class _Site:
 
     def __init__(self, severity: str, logger: str, event: object, frame: FrameType) -> None:
         self.code = code = frame.f_code
-        self.logger = logger
+        is_free = not _limits.is_limited(logger) and _limits.max_bytes(logger) >= LARGEST_QUICK_BYTES
+        self.logger = logger if is_free else None
         self.start = f'{{"severity":"{severity}","message":'
         self.event = event if type(event) is str and event in code.co_consts else None
         self.head = f'{self.start}{_entries.text(self.event)},"time":"' if self.event is not None else ""

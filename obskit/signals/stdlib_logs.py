@@ -153,6 +153,8 @@ def _render_event(_logger: Any, method: str, event: MutableMapping[str, Any]) ->
         logger=str(fields.get("logger", "")),
         error=error_of(fields.get("exc_info", method == "exception")),
     )
+    if not logs.is_wanted(record):
+        raise sys.modules["structlog"].DropEvent
     return logs.render(record)
 
 
