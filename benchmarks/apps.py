@@ -46,6 +46,9 @@ def observe(app: Any, exporter: str) -> Any:
         discard.use()
         _counts.append(discard.COUNTS)
     handle = obskit.instrument(app, service_name="bench", project="p", exporters=[exporter], log_format="json")
+    status = handle.status()
+    if not status.is_running:  # it never raises into an app, but what is measured must be obskit
+        raise RuntimeError(f"obskit is not running: {'; '.join(map(str, status.problems))}")
     _flushes.append(handle.flush)
     return handle
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import functools
 import gc
 import io
 import json
 import os
 import random
 import sys
+import threading
 import time
 from typing import Any
 
@@ -132,6 +134,19 @@ class Driver:
             body.close()
 
 
+@functools.cache
+def _profiling() -> Any:
+    library = ctypes.PyDLL(os.environ["BENCH_PROFILING"])
+    library.profiling_event.restype = ctypes.py_object
+    library.profiling_event.argtypes = [ctypes.c_long]
+    return library
+
+
+def _follow(*_: object) -> None:
+    # The first event of a new thread, in that thread: from here on its events go to the library.
+    _profiling().profiling_follow()
+
+
 class Session:
     """Does what `drivers.py` asks for."""
 
@@ -159,6 +174,23 @@ class Session:
         process = time.process_time() - process
         return {"thread_us": thread / requests * 1e6, "cpu_us": process / requests * 1e6}
 
+    def profile(self, requests: int) -> dict[str, Any]:
+        """Serve requests while callgrind counts and every Python call is noted; `functions.py` reads the result."""
+        counting, profiling = ctypes.CDLL(os.environ["BENCH_COUNTING"]), _profiling()
+        profiling.profiling_follow()
+        counting.counting_begin()
+        profiling.profiling_begin()
+        self.driver.drive(requests)
+        self.flush()
+        profiling.profiling_end()
+        codes: dict[Any, int] = {}
+        events = []
+        for index in range(profiling.profiling_count()):
+            code, thread, is_call = profiling.profiling_event(index)
+            events.append((codes.setdefault(code, len(codes)), thread, is_call))
+        names = [f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno})" for code in codes]
+        return {"functions": names, "events": events, "thread": threading.get_ident()}
+
     def serve(self, requests: int) -> dict[str, Any]:
         """Serve requests."""
         self.driver.drive(requests)
@@ -175,6 +207,8 @@ def main() -> None:
     parser.add_argument("--no-flush", action="store_true")
     options = parser.parse_args()
     replies = os.fdopen(int(os.environ["BENCH_REPLIES"]), "w")
+    if os.environ.get("BENCH_PROFILING"):
+        threading.setprofile(_follow)
     app = apps.build(options.framework, options.variant, routes=options.routes, is_exporting=options.exports)
     driver = Driver(app, is_asgi=options.framework == "fastapi", routes=options.routes)
     driver.drive(max(WARM_UP, 2 * options.routes))

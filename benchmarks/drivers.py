@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from variants import ENVIRONMENTS, HERE, VARIANTS, environment
+
+SOURCES: list[str] = []  # folders whose `obskit` is measured instead of this one
 
 
 class Sink:
@@ -39,7 +42,7 @@ def environ(sink: str, **more: str) -> dict[str, str]:
     return {
         **kept,
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": str(HERE),
+        "PYTHONPATH": os.pathsep.join([*SOURCES, str(HERE)]),
         "PYTHONWARNINGS": "ignore",
         "BENCH_SINK": sink,
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink,
@@ -63,19 +66,25 @@ class Driver:
     """
 
     def __init__(
-        self, framework: str, variant: str, sink: str, *, options: Sequence[str] = (), prefix: Sequence[str] = ()
+        self,
+        framework: str,
+        variant: str,
+        sink: str,
+        *,
+        options: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        **more: str,
     ) -> None:
         python = environment(VARIANTS[variant].environment)
         read, write = os.pipe()
-        self._errors = tempfile.TemporaryFile("w+")
-        library = str(counting_library()) if prefix else ""
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             [*prefix, str(python), str(HERE / "drive.py"), framework, variant, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             pass_fds=(write,),
-            env=environ(sink, BENCH_REPLIES=str(write), BENCH_COUNTING=library),
+            env=environ(sink, BENCH_REPLIES=str(write), **more),
             cwd=tempfile.gettempdir(),
         )
         os.close(write)
@@ -138,20 +147,37 @@ class Driver:
 @functools.cache
 def can_count() -> bool:
     """Return whether instructions can be counted here."""
-    return bool(shutil.which("valgrind") and shutil.which("gcc")) and counting_library().exists()
+    if not shutil.which("valgrind") or not shutil.which("gcc"):
+        return False
+    try:
+        library("counting")
+    except RuntimeError as error:
+        print(f"instructions cannot be counted: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 @functools.cache
-def counting_library() -> Path:
-    """Return the library with which a process tells callgrind where to begin and to end."""
-    library = ENVIRONMENTS / "counting.so"
+def library(name: str) -> Path:
+    """Return `NAME.c` compiled.
+
+    Raises:
+        RuntimeError: it cannot be, e.g. because the headers of valgrind are not here.
+    """
+    made = ENVIRONMENTS / f"{name}.so"
     ENVIRONMENTS.mkdir(exist_ok=True)
-    command = ["gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(HERE / "counting.c")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    headers = f"-I{sysconfig.get_path('include')}"
+    command = ["gcc", "-shared", "-fPIC", "-O2", headers, "-o", str(made), str(HERE / f"{name}.c")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        print(f"instructions cannot be counted: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        library.unlink(missing_ok=True)
-    return library
+        raise RuntimeError(done.stderr.strip().splitlines()[0])
+    return made
+
+
+def callgrind(folder: Path, **files: Path) -> list[str]:
+    """Return the command that runs a program under callgrind, its results in a folder."""
+    more = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
+    return ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}", *more]
 
 
 def counted(
@@ -163,13 +189,14 @@ def counted(
         For each window the instructions and exported spans in all, and the lines written since the process began.
     """
     found = []
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        prefix = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
-        with Driver(framework, variant, sink, options=options, prefix=prefix) as driver:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prefix = callgrind(folder, log_file=folder / "log")
+        counting = str(library("counting"))
+        with Driver(framework, variant, sink, options=options, prefix=prefix, BENCH_COUNTING=counting) as driver:
             for number, count in enumerate(requests, 1):
                 reply = driver.ask("count", count)
-                text = Path(f"{out}.{number}").read_text(encoding="utf-8")
+                text = (folder / f"out.{number}").read_text(encoding="utf-8")
                 totals = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
                 if totals is None:
                     raise RuntimeError("valgrind counted nothing")

@@ -1,4 +1,4 @@
-"""Instructions per request, of all threads of the process together, by callgrind; they repeat to a fraction of a percent."""
+"""Instructions per request, of all threads of the process, by callgrind; they repeat to a fraction of a percent."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ def one(framework: str, variant: str, sink: str, requests: int, *, is_exporting:
     except (RuntimeError, OSError, AssertionError) as error:
         return {"failed": str(error)}
     found = {"instructions": round(window["instructions"] / requests)}
+    if VARIANTS[variant].has_spans and not is_exporting and window["spans"] < requests:
+        return {"failed": f"{window['spans']} spans of {requests} requests arrived"}
     if not is_exporting:
         found |= {
             "spans_per_request": round(window["spans"] / requests, 2),

@@ -74,13 +74,13 @@ def _no_metrics() -> Any:
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
     class NoMetrics(MetricExporter):
-        def export(self, metrics_data: Any, timeout_millis: float = 0, **_: Any) -> MetricExportResult:
+        def export(self, *_: Any, **__: Any) -> MetricExportResult:
             return MetricExportResult.SUCCESS
 
-        def force_flush(self, timeout_millis: float = 0) -> bool:
+        def force_flush(self, *_: Any, **__: Any) -> bool:
             return True
 
-        def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
+        def shutdown(self, *_: Any, **__: Any) -> None:
             pass
 
     return NoMetrics()

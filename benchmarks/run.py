@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import drivers  # noqa: E402
-import instructions  # noqa: E402
-from variants import FRAMEWORKS, VARIANTS  # noqa: E402
+import drivers
+import functions
+import instructions
+from variants import FRAMEWORKS, VARIANTS
 
 
 def main() -> None:
@@ -26,9 +27,17 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--framework", default=",".join(FRAMEWORKS))
     parser.add_argument("--requests", type=int, default=instructions.REQUESTS)
+    parser.add_argument("--functions", type=int, metavar="N", help="only show the N costliest Python functions")
+    parser.add_argument("--source", metavar="DIR", help="measure the obskit in this folder, e.g. an older one")
     options = parser.parse_args()
+    drivers.SOURCES.extend([str(Path(options.source).resolve())] if options.source else [])
     sink = drivers.Sink()
     try:
+        if options.functions:
+            for framework in options.framework.split(","):
+                for variant in options.variants.split(",") if options.variants != ",".join(VARIANTS) else ["obskit"]:
+                    print("\n".join(functions.table(framework, variant, sink.url, options.functions)))
+            return
         results = instructions.measure(
             options.framework.split(","), options.variants.split(","), sink.url, requests=options.requests
         )
