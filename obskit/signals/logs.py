@@ -19,7 +19,6 @@ from opentelemetry import context as otel_context
 from obskit.config import Config
 from obskit.signals import consoles, context
 from obskit.signals.entries import (
-    LARGEST_QUICK_BYTES,
     MOST_QUICK_CHARS,
     Entries,
     NotOrdinary,
@@ -27,12 +26,14 @@ from obskit.signals.entries import (
     field_name,
     is_reported,
 )
+from obskit.signals.levels import LEVELS, Level, severity_of
 from obskit.signals.limits import Limits
 from obskit.signals.lines import described, encode, json_text, moment
 from obskit.signals.outputs import Output
 from obskit.signals.redaction import HAS_SIGNS, SHORT, Redactor
 
 __all__ = [
+    "LEVELS",
     "OUTPUT",
     "Logger",
     "Record",
@@ -42,22 +43,13 @@ __all__ = [
     "is_readable",
     "is_reported",
     "render",
+    "severity_of",
     "structlog_processors",
     "write",
 ]
 
 OUTPUT: Final = Output()
 """Where all lines of this process go."""
-
-LEVELS: Final = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "critical": logging.CRITICAL,
-}
-_MOST_SITES: Final = 5000
-_SEVERITIES: Final = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 
 
 def _tell_dropped(lines: int, size_bytes: int) -> str:
@@ -102,11 +94,6 @@ def configure(config: Config, redactor: Redactor) -> None:
 def is_readable() -> bool:
     """Return whether lines are for people rather than for Cloud Logging."""
     return OUTPUT.is_terminal if _is_readable is None else _is_readable
-
-
-def severity_of(level: int) -> str:
-    """Return Cloud Logging's severity for a level of the standard library, in between ones included."""
-    return _SEVERITIES.get(level) or _SEVERITIES[min(50, max(10, level // 10 * 10))]
 
 
 def finish(timeout_s: float = 5.0) -> bool:
@@ -158,52 +145,11 @@ def safe(key: str, value: object) -> Any:
 # --------------------------------------------------------------------------- obskit's own logger
 
 
-class _Site:
-    """A place in the code that logs, with what is the same in all of its lines.
-
-    Attributes:
-        code: kept alive, so that no other can take its address.
-        logger: the name of the logger that is called; None where its lines must be counted or measured.
-        event: what is said there, if it is always the same.
-        head: of the line up to its time, where `event` is said.
-        start: of the line up to its message.
-        tail: what follows the time.
-    """
-
-    __slots__ = ("code", "event", "head", "logger", "start", "tail")
-
-    def __init__(self, severity: str, logger: str, event: object, frame: FrameType) -> None:
-        self.code = code = frame.f_code
-        is_free = not _limits.is_limited(logger) and _limits.max_bytes(logger) >= LARGEST_QUICK_BYTES
-        self.logger = logger if is_free else None
-        self.start = f'{{"severity":"{severity}","message":'
-        self.event = event if type(event) is str and event in code.co_consts else None
-        self.head = f'{self.start}{_entries.text(self.event)},"time":"' if self.event is not None else ""
-        self.tail = _entries.tail(logger, (code.co_filename, frame.f_lineno, code.co_qualname))
-
-
-class _Level:
-    """A level, with the places in the code that log at it by the address of the instruction that does."""
-
-    __slots__ = ("severity", "sites")
-
-    def __init__(self, number: int) -> None:
-        self.severity = _SEVERITIES[number]
-        self.sites: dict[int, _Site] = {}
-
-    def site(self, logger: str, event: object, frame: FrameType) -> _Site:
-        """Return what is known of a place that is new."""
-        site = _Site(self.severity, logger, event, frame)
-        if len(self.sites) < _MOST_SITES:
-            self.sites[id(site.code) + frame.f_lasti] = site
-        return site
-
-
-_DEBUG: Final = _Level(10)
-_INFO: Final = _Level(20)
-_WARNING: Final = _Level(30)
-_ERROR: Final = _Level(40)
-_CRITICAL: Final = _Level(50)
+_DEBUG: Final = Level(10)
+_INFO: Final = Level(20)
+_WARNING: Final = Level(30)
+_ERROR: Final = Level(40)
+_CRITICAL: Final = Level(50)
 
 
 class Logger:
@@ -277,7 +223,7 @@ class Logger:
             self._write(severity_of(level), event, args, fields, sys._getframe(1))  # noqa: SLF001
 
     def _say(  # noqa: PLR0912 - each call of a function costs what three fields do
-        self, level: _Level, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+        self, level: Level, event: object, args: tuple[Any, ...], fields: dict[str, Any]
     ) -> None:
         """Put an ordinary line together from parts that are known; leave any other to `_write`."""
         frame = sys._getframe(2)  # noqa: SLF001 - what logging itself uses
@@ -286,7 +232,9 @@ class Logger:
             return
         try:
             entries = _entries
-            site = level.sites.get(id(frame.f_code) + frame.f_lasti) or level.site(self._logger_name, event, frame)
+            site = level.sites.get(id(frame.f_code) + frame.f_lasti) or level.site(
+                self._logger_name, event, frame, entries, _limits
+            )
             head = site.head if event is site.event else f'{site.start}{entries.text(event)},"time":"'
             if self._fields:
                 fields = {**self._fields, **fields}
