@@ -144,6 +144,8 @@ def instrument(
     metric_export_interval: Duration | None = None,
     trace_export_interval: Duration | None = None,
     queue_bytes: int | None = None,
+    spool_directory: str | None = None,
+    spool_bytes: int | None = None,
     flush_timeout: Duration | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
     **unknown: Any,
@@ -183,6 +185,8 @@ def instrument(
         metric_export_interval: time between two exports of metrics, in seconds or as ``"30s"``.
         trace_export_interval: longest time that a finished span waits.
         queue_bytes: most bytes of spans and error reports that wait.
+        spool_directory: folder for what cannot be delivered in time; it survives a restart.
+        spool_bytes: most bytes of that folder's files.
         flush_timeout: longest time that the end of the process waits for delivery.
         prices: USD per million tokens by model and kind.
         unknown: anything else is warned of, with the setting that was probably meant.

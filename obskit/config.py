@@ -359,6 +359,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "counted.",
     ),
     Setting(
+        name="spool_directory",
+        parse=_text,
+        default="",
+        help="Folder for what cannot be delivered at the end of the process, or while memory is full; it is delivered "
+        "after a restart, by any process that shares the folder. Empty: it is dropped and counted.",
+    ),
+    Setting(
+        name="spool_bytes",
+        parse=_positive,
+        default=64 * 1024 * 1024,
+        help="Most bytes of all files in `spool_directory` together.",
+    ),
+    Setting(
         name="flush_timeout",
         parse=parse_duration,
         default=timedelta(seconds=7),
@@ -406,6 +419,8 @@ class Config:
     metric_export_interval: timedelta = timedelta(seconds=30)
     trace_export_interval: timedelta = timedelta(seconds=2)
     queue_bytes: int = 32 * 1024 * 1024
+    spool_directory: str = ""
+    spool_bytes: int = 64 * 1024 * 1024
     flush_timeout: timedelta = timedelta(seconds=7)
     prices: Mapping[str, Mapping[str, float]] | None = None
 

@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.api.label_pb2 import LabelDescriptor
@@ -28,7 +29,7 @@ from obskit.exporters.error_reporting import ErrorReporting
 from obskit.exporters.google_calls import Access, Calls, open_access
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome, metric_spacing_s
 from obskit.signals.resource import instance_id, with_instance
-from obskit.signals.taps import with_resource
+from obskit.signals.taps import point_count, with_resource
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["GcpDestination", "create"]
 
 _PREFIX: Final = "workload.googleapis.com"
+_UNENCODABLE: Final = "what was recorded cannot be encoded"
 _MONITORING_SPACING_S: Final = 5.0
 _SPAN_RESOURCE: Final = r"service\.(name|version|instance\.id)$|deployment\.environment(\.name)?$|faas\."
 # On these, the exporter's monitored resource has no label that tells two worker processes apart.
@@ -190,13 +192,20 @@ class GcpDestination:
         result = self._spans.export([_exact(span) for span in spans])
         if result is SpanExportResult.SUCCESS:
             return Outcome(delivered=len(spans))
-        return self._calls.trouble or Outcome(lost=len(spans), reason="rejected", detail="the spans cannot be encoded")
+        trouble = self._calls.trouble or Outcome(reason="rejected", detail=_UNENCODABLE, is_divisible=True)
+        return trouble if trouble.retry_after_s is not None else replace(trouble, lost=len(spans))
 
     def export_metrics(self, metrics: MetricsData, timeout_s: float) -> Outcome:
         """Write one snapshot to Cloud Monitoring, in batches of 200 series that do not depend on each other."""
         client = self._metric_client
         client.begin(timeout_s)
-        self._metrics.export(with_resource(metrics, _as_task))
+        try:
+            self._metrics.export(with_resource(metrics, _as_task))
+        except (UnicodeError, TypeError, ValueError, OverflowError):  # before anything was written
+            if client.delivered or client.refused:
+                raise
+            points = point_count(metrics)
+            return Outcome(lost=points, reason="rejected", detail=_UNENCODABLE, is_divisible=True)
         trouble = self._calls.trouble
         lost = sum(client.refused.values())
         if trouble is None:

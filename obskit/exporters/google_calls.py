@@ -39,7 +39,8 @@ def outcome_of(error: Exception) -> Outcome:
     if isinstance(error, auth_exceptions.GoogleAuthError) and not isinstance(error, auth_exceptions.TransportError):
         return Outcome(reason="credentials", detail=detail, retry_after_s=_AUTH_PAUSE_S)
     if isinstance(error, exceptions.MethodNotImplemented) or not isinstance(error, _RETRYABLE):
-        return Outcome(reason="rejected", detail=detail)
+        is_divisible = isinstance(error, exceptions.InvalidArgument)
+        return Outcome(reason="rejected", detail=detail, is_divisible=is_divisible)
     return Outcome(reason="unavailable", detail=detail, retry_after_s=_retry_delay_s(error))
 
 

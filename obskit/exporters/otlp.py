@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
+from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ProtoResource
@@ -21,6 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.util.re import parse_env_headers
 
 from obskit._version import __version__
+from obskit.exporters.answers import RETRYABLE, retry_after_s, retry_info_s
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome, metric_spacing_s
 from obskit.signals.resource import instance_id, with_instance
 from obskit.signals.taps import point_count
@@ -38,7 +41,15 @@ __all__ = ["OtlpDestination", "create"]
 _DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _PATHS: Final = {SPANS: "v1/traces", METRICS: "v1/metrics", ERRORS: "v1/logs"}
 _ENV_KIND: Final = {SPANS: "TRACES", METRICS: "METRICS", ERRORS: "LOGS"}
-_RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
+_DIVISIBLE: Final = frozenset({400, 413, 422})  # on account of what is in the batch, or of how much
+
+
+_ANSWERS: Final[Mapping[str, Any]] = {
+    SPANS: ExportTraceServiceResponse,
+    METRICS: ExportMetricsServiceResponse,
+    ERRORS: ExportLogsServiceResponse,
+}
+_REFUSED: Final = {SPANS: "rejected_spans", METRICS: "rejected_data_points", ERRORS: "rejected_log_records"}
 
 
 class _Answered(Exception):
@@ -51,56 +62,42 @@ class _Session(requests.Session):
     Attributes:
         timeout_s: for the next call, in seconds.
         trouble: why the last call failed, None when it went well.
-        is_called: whether anything was sent since `begin`.
+        answer: body of the last answer that was no failure, None when nothing was answered since `begin`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.timeout_s = 10.0
         self.trouble: Outcome | None = None
-        self.is_called = False
+        self.answer: bytes | None = None
 
     def begin(self, timeout_s: float) -> None:
         """Forget the last call."""
-        self.timeout_s, self.trouble, self.is_called = timeout_s, None, False
+        self.timeout_s, self.trouble, self.answer = timeout_s, None, None
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = min(self.timeout_s, kwargs.get("timeout") or self.timeout_s)
-        self.is_called = True
         try:
             response = super().request(*args, **kwargs)
         except requests.RequestException as error:
             self.trouble = Outcome(reason="unreachable", detail=_shown(error), retry_after_s=0.0)
             raise _Answered from error
         if response.status_code < 400:
+            self.answer = response.content
             return response
-        is_passing = response.status_code in _RETRYABLE
-        wait_s = _retry_after_s(response.headers.get("Retry-After")) if is_passing else None
-        self.trouble = Outcome(
-            reason=str(response.status_code),
-            detail=f"HTTP {response.status_code} {response.reason or ''}".strip(),
-            retry_after_s=wait_s,
-        )
+        detail = f"HTTP {response.status_code} {response.reason or ''}".strip()
+        if response.status_code in RETRYABLE:
+            wait_s = max(retry_after_s(response.headers), retry_info_s(response.content))
+            self.trouble = Outcome(reason=str(response.status_code), detail=detail, retry_after_s=wait_s)
+        else:
+            is_divisible = response.status_code in _DIVISIBLE
+            self.trouble = Outcome(reason="rejected", detail=detail, is_divisible=is_divisible)
         raise _Answered
 
 
 def _shown(error: Exception) -> str:
     # requests' text names the URL with its query, which may hold a key.
     return f"the receiver cannot be reached ({type(error).__name__})"
-
-
-def _retry_after_s(header: str | None) -> float:
-    if not header:
-        return 0.0
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return 0.0
-    return max(0.0, (at - datetime.now(at.tzinfo or UTC)).total_seconds())
 
 
 class OtlpDestination:
@@ -129,26 +126,31 @@ class OtlpDestination:
 
     def export_spans(self, spans: Sequence[ReadableSpan], timeout_s: float) -> Outcome:
         """Send one request."""
-        return self._call(lambda: self._spans.export(spans) is SpanExportResult.SUCCESS, len(spans), timeout_s)
+        return self._call(SPANS, lambda: self._spans.export(spans) is SpanExportResult.SUCCESS, len(spans), timeout_s)
 
     def export_metrics(self, metrics: MetricsData, timeout_s: float) -> Outcome:
         """Send one request; all points are cumulative."""
-        points = point_count(metrics)
-        return self._call(lambda: self._metrics.export(metrics) is MetricExportResult.SUCCESS, points, timeout_s)
+
+        def send() -> bool:
+            return self._metrics.export(metrics) is MetricExportResult.SUCCESS
+
+        return self._call(METRICS, send, point_count(metrics), timeout_s)
 
     def export_errors(self, reports: Sequence[ErrorReport], timeout_s: float) -> Outcome:
         """Send one request of log records with the `exception.*` attributes."""
         body = _logs_request(reports, with_instance(self._resource, instance_id())).SerializeToString()
         headers = {**_headers(), "Content-Type": "application/x-protobuf", "User-Agent": f"obskit/{__version__}"}
-        return self._call(
-            lambda: self._session.post(self._urls[ERRORS], data=body, headers=headers).ok, len(reports), timeout_s
-        )
+
+        def send() -> bool:
+            return self._session.post(self._urls[ERRORS], data=body, headers=headers).ok
+
+        return self._call(ERRORS, send, len(reports), timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """Close the connections."""
         self._session.close()
 
-    def _call(self, send: Any, count: int, timeout_s: float) -> Outcome:
+    def _call(self, signal: str, send: Callable[[], bool], count: int, timeout_s: float) -> Outcome:
         session = self._session
         session.begin(timeout_s)
         try:
@@ -156,13 +158,23 @@ class OtlpDestination:
         except _Answered:
             is_done = False
         if is_done:
-            return Outcome(delivered=count)
+            return _taken(signal, count, session.answer or b"")
         if session.trouble is None:
-            detail = "the answer is not one of OTLP" if session.is_called else "the batch cannot be encoded"
-            return Outcome(lost=count, reason="rejected", detail=detail)
-        if session.trouble.retry_after_s is None:
-            return Outcome(lost=count, reason="rejected", detail=session.trouble.detail)
-        return session.trouble
+            detail = "the batch cannot be encoded" if session.answer is None else "the answer is not one of OTLP"
+            return Outcome(lost=count, reason="rejected", detail=detail, is_divisible=session.answer is None)
+        return session.trouble if session.trouble.retry_after_s is not None else replace(session.trouble, lost=count)
+
+
+def _taken(signal: str, count: int, answer: bytes) -> Outcome:
+    """Return what a receiver has taken; one that has refused some items says so in an answer of success."""
+    try:
+        partial = _ANSWERS[signal].FromString(answer).partial_success
+    except DecodeError:  # an empty object in JSON, or a page of some proxy's
+        return Outcome(delivered=count)
+    refused = min(count, max(0, getattr(partial, _REFUSED[signal])))
+    if not refused:
+        return Outcome(delivered=count)
+    return Outcome(delivered=count - refused, lost=refused, reason="rejected", detail=partial.error_message[:300])
 
 
 def _url(signal: str, endpoint: str) -> str:
@@ -178,7 +190,9 @@ def _headers() -> Mapping[str, str]:
 
 def _quiet() -> None:
     # Their errors are told through the outcome; a line per attempt beside it would flood the app's log.
-    for name in ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.exporter.otlp.common"):
+    for name in ("http", "common"):
+        logging.getLogger(f"opentelemetry.exporter.otlp.proto.{name}").setLevel(logging.CRITICAL + 1)
+    for name in ("opentelemetry.exporter.otlp.common", "opentelemetry.exporter.http.transport"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

@@ -7,17 +7,19 @@ became of it. Local variables, headers, cookies and bodies are never sent.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import sentry_sdk
 import urllib3
 from sentry_sdk.transport import Transport
-from sentry_sdk.utils import BadDsn, event_from_exception
+from sentry_sdk.utils import BadDsn, filename_for_module, get_lines_from_file
 
 from obskit._version import __version__
 from obskit.errors import ConfigError, Problem
+from obskit.exporters.answers import RETRYABLE, retry_after_s
 from obskit.signals.delivery import ERRORS, Outcome
 from obskit.signals.redaction import Redactor
 
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event
 
     from obskit.config import Config
+    from obskit.signals.raised import Frame, Raised
     from obskit.signals.reports import ErrorReport
 
 __all__ = ["SentryDestination", "create"]
 
-_RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
 _RATE_LIMITED_S: Final = 60.0  # Source: Sentry's rules for SDKs, where a 429 comes without Retry-After
 
 
@@ -62,7 +64,7 @@ class _Post(Transport):
             detail = f"Sentry cannot be reached ({type(error).__name__})"
             self.outcome = Outcome(reason="unreachable", detail=detail, retry_after_s=0.0)
             return
-        self.outcome = _outcome(response.status, response.headers.get("Retry-After"))
+        self.outcome = _outcome(response.status, response.headers)
 
     def flush(self, timeout: float, callback: Any | None = None) -> None:
         """Do nothing: nothing waits here."""
@@ -71,16 +73,14 @@ class _Post(Transport):
         self._pool.clear()
 
 
-def _outcome(status: int, retry_after: str | None) -> Outcome:
+def _outcome(status: int, headers: Mapping[str, str]) -> Outcome:
     if status < 400:
         return Outcome(delivered=1)
     detail = f"Sentry answered HTTP {status}"
-    if status not in _RETRYABLE:
+    if status not in RETRYABLE:
         return Outcome(lost=1, reason="rejected", detail=detail)
-    try:
-        wait_s = max(0.0, float(retry_after or ""))
-    except ValueError:
-        wait_s = _RATE_LIMITED_S if status == 429 else 0.0
+    fallback_s = _RATE_LIMITED_S if status == 429 else 0.0
+    wait_s = retry_after_s(headers, fallback_s=fallback_s)
     return Outcome(reason=str(status), detail=detail, retry_after_s=wait_s)
 
 
@@ -181,23 +181,40 @@ class SentryDestination:
         return {key: value for key, value in event.items() if value is not None}
 
     def _what(self, report: ErrorReport) -> dict[str, Any]:
-        if not isinstance(report.exception, BaseException):
+        if not report.raised:
             return {"message": report.message}
-        options = {**self._client.options, "include_local_variables": False}
-        found, _ = event_from_exception(report.exception, client_options=options)
-        values: list[Any] = cast("Any", found)["exception"]["values"]
-        for value in values:
-            value["value"] = self._redactor.text(str(value.get("value") or ""))
-            for frame in (value.get("stacktrace") or {}).get("frames", ()):
-                self._clean(frame)
-        return {"exception": {"values": values}}
+        # Sentry wants the first cause first.
+        values = [self._value(place, raised) for place, raised in enumerate(report.raised)]
+        return {"exception": {"values": values[::-1]}}
 
-    def _clean(self, frame: dict[str, Any]) -> None:
-        frame.pop("vars", None)
-        if frame.get("context_line"):
-            frame["context_line"] = self._redactor.text(frame["context_line"])
-        for key in ("pre_context", "post_context"):
-            frame[key] = [self._redactor.text(line) for line in frame.get(key) or ()]
+    def _value(self, place: int, raised: Raised) -> dict[str, Any]:
+        mechanism: dict[str, Any] = {"type": "generic", "handled": True, "exception_id": place}
+        if raised.source:
+            mechanism |= {"type": "chained", "source": raised.source, "parent_id": raised.parent}
+        if raised.is_group:
+            mechanism["is_exception_group"] = True
+        value: dict[str, Any] = {
+            "mechanism": mechanism,
+            "type": raised.type,
+            "module": None if raised.module == "builtins" else raised.module,
+            "value": raised.text,
+        }
+        if raised.frames:
+            value["stacktrace"] = {"frames": [self._frame(frame) for frame in raised.frames]}
+        return value
+
+    def _frame(self, frame: Frame) -> dict[str, Any]:
+        before, line, after = get_lines_from_file(frame.file, frame.line - 1)
+        return {
+            "filename": filename_for_module(frame.module, frame.file),
+            "abs_path": os.path.abspath(frame.file),  # noqa: PTH100 - a name such as <string> stays text
+            "function": frame.function,
+            "module": frame.module,
+            "lineno": frame.line,
+            "pre_context": [self._redactor.text(str(text)) for text in before],
+            "context_line": None if line is None else self._redactor.text(str(line)),
+            "post_context": [self._redactor.text(str(text)) for text in after],
+        }
 
 
 def _event_id(report: ErrorReport) -> str:

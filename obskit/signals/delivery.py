@@ -38,6 +38,7 @@ class Outcome:
         detail: the backend's own words, for people; never holds a secret.
         retry_after_s: shortest wait in seconds before the rest is tried again, 0 for "when you like";
             None when it makes no sense to try again.
+        is_divisible: nothing was taken, and perhaps on account of a single item: halves of the batch may fare better.
     """
 
     delivered: int = 0
@@ -45,6 +46,7 @@ class Outcome:
     reason: str = ""
     detail: str = ""
     retry_after_s: float | None = None
+    is_divisible: bool = False
 
 
 def metric_spacing_s(config: Config) -> float:
@@ -91,6 +93,8 @@ class Status:
         lost: items given up, by signal.
         lost_by_reason: the same, by ``signal: reason``.
         queued: items that wait, by signal.
+        spooled: items that were put on disk and have not been delivered by this process, by signal.
+        mended: items of which a value was replaced, because no backend could have read it, by signal.
         problems: what a person should know: a missing credential, a refused batch, an unusable setting.
         settings: where each setting came from.
         is_running: whether the export thread is alive.
@@ -101,6 +105,8 @@ class Status:
     lost: Mapping[str, int] = field(default_factory=_zero)
     lost_by_reason: Mapping[str, int] = field(default_factory=dict)
     queued: Mapping[str, int] = field(default_factory=_zero)
+    spooled: Mapping[str, int] = field(default_factory=_zero)
+    mended: Mapping[str, int] = field(default_factory=_zero)
     problems: tuple[Problem, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     is_running: bool = False

@@ -21,7 +21,9 @@ __all__ = ["Lane", "backoff_s", "report_size_bytes", "span_size_bytes"]
 
 BATCH_ITEMS: Final = 512
 BATCH_BYTES: Final = 3 * 1024 * 1024  # gRPC servers accept 4 MiB by default; sizes here are estimates in memory
-MAX_AGE_S: Final = 900.0
+ITEM_BYTES: Final = 4 * 1024 * 1024  # a larger one would fit nowhere, and take several times its size on the way
+MAX_AGE_S: Final = 900.0  # counted from the first failure that an item has lived through, while the process is awake
+MOST_PAUSE_S: Final = 900.0  # a backend that asks for more is asked again sooner
 _BACKOFF_FIRST_S: Final = 0.25
 _BACKOFF_MOST_S: Final = 30.0
 _SPAN_BYTES: Final = 2048  # a finished span without attributes, measured with tracemalloc on CPython 3.11 to 3.13
@@ -56,39 +58,61 @@ def span_size_bytes(span: ReadableSpan) -> int:
 
 
 def report_size_bytes(report: ErrorReport) -> int:
-    """Return about how much memory an error report keeps alive, without the exception's own frames."""
-    return _SPAN_BYTES + getsizeof(report.message) + getsizeof(report.stack_trace)
+    """Return about how much memory an error report keeps alive; its exception's frames are none of it by now."""
+    size = _SPAN_BYTES + getsizeof(report.message) + getsizeof(report.stack_trace) + _values_size(report.labels)
+    if report.http:
+        size += _values_size(report.http)
+    return size + sum(raised.size_bytes for raised in report.raised)
 
 
 class Lane:
     """Keeps what waits for one destination, delivers it in order, and knows exactly what became of each item.
 
-    `put` is called by the app's threads and never blocks on anything that the export thread holds, so it is
-    safe in a signal handler; `pump` is called by the export thread alone.
+    `put` is called by the app's threads, on the way of every request, and waits for nobody for longer than a few
+    instructions; it is safe in a signal handler. `pump` and `unload` are called by the export thread alone.
 
     Args:
         signal: which signal it carries.
         cap_bytes: most bytes that may wait; what comes then is refused and counted as ``queue_full``.
         clock: monotonic seconds.
+        awake: the seconds by which items age; those of `clock` by default.
+        prepare: makes an item ready for its destination, once, on the export thread.
+        wake: called when a quarter of the bytes has gathered.
     """
 
-    def __init__(self, signal: str, cap_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        signal: str,
+        cap_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        awake: Callable[[], float] | None = None,
+        prepare: Callable[[Any], Any] = lambda item: item,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self.signal = signal
         self.sent = 0
-        self._cap_bytes = cap_bytes
+        self.moved = 0
+        self.cap_bytes = cap_bytes
+        self._most_bytes = min(ITEM_BYTES, cap_bytes)
         self._clock = clock
+        self._awake = awake or clock
+        self._prepare = prepare
+        self._wake = wake
         self._put_lock = threading.RLock()  # re-entrant: a signal handler may end a span while its thread is in put
-        self._items: deque[tuple[Any, int, float]] = deque()
-        self._put_bytes = 0
+        self._items: deque[tuple[Any, int]] = deque()
+        self._room = cap_bytes
+        self._urgent_room = self._wake_room = cap_bytes - min(BATCH_BYTES, cap_bytes // 4)
         self._put_count = 0
         self._refused: Counter[str] = Counter()
         self._closed_as: str | None = None
-        self._settle_lock = threading.Lock()
-        self._flight: deque[tuple[Any, int, float]] = deque()
-        self._taken_bytes = 0
+        self._settle_lock = threading.RLock()
+        self._flight: deque[tuple[Any, int]] = deque()
         self._lost: Counter[str] = Counter()
         self._forgotten = 0
+        self._failures: deque[tuple[int, float]] = deque()  # how many had been put at a failure, and when it was
         self._attempt = 0
+        self._pumped_at = clock()
         self._not_before = 0.0
         self._asked_until = 0.0
 
@@ -97,17 +121,22 @@ class Lane:
     def put(self, item: Any, size_bytes: int) -> bool:
         """Queue one item, or refuse and count it."""
         with self._put_lock:
-            if self._closed_as is not None:
-                if self._closed_as:
-                    self._refused[self._closed_as] += 1
-                return False
-            if self._put_bytes - self._taken_bytes + size_bytes > self._cap_bytes:
-                self._refused["queue_full"] += 1
-                return False
-            self._put_bytes += size_bytes
+            room = self._room - size_bytes
+            if room < 0 or size_bytes > self._most_bytes:
+                return self._refuse(size_bytes)
+            self._room = room
             self._put_count += 1
-            self._items.append((item, size_bytes, self._clock()))
+            self._items.append((item, size_bytes))
+        if room < self._urgent_room:
+            self._wake()
         return True
+
+    def _refuse(self, size_bytes: int) -> bool:
+        if self._closed_as is None:
+            self._refused["too_large" if size_bytes > self._most_bytes else "queue_full"] += 1
+        elif self._closed_as:
+            self._refused[self._closed_as] += 1
+        return False
 
     # ------------------------------------------------------------------ figures
 
@@ -124,27 +153,40 @@ class Lane:
     @property
     def queued(self) -> int:
         """Items that wait or are on the wire."""
-        return self._put_count - self.sent - self.given_up - self._forgotten
+        return self._put_count - self._settled
+
+    @property
+    def _settled(self) -> int:
+        return self.sent + self.moved + self.given_up + self._forgotten
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the last batch failed and the next one must wait."""
+        return bool(self._flight) and self._clock() < self._not_before
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes of what waits or is on the wire."""
-        return self._put_bytes - self._taken_bytes
+        return self.cap_bytes - self._room if self._closed_as is None else 0
 
     def lost(self) -> Counter[str]:
         """Return how many items were refused or given up, by reason."""
         return self._lost + self._refused
 
     def due_in_s(self, interval_s: float) -> float | None:
-        """Return the seconds until this lane wants the export thread, None when it holds nothing."""
+        """Return the seconds until this lane wants the export thread, None when it holds nothing.
+
+        Args:
+            interval_s: how long an item may wait for others to join it.
+        """
         now = self._clock()
         if self._flight:
             return max(0.0, self._not_before - now)
         if not self._items:
             return None
-        if len(self._items) >= BATCH_ITEMS or self.waiting_bytes >= min(BATCH_BYTES, self._cap_bytes // 4):
+        if len(self._items) >= BATCH_ITEMS or self._room < self._wake_room:
             return max(0.0, self._not_before - now)
-        return max(0.0, self._not_before - now, self._items[0][2] + interval_s - now)
+        return max(0.0, self._not_before - now, self._pumped_at + interval_s - now)
 
     # ------------------------------------------------------------------ the export thread's side
 
@@ -153,11 +195,12 @@ class Lane:
 
         Args:
             send: delivers one batch; must not raise.
-            until: on the lane's clock, in seconds; no batch is begun after it.
+            until: in seconds of `awake`; no batch is begun after it.
             pressed: whether the thread is wanted elsewhere; asked between two batches.
         """
-        while self._clock() < until and self._not_before <= self._clock() and self._take():
-            outcome = send([item for item, _, _ in self._flight])
+        self._pumped_at = self._clock()
+        while self._awake() < until and self._not_before <= self._clock() and self._take():
+            outcome = send([item for item, _ in self._flight])
             if not self._settle(outcome) or pressed():
                 return
 
@@ -166,43 +209,77 @@ class Lane:
         self._attempt = 0
         self._not_before = min(self._not_before, self._asked_until)
 
+    def unload(self, keep: Callable[[Sequence[Any]], bool], *, down_to_bytes: int = -1) -> None:
+        """Hand what waits to another keeper, oldest first, while more than `down_to_bytes` wait.
+
+        Args:
+            keep: takes one batch and says whether it has it; when it has not, the rest stays.
+            down_to_bytes: where to stop; by default when nothing is left.
+        """
+        while self.waiting_bytes > down_to_bytes and self._take():
+            is_kept = keep([item for item, _ in self._flight])
+            if not is_kept:
+                return
+            with self._settle_lock:
+                self.moved += self._drop(len(self._flight))
+
     def _take(self) -> bool:
-        size = 0
-        while not self._flight or (self._items and len(self._flight) < BATCH_ITEMS and size < BATCH_BYTES):
-            if self._flight and not size:
-                return True  # the rest of a batch that is tried again goes out as it is
-            if not self._items:
-                return False
-            entry = self._items.popleft()
-            size += entry[1]
-            self._flight.append(entry)
-        return True
+        """Fill the flight; what is left of a batch that is tried again goes out as it is."""
+        with self._settle_lock:
+            size, is_full = 0, bool(self._flight)
+            while self._items and not is_full:
+                item, item_size = self._items.popleft()
+                try:
+                    self._flight.append((self._prepare(item), item_size))
+                except Exception as error:  # noqa: BLE001 - one item that cannot be read, and no other
+                    self._lost[f"unreadable ({type(error).__name__})"] += 1
+                    self._give_back(item_size)
+                    continue
+                size += item_size
+                following = self._items[0][1] if self._items else 0
+                is_full = len(self._flight) >= BATCH_ITEMS or size + following > BATCH_BYTES
+            return bool(self._flight)
 
     def _settle(self, outcome: Outcome) -> bool:
         with self._settle_lock:
-            self._finish(outcome.delivered, None)
-            self._finish(outcome.lost, outcome.reason or "rejected")
+            self.sent += self._drop(outcome.delivered)
+            self._lose(outcome.lost, outcome.reason or "rejected")
+            if self._flight and outcome.retry_after_s is None:
+                self._lose(len(self._flight), outcome.reason or "rejected")
             if not self._flight:
-                self._attempt, self._not_before = 0, 0.0
+                self._attempt, self._not_before, self._urgent_room = 0, 0.0, self._wake_room
+                while self._failures and self._failures[0][0] <= self._settled:
+                    self._failures.popleft()
                 return True
-            if outcome.retry_after_s is None:
-                self._finish(len(self._flight), outcome.reason or "rejected")
-                return True
-            while self._flight and self._clock() - self._flight[0][2] > MAX_AGE_S:
-                self._finish(1, "expired")
             self._attempt = 1 if outcome.delivered else self._attempt + 1
-            self._asked_until = self._clock() + outcome.retry_after_s
-            self._not_before = self._clock() + backoff_s(self._attempt, outcome.retry_after_s)
+            asked_s = min(outcome.retry_after_s or 0.0, MOST_PAUSE_S)
+            self._asked_until = self._clock() + asked_s
+            self._not_before = self._clock() + backoff_s(self._attempt, asked_s)
+            self._urgent_room = -1  # nothing can be hurried now
+            self._expire()
         return False
 
-    def _finish(self, count: int, lost_as: str | None) -> None:
+    def _expire(self) -> None:
+        now = self._awake()
+        self._failures.append((self._put_count, now))
+        while now - self._failures[0][1] > MAX_AGE_S:
+            count, _ = self._failures.popleft()
+            while self._settled < count and (self._flight or self._take()):
+                self._lose(1, "expired")
+
+    def _lose(self, count: int, reason: str) -> None:
+        if count := self._drop(count):
+            self._lost[reason] += count
+
+    def _drop(self, count: int) -> int:
         count = min(count, len(self._flight))
-        for _ in range(count):
-            self._taken_bytes += self._flight.popleft()[1]
-        if lost_as is None:
-            self.sent += count
-        elif count:
-            self._lost[lost_as] += count
+        self._give_back(sum(self._flight.popleft()[1] for _ in range(count)))
+        return count
+
+    def _give_back(self, size: int) -> None:
+        with self._put_lock:
+            if self._closed_as is None:
+                self._room += size
 
     def close(self, reason: str) -> int:
         """Give up all that waits, for `reason`, and refuse what still comes; with no reason, forget it uncounted.
@@ -211,18 +288,13 @@ class Lane:
             How many items were given up.
         """
         with self._settle_lock:
-            self._closed_as = reason
-            while self._items:
-                self._flight.append(self._items.popleft())
-            count = len(self._flight)
-            self._taken_bytes += sum(size for _, size, _ in self._flight)
+            with self._put_lock:
+                self._closed_as, self._room, self._most_bytes = reason, -1, ITEM_BYTES
+            count = len(self._items) + len(self._flight)
+            self._items.clear()
             self._flight.clear()
             if reason:
                 self._lost[reason] += count
             else:
                 self._forgotten += count
         return count
-
-    def reopen(self) -> None:
-        """Accept items again after `close`."""
-        self._closed_as = None

@@ -16,13 +16,14 @@ from obskit import catalog
 from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
-from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome, Status
-from obskit.signals.lanes import BATCH_BYTES, report_size_bytes, span_size_bytes
+from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS, Destination, Outcome, Status
+from obskit.signals.lanes import report_size_bytes, span_size_bytes
 from obskit.signals.metrics import record
 from obskit.signals.outlets import Outlet
 from obskit.signals.resource import instance_id
 from obskit.signals.tally import Tally, undelivered
 from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
+from obskit.signals.times import AwakeClock
 from obskit.signals.worker import Worker, suppressed
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
     from obskit.signals.reports import ErrorReport
+    from obskit.signals.spool import Store
 
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
 
 _LEAST_TIMEOUT_S: Final = 0.1
 _FORK_WAIT_S: Final = 1.0  # a fork in the middle of a call is better than one that takes long
 _GRACE_S: Final = 0.1  # between the thread's own deadline and that of the caller who waits for it
+_SAVING_S: Final = 1.5  # of the time for the end, where there is a disk to put the rest on
+_FROZEN_S: Final = 2.0  # a wait that takes so much longer than it should was a frozen process's
+_SLICE_S: Final = 0.5  # a caller who waits notices within this time that the process was frozen
 
 _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
@@ -52,6 +57,7 @@ class _Errand:
 
     deadline: float = 0.0
     is_last: bool = False
+    is_saving: bool = False
     done: threading.Event = field(default_factory=threading.Event)
     is_delivered: bool = False
 
@@ -88,11 +94,29 @@ class Pipeline:
         self._commands: SimpleQueue[_Errand | None] = SimpleQueue()
         self._is_woken = False
         self._gate = threading.Lock()
+        self._awake = AwakeClock()
         self._outlets = tuple(
-            Outlet(make, queue_bytes=cap, tell=self._tally.tell, gate=self._gate) for make in self._factories
+            Outlet(
+                make,
+                queue_bytes=cap,
+                tell=self._tally.tell,
+                gate=self._gate,
+                awake=self._awake,
+                wake=self._wake,
+                store=self._store(),
+            )
+            for make in self._factories
         )
-        self._wake_bytes = min(BATCH_BYTES, cap // 4)
-        self._worker = Worker(self._config, self._outlets, self._metric_tap, self._tally, count_lost=_count_lost)
+        self._worker = Worker(
+            self._config, self._outlets, self._metric_tap, self._tally, count_lost=_count_lost, awake=self._awake
+        )
+
+    def _store(self) -> Store | None:
+        if not self._config.spool_directory:
+            return None
+        from obskit.signals.spool import Spool, Store  # noqa: PLC0415 - few ask for it, and everybody would wait
+
+        return Store(Spool(self._config.spool_directory, self._config.spool_bytes))
 
     # ------------------------------------------------------------------ taking in
 
@@ -118,8 +142,6 @@ class Pipeline:
         size = span_size_bytes(span)
         for outlet in self._outlets:
             outlet.spans.put(span, size)
-            if outlet.spans.waiting_bytes > self._wake_bytes:
-                self._wake()
 
     def _wake(self) -> None:
         if not self._is_woken:
@@ -158,10 +180,21 @@ class Pipeline:
             Whether everything that was recorded since the last flush has been delivered. What has not is kept
             and tried again, unless the process ends first.
         """
-        return self._errand(timeout_s, is_last=False)
+        return self._errand(timeout_s)
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Deliver everything that waits, and put the rest on disk, if there is a spool: the process may end now.
+
+        Args:
+            timeout_s: as for `shutdown`.
+
+        Returns:
+            As for `flush`.
+        """
+        return self._errand(timeout_s, is_saving=True)
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
-        """Deliver everything that waits, give up the rest, count it in one log line, and end the thread.
+        """Deliver everything that waits, save or give up the rest, count it in one log line, and end the thread.
 
         Args:
             timeout_s: as for `flush`. Right after a flush that failed, its deadline holds here too, so that the
@@ -170,28 +203,39 @@ class Pipeline:
         Returns:
             Whether everything has been delivered.
         """
-        return self._errand(timeout_s, is_last=True)
+        return self._errand(timeout_s, is_last=True, is_saving=True)
 
-    def _errand(self, timeout_s: float | None, *, is_last: bool) -> bool:
+    def _errand(self, timeout_s: float | None, *, is_last: bool = False, is_saving: bool = False) -> bool:
         if threading.current_thread() is self._thread:
             return False
         if not self.is_running:
             return not any(outlet.spans.queued or outlet.errors.queued for outlet in self._outlets)
         begun = time.monotonic()
-        deadline = self._deadline(begun, timeout_s, is_last=is_last)
-        errand = _Errand(deadline=deadline - _GRACE_S, is_last=is_last)
+        deadline = self._deadline(begun, timeout_s, is_last=is_saving)
+        errand = _Errand(deadline=deadline - _GRACE_S, is_last=is_last, is_saving=is_saving)
         self._commands.put(errand)
-        is_delivered = errand.done.wait(max(0.0, deadline - time.monotonic())) and errand.is_delivered
+        self._await(errand)
+        is_delivered = errand.done.is_set() and errand.is_delivered
         self._failed = None if is_delivered else (begun, deadline)
         if not is_delivered:
             counts = undelivered(self._outlets, waiting_as="timeout")
             if is_last:
                 for outlet in self._outlets:
                     outlet.abandon("timeout")
-            self._tally.announce(counts, at_once=True)
+            self._tally.announce(counts, kept=self._spooled(), at_once=True)
         if is_last:
             _running.discard(self)
         return is_delivered
+
+    @staticmethod
+    def _await(errand: _Errand) -> None:
+        """Wait for the export thread until the errand's deadline, which a frozen process does not come nearer to."""
+        while (wait_s := min(_SLICE_S, errand.deadline + _GRACE_S - time.monotonic())) > 0:
+            begun = time.monotonic()
+            if errand.done.wait(wait_s):
+                return
+            if (beyond_s := time.monotonic() - begun - wait_s) > _FROZEN_S:
+                errand.deadline += beyond_s
 
     def _deadline(self, begun: float, timeout_s: float | None, *, is_last: bool) -> float:
         timeout_s = self._config.flush_timeout.total_seconds() if timeout_s is None else timeout_s
@@ -207,13 +251,10 @@ class Pipeline:
         for (signal, _), count in counts.items():
             lost[signal] += count
         spans, errors = [o.spans for o in self._outlets], [o.errors for o in self._outlets]
+        sent = [o.sent() for o in self._outlets]
         return Status(
             exporters=tuple(o.destination.name for o in self._outlets if o.destination is not None),
-            sent={
-                SPANS: sum(lane.sent for lane in spans),
-                METRICS: sum(o.points_sent for o in self._outlets),
-                ERRORS: sum(lane.sent for lane in errors),
-            },
+            sent={signal: sum(one[signal] for one in sent) for signal in SIGNALS},
             lost=lost,
             lost_by_reason={f"{signal}: {reason}": count for (signal, reason), count in sorted(counts.items())},
             queued={
@@ -221,9 +262,15 @@ class Pipeline:
                 METRICS: sum(o.points_pending for o in self._outlets),
                 ERRORS: sum(lane.queued for lane in errors),
             },
+            spooled=self._spooled(),
+            mended={signal: sum(o.mended[signal] for o in self._outlets) for signal in SIGNALS},
             problems=self._tally.problems,
             is_running=self.is_running,
         )
+
+    def _spooled(self) -> dict[str, int]:
+        stored = [outlet.store.waiting() for outlet in self._outlets if outlet.store is not None]
+        return {signal: sum(counts[signal] for counts in stored) for signal in SIGNALS}
 
     # ------------------------------------------------------------------ the thread
 
@@ -231,18 +278,18 @@ class Pipeline:
         otel_context.attach(suppressed())
         worker, commands = self._worker, self._commands
         while True:
+            begun, wait_s = self._awake(), worker.due_in_s()
             try:
-                errand = commands.get(timeout=worker.due_in_s())
+                errand = commands.get(timeout=wait_s)
             except Empty:
                 errand = None
+            self._awake.woke(begun, wait_s)
             self._is_woken = False
             try:
                 if errand is None:
                     worker.tick(lambda: not commands.empty())
                     continue
-                errand.is_delivered = worker.flush(errand.deadline)
-                if errand.is_last:
-                    worker.close("timeout", max(_LEAST_TIMEOUT_S, errand.deadline - time.monotonic()))
+                self._serve(errand)
             except Exception as error:  # noqa: BLE001 - the thread must outlive a bug, and say it
                 self._tally.tell(
                     Problem(
@@ -256,6 +303,15 @@ class Pipeline:
                     errand.done.set()
             if errand is not None and errand.is_last:
                 return
+
+    def _serve(self, errand: _Errand) -> None:
+        worker, left_s = self._worker, errand.deadline - time.monotonic()
+        saving_s = min(_SAVING_S, left_s / 3) if errand.is_saving and self._config.spool_directory else 0.0
+        errand.is_delivered = worker.flush(self._awake() + left_s - saving_s)
+        if errand.is_saving:
+            worker.save()
+        if errand.is_last:
+            worker.close("timeout", max(_LEAST_TIMEOUT_S, errand.deadline - time.monotonic()))
 
     # ------------------------------------------------------------------ fork
 

@@ -6,18 +6,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
 from obskit.signals.lanes import Lane
+from obskit.signals.mending import flattened, mended_span, rebuilt
+from obskit.signals.times import AwakeClock
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
 
+    from obskit.signals.spool import Store
+
 __all__ = ["CALL_TIMEOUT_S", "Outlet"]
 
 CALL_TIMEOUT_S: Final = 10.0
+_MOST_CALLS: Final = 64  # for one refused batch; three bad items among 512 are found in fewer
 _ERRORS_SHARE: Final = 8  # one eighth of the bytes is kept for errors, so that a flood of spans cannot shut them out
 
 
@@ -31,6 +38,9 @@ class Outlet:
         gate: held during every call of the destination; a fork waits for it, because gRPC's threads do not
             survive one that comes in the middle of a call.
         clock: monotonic seconds.
+        awake: the same less the time in which the process was frozen.
+        wake: called when much is waiting.
+        store: where to put what cannot be delivered; None gives it up.
     """
 
     def __init__(
@@ -41,18 +51,28 @@ class Outlet:
         tell: Callable[[Problem], None],
         gate: AbstractContextManager[Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        awake: AwakeClock | None = None,
+        wake: Callable[[], None] = lambda: None,
+        store: Store | None = None,
     ) -> None:
         self.destination: Destination | None = None
         self.is_broken = False
-        self.spans = Lane(SPANS, queue_bytes - queue_bytes // _ERRORS_SHARE, clock)
-        self.errors = Lane(ERRORS, queue_bytes // _ERRORS_SHARE, clock)
+        self._awake = awake or AwakeClock(clock)
+        errors_bytes = queue_bytes // _ERRORS_SHARE
+        spans_bytes = queue_bytes - errors_bytes
+        self.spans = Lane(SPANS, spans_bytes, clock, awake=self._awake, prepare=self._readable, wake=wake)
+        self.errors = Lane(ERRORS, errors_bytes, clock, awake=self._awake)
         self.points_sent = 0
         self.points_lost: Counter[str] = Counter()
         self.points_pending = 0
+        self.mended: Counter[str] = Counter()
+        self.store = store
         self._factory = factory
         self._tell = tell
         self._gate = nullcontext() if gate is None else gate
         self._clock = clock
+
+    # ------------------------------------------------------------------ figures
 
     @property
     def lanes(self) -> tuple[Lane, Lane]:
@@ -64,9 +84,29 @@ class Outlet:
         """Shortest time between two exports of metrics, 0 while nothing is loaded."""
         return self.destination.metric_spacing_s if self.destination else 0.0
 
+    @property
+    def takes_metrics(self) -> bool:
+        """Whether points go here, or may, as long as nothing is loaded."""
+        return self.destination is None or METRICS in self.destination.handles
+
+    def sent(self) -> dict[str, int]:
+        """Return what was delivered, by signal."""
+        stored = self.store.sent if self.store else Counter[str]()
+        return {
+            SPANS: self.spans.sent + stored[SPANS],
+            METRICS: self.points_sent + stored[METRICS],
+            ERRORS: self.errors.sent + stored[ERRORS],
+        }
+
     def lost(self) -> dict[str, Counter[str]]:
         """Return what was lost, by signal and reason."""
-        return {SPANS: self.spans.lost(), METRICS: Counter(self.points_lost), ERRORS: self.errors.lost()}
+        found = {SPANS: self.spans.lost(), METRICS: Counter(self.points_lost), ERRORS: self.errors.lost()}
+        if self.store:
+            for (signal, reason), count in self.store.lost.items():
+                found[signal][reason] += count
+        return found
+
+    # ------------------------------------------------------------------ the destination
 
     def load(self) -> None:
         """Make the destination, once. When that fails, what waits and what comes is counted as ``unavailable``."""
@@ -96,11 +136,34 @@ class Outlet:
                 lane.close("")
 
     def pump(self, until: float, pressed: Callable[[], bool] = lambda: False) -> None:
-        """Deliver spans and errors that are waiting, up to the time `until` of the clock or while not `pressed`."""
+        """Deliver spans and errors that are waiting, and what is on disk for this destination.
+
+        Args:
+            until: in seconds awake; nothing is begun after it.
+            pressed: whether the thread is wanted elsewhere.
+        """
         if (destination := self.destination) is None:
             return
-        for lane, export in ((self.errors, destination.export_errors), (self.spans, destination.export_spans)):
-            lane.pump(self._guarded(lane.signal, export, until), until=until, pressed=pressed)
+        for lane in self.lanes:
+            lane.pump(self._sender(lane.signal, destination, until), until=until, pressed=pressed)
+        if self.store is None:
+            return
+        for lane in self.lanes:  # memory is nearly full: the oldest make room
+            lane.unload(partial(self._keep, lane.signal), down_to_bytes=lane.cap_bytes // 2)
+        if not any(lane.is_pausing for lane in self.lanes):
+            self.store.deliver(
+                destination,
+                lambda signal: self._sender(signal, destination, until),
+                clock=self._clock,
+                pressed=lambda: pressed() or self._awake() >= until,
+            )
+
+    def due_in_s(self, interval_s: float) -> float | None:
+        """Return the seconds until there is something to deliver, None when there is nothing."""
+        waits = [self.errors.due_in_s(0.0), self.spans.due_in_s(interval_s)]
+        if self.store is not None:
+            waits.append(self.store.due_in_s(self._clock()))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def send_metrics(self, data: MetricsData, points: int, until: float) -> Outcome:
         """Deliver one snapshot; what it could not deliver is pending, as the next snapshot includes it."""
@@ -110,7 +173,7 @@ class Outlet:
             self.points_pending = 0
         if destination is None or METRICS not in destination.handles:
             return Outcome()
-        outcome = self._guarded(METRICS, lambda _, timeout_s: destination.export_metrics(data, timeout_s), until)([])
+        outcome = self._sender(METRICS, destination, until)(flattened(data))
         self.points_sent += outcome.delivered
         if outcome.lost:
             self.points_lost[outcome.reason or "rejected"] += outcome.lost
@@ -119,6 +182,21 @@ class Outlet:
         if rest and outcome.retry_after_s is None:
             self.points_lost[outcome.reason or "rejected"] += rest
         return outcome
+
+    # ------------------------------------------------------------------ the end
+
+    def save(self, data: MetricsData | None) -> None:
+        """Put what waits on disk.
+
+        Args:
+            data: the last snapshot of the metrics, of which `points_pending` have not been delivered.
+        """
+        if self.store is None or self.destination is None:
+            return
+        for lane in self.lanes:
+            lane.unload(partial(self._keep, lane.signal))
+        if self.points_pending and data is not None and self._keep(METRICS, flattened(data)):
+            self.points_pending = 0
 
     def abandon(self, reason: str) -> None:
         """Give up what waits, for `reason`, and take nothing more."""
@@ -144,18 +222,63 @@ class Outlet:
                     )
                 )
 
-    def _guarded(
-        self, signal: str, export: Callable[[Any, float], Outcome], until: float
-    ) -> Callable[[Sequence[Any]], Outcome]:
-        def send(batch: Sequence[Any]) -> Outcome:
-            timeout_s = max(0.05, min(CALL_TIMEOUT_S, until - self._clock()))
+    # ------------------------------------------------------------------ one call
+
+    def _readable(self, span: Any) -> Any:
+        build = getattr(span, "readable", None)  # obskit's own spans get their SDK form here, off the request's path
+        whole = span if build is None else build()
+        mended = mended_span(whole)
+        if mended is not whole:
+            self.mended[SPANS] += 1
+            self._tell(
+                Problem(
+                    place="spans",
+                    problem="some hold a value that no backend could read (a lone surrogate, a number beyond 64 bits, "
+                    "an end before the start)",
+                    way_out="It is replaced and counted, see status().mended",
+                )
+            )
+        return mended
+
+    def _keep(self, signal: str, batch: Sequence[Any]) -> bool:
+        destination = self.destination
+        if self.store is None or destination is None or signal not in destination.handles:
+            return False
+        try:
+            return self.store.keep(destination.name, signal, batch)
+        except OSError as error:
+            self._tell(
+                Problem(
+                    place="setting 'spool_directory'",
+                    problem=f"cannot be written: {error.strerror or type(error).__name__}",
+                    way_out="Give it a folder of its own on a disk with room that this user may write",
+                )
+            )
+            return False
+
+    def _sender(self, signal: str, destination: Destination, until: float) -> Callable[[Sequence[Any]], Outcome]:
+        export: Callable[[Any, float], Outcome] = {
+            SPANS: destination.export_spans,
+            METRICS: lambda points, timeout_s: destination.export_metrics(rebuilt(points), timeout_s),
+            ERRORS: destination.export_errors,
+        }[signal]
+
+        def attempt(batch: Sequence[Any]) -> Outcome:
+            begun = self._awake()
+            timeout_s = max(0.05, min(CALL_TIMEOUT_S, until - begun))
             try:
                 with self._gate:
                     outcome = export(batch, timeout_s)
             except Exception as error:  # noqa: BLE001 - counted as lost, and said
-                outcome = Outcome(
-                    lost=len(batch), reason=type(error).__name__, detail=f"{type(error).__name__}: {error}"
-                )
+                said = f"{type(error).__name__}: {error}"
+                outcome = Outcome(lost=len(batch), reason=type(error).__name__, detail=said, is_divisible=True)
+            self._awake.woke(begun, timeout_s)
+            return outcome
+
+        def send(batch: Sequence[Any]) -> Outcome:
+            outcome = attempt(batch)
+            if outcome.is_divisible and len(batch) > 1:
+                outcome = _divided(batch, attempt, is_late=lambda: self._awake() >= until)
             self._explain(signal, outcome)
             return outcome
 
@@ -172,3 +295,32 @@ class Outlet:
                 way_out="It is tried again" if is_passing else "Such items are dropped and counted, see status().lost",
             )
         )
+
+
+def _divided(batch: Sequence[Any], attempt: Callable[[Any], Outcome], is_late: Callable[[], bool]) -> Outcome:
+    """Find the items on whose account a batch was refused: its halves are sent, and the halves of those.
+
+    Returns:
+        What became of the batch as a whole. From the first item that must wait on, the rest does.
+    """
+    middle = (len(batch) + 1) // 2
+    parts, calls = [batch[middle:], batch[:middle]], 0
+    delivered = lost = 0
+    why = Outcome()
+    while parts:
+        part = parts.pop()
+        if is_late():
+            return replace(why, delivered=delivered, lost=lost, retry_after_s=0.0)
+        outcome = attempt(part)
+        calls += 1
+        if outcome.is_divisible and len(part) > 1 and calls < _MOST_CALLS:
+            middle = (len(part) + 1) // 2
+            parts += [part[middle:], part[:middle]]
+            continue
+        delivered += outcome.delivered
+        if outcome.retry_after_s is not None:
+            return replace(outcome, delivered=delivered, lost=lost + outcome.lost, is_divisible=False)
+        if refused := len(part) - outcome.delivered:
+            lost += refused
+            why = Outcome(reason=outcome.reason or "rejected", detail=outcome.detail)
+    return replace(why, delivered=delivered, lost=lost)

@@ -16,6 +16,7 @@ from opentelemetry import trace
 from obskit.config import Config
 from obskit.signals.context import RequestState, bound, current_request
 from obskit.signals.lines import described, plain
+from obskit.signals.raised import Raised, detached
 from obskit.signals.redaction import Redactor
 
 __all__ = ["ErrorReport", "Location", "configure", "report_error", "report_unhandled", "set_sink"]
@@ -51,7 +52,7 @@ class ErrorReport:
         span_id: 16 hex digits, empty outside a trace.
         location: where it was raised, or reported from.
         labels: what else was bound.
-        exception: the exception itself, for Sentry; None unless a destination wants it.
+        raised: the exception and its causes without their variables, for Sentry; empty unless it is wanted.
     """
 
     time_ns: int
@@ -66,7 +67,7 @@ class ErrorReport:
     span_id: str = ""
     location: Location | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    exception: BaseException | None = None
+    raised: tuple[Raised, ...] = ()
 
 
 _config = Config()
@@ -167,8 +168,12 @@ def _made(
         span_id=state.span_id if state is not None else (f"{span.span_id:016x}" if span.is_valid else ""),
         location=_location(error, frame),
         labels={key: _clean(described(_redactor.value(key, value)), 500) for key, value in labels.items()},
-        exception=error if _config.sentry_dsn else None,
+        raised=detached(error, _said) if error is not None and _config.sentry_dsn else (),
     )
+
+
+def _said(error: BaseException) -> str:
+    return _clean(described(error), _MOST_CHARS)
 
 
 def _clean(text: str, most: int) -> str:

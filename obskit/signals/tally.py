@@ -40,6 +40,11 @@ def undelivered(outlets: Iterable[Outlet], *, waiting_as: str | None = None) -> 
     return +counts
 
 
+def _listed(counts: Mapping[str, int]) -> str:
+    found = [(counts.get(signal, 0), *_NOUNS[signal]) for signal in SIGNALS]
+    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in found if count)
+
+
 class Tally:
     """Keeps the problems, and says what was lost: at most one line a minute, and one at the end.
 
@@ -69,24 +74,34 @@ class Tally:
             del self._problems[next(iter(self._problems))]
         self._say(str(problem))
 
-    def announce(self, counts: Mapping[tuple[str, str], int], *, at_once: bool = False) -> None:
+    def announce(
+        self,
+        counts: Mapping[tuple[str, str], int],
+        *,
+        kept: Mapping[str, int] | None = None,
+        at_once: bool = False,
+    ) -> None:
         """Log one line that counts what was not delivered and has not been said yet.
 
         Args:
             counts: from `undelivered`.
+            kept: what is on disk for the next start, by signal; it is said too.
             at_once: also within a minute of the line before.
         """
         totals: Counter[str] = Counter()
         for (signal, _), count in counts.items():
             totals[signal] += count
         news = totals - self._said
+        saved = _listed(kept or {})
+        if saved and not news and at_once:
+            self._say(f"obskit keeps {saved} on disk until they can be delivered")
         if not news or not (at_once or self._clock() - self._said_at >= _SAY_EVERY_S):
             return
         self._said |= totals
         self._said_at = self._clock()
-        parts = [f"{news[signal]} {_NOUNS[signal][news[signal] != 1]}" for signal in SIGNALS if news[signal]]
         reasons = sorted({reason for (signal, reason), count in counts.items() if count and news[signal]})
-        self._say(f"obskit did not deliver {', '.join(parts)} ({', '.join(reasons)})")
+        rest = f"; it keeps {saved} on disk" if saved else ""
+        self._say(f"obskit did not deliver {_listed(news)} ({', '.join(reasons)}){rest}")
 
     @staticmethod
     def _say(text: str) -> None:

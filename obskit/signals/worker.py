@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
 from obskit.config import Config
 from obskit.errors import Problem
-from obskit.signals.delivery import METRICS
-from obskit.signals.lanes import backoff_s
+from obskit.signals.lanes import MOST_PAUSE_S, backoff_s
+from obskit.signals.mending import steadied
 from obskit.signals.outlets import Outlet
 from obskit.signals.resource import with_instance
 from obskit.signals.tally import Tally, Undelivered, undelivered
 from obskit.signals.taps import MetricTap, fingerprint, point_count, since, with_resource
+from obskit.signals.times import AwakeClock
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
 
 __all__ = ["Worker", "suppressed"]
+
+_STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
 
 
 def suppressed() -> Any:
@@ -45,8 +48,9 @@ class Worker:
         tap: where metrics are read.
         tally: told of problems and losses.
         count_lost: records lost items in the metric of that purpose: signal, reason, how many.
-        clock: monotonic seconds.
+        awake: monotonic seconds in which the process was not frozen.
         sleep: waits for seconds.
+        wall: nanoseconds since the epoch.
     """
 
     def __init__(
@@ -57,18 +61,20 @@ class Worker:
         tally: Tally,
         *,
         count_lost: Callable[[str, str, int], None],
-        clock: Callable[[], float] = time.monotonic,
+        awake: AwakeClock | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self.outlets = tuple(outlets)
         self._tap = tap
         self._tally = tally
         self._count_lost = count_lost
-        self._clock = clock
+        self._clock = awake or AwakeClock()
         self._sleep = sleep
+        self._wall = wall
         self._span_interval_s = config.trace_export_interval.total_seconds()
         self._metric_interval_s = max(0.01, config.metric_export_interval.total_seconds())
-        self._metrics_due_at = clock() + self._metric_interval_s
+        self._metrics_due_at = self._clock() + self._metric_interval_s
         self._metrics_sent_at = float("-inf")
         self._metrics_attempt = 0
         self._metrics_asked_until = float("-inf")
@@ -77,6 +83,8 @@ class Worker:
         self._flushed: Undelivered = Undelivered()
         self._forked: tuple[str, Mapping[Any, Any], int] | None = None
         self._resources: dict[int, tuple[Resource, Resource]] = {}
+        self._dated: tuple[int, float] | None = None  # the last points that arrived: their time, and the clock's
+        self._last: MetricsData | None = None
 
     def forked(self, identity: str, before: Mapping[Any, Any], at_ns: int) -> None:
         """Say that this process is a fork: its id, the parent's points at that moment, and when it was."""
@@ -86,18 +94,14 @@ class Worker:
 
     def due_in_s(self) -> float:
         """Return how long there is nothing to do."""
-        waits = [self._metrics_due_at - self._clock(), self._span_interval_s]
-        for outlet in self.outlets:
-            for lane in outlet.lanes:
-                wait = lane.due_in_s(self._span_interval_s)
-                if wait is not None:
-                    waits.append(wait)
-        return max(0.0, min(waits))
+        waits = [outlet.due_in_s(self._span_interval_s) for outlet in self.outlets]
+        least = min((wait for wait in waits if wait is not None), default=self._span_interval_s)
+        return max(0.0, min(self._metrics_due_at - self._clock(), self._span_interval_s, least))
 
     def tick(self, pressed: Callable[[], bool] = lambda: False) -> None:
         """Deliver what is due, while not `pressed` for something more urgent."""
         for outlet in self.outlets:
-            if any((wait := lane.due_in_s(self._span_interval_s)) is not None and wait <= 0 for lane in outlet.lanes):
+            if (wait := outlet.due_in_s(self._span_interval_s)) is not None and wait <= 0:
                 outlet.load()
                 outlet.pump(float("inf"), pressed)
         if self._clock() >= max(self._metrics_due_at, self._metrics_ready_at()):
@@ -122,11 +126,22 @@ class Worker:
                 )
             )
             return None
-        if data is None or self._forked is None:
+        if data is None:
+            return None
+        data = steadied(data, self._set_back_ns())
+        if self._forked is None:
             return data
         identity, before, at_ns = self._forked
         data = since(data, before, at_ns)
         return with_resource(data, lambda resource: self._renewed(resource, identity)) if point_count(data) else None
+
+    def _set_back_ns(self) -> int:
+        """Return how far the system's clock is behind the last points that arrived."""
+        if self._dated is None:
+            return 0
+        at_ns, since_s = self._dated
+        behind_ns = at_ns + int((self._clock.monotonic() - since_s) * 1e9) - self._wall()
+        return behind_ns if behind_ns > _STEP_NS else 0
 
     def _renewed(self, resource: Resource, identity: str) -> Resource:
         known = self._resources.get(id(resource))
@@ -149,17 +164,21 @@ class Worker:
         """Export one snapshot everywhere; return whether nothing of it is left to do."""
         now = self._clock()
         self._metrics_due_at = now + self._metric_interval_s
-        data = self._read() if self.outlets else None
+        shift_ns = self._set_back_ns()
+        data = self._last = self._read() if self.outlets else None
         if data is None:
             return True
+        dated = (self._wall() + shift_ns, self._clock.monotonic())
         points, is_done, pause_s = point_count(data), True, 0.0
         for outlet in self.outlets:
             outlet.load()
         self._metrics_sent_at = self._clock()
         for outlet in self.outlets:
             outcome = outlet.send_metrics(data, points, until)
+            if outcome.delivered:
+                self._dated = dated
             if outcome.retry_after_s is not None:
-                is_done, pause_s = False, max(pause_s, outcome.retry_after_s)
+                is_done, pause_s = False, max(pause_s, min(outcome.retry_after_s, MOST_PAUSE_S))
         self._metrics_attempt = 0 if is_done else self._metrics_attempt + 1
         if not is_done:
             wait_s = backoff_s(self._metrics_attempt, pause_s)
@@ -181,6 +200,8 @@ class Worker:
             lane.hurry()
         self._metrics_attempt, retry_at = 0, self._metrics_asked_until
         for outlet in self.outlets:
+            if outlet.store is not None:
+                outlet.store.hurry()
             if outlet.spans.queued or outlet.errors.queued:
                 outlet.load()
         has_metrics = self._has_new_metrics()
@@ -204,25 +225,33 @@ class Worker:
                 waits.append(ready_at - self._clock())
             if not waits or self._clock() + min(waits) >= deadline:
                 break
-            self._sleep(max(0.0, min(waits)))
+            begun, wait_s = self._clock(), max(0.0, min(waits))
+            self._sleep(wait_s)
+            self._clock.woke(begun, wait_s)
         lost = undelivered(self.outlets)
         is_whole = not (lost - self._flushed) and not has_metrics
         self._flushed = lost
+        if any(outlet.store is not None and any(outlet.store.waiting().values()) for outlet in self.outlets):
+            return False  # safe on disk is not delivered
         return is_whole and all(lane.accepted - lane.queued >= mark for lane, mark in marks)
 
     def _has_new_metrics(self) -> bool:
         data = self._read() if self.outlets else None
         if data is None:
             return False
-        if not any(outlet.destination is None or METRICS in outlet.destination.handles for outlet in self.outlets):
-            return False
-        if fingerprint(data) == self._delivered_print:
+        self._last = data
+        takers = [outlet for outlet in self.outlets if outlet.takes_metrics]
+        if not takers or fingerprint(data) == self._delivered_print:
             return False
         points = point_count(data)
-        for outlet in self.outlets:
-            if outlet.destination is None or METRICS in outlet.destination.handles:
-                outlet.points_pending = points  # until an export says otherwise, this is what would be lost
+        for outlet in takers:
+            outlet.points_pending = points  # until an export says otherwise, this is what would be lost
         return True
+
+    def save(self) -> None:
+        """Put on disk what waits, where there is a spool; the process may end now."""
+        for outlet in self.outlets:
+            outlet.save(self._last)
 
     def close(self, reason: str, timeout_s: float) -> None:
         """Give up what waits, free the destinations, and say what was lost."""

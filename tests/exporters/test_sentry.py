@@ -16,6 +16,8 @@ from telemetry import CONFIG, report, resource
 from obskit.errors import ConfigError
 from obskit.exporters import sentry
 from obskit.signals.delivery import ERRORS, Outcome
+from obskit.signals.raised import Raised, detached
+from obskit.signals.redaction import Redactor
 
 SECRET = "AIzaSyA-1234567890abcdefghijklmnopqrstuv"
 
@@ -33,17 +35,18 @@ def events(collector: Collector) -> list[dict[str, Any]]:
     return [json.loads(body.split(b"\n")[2]) for body in collector.bodies]
 
 
-def an_error() -> Exception:
+def an_error() -> tuple[Raised, ...]:
+    redactor = Redactor()
     try:
         api_key = SECRET
         raise ValueError(f"refused, key={api_key}")
     except ValueError as error:
-        return error
+        return detached(error, lambda each: redactor.text(str(each)))
 
 
 def test_an_event_is_complete(collector: Collector, destination: sentry.SentryDestination) -> None:
     """The event has the exception with its frames, the request, the user, the release and the trace."""
-    assert destination.export_errors([report(exception=an_error())], 5.0) == Outcome(delivered=1)
+    assert destination.export_errors([report(raised=an_error())], 5.0) == Outcome(delivered=1)
     (event,) = events(collector)
     (value,) = event["exception"]["values"]
     assert collector.paths == ["/api/7/envelope/"]
@@ -57,7 +60,7 @@ def test_an_event_is_complete(collector: Collector, destination: sentry.SentryDe
 
 def test_no_secret_leaves(collector: Collector, destination: sentry.SentryDestination) -> None:
     """Neither the exception's text nor a local variable carries a key into the bytes that are sent."""
-    destination.export_errors([report(exception=an_error())], 5.0)
+    destination.export_errors([report(raised=an_error())], 5.0)
     assert SECRET.encode() not in b"".join(collector.bodies)
     assert b'"vars"' not in b"".join(collector.bodies)
 

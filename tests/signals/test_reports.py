@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +37,7 @@ def test_an_exception_is_reported_once(reported: list[ErrorReport]) -> None:
     assert report.labels == {"order": "o-1", "password": "[REDACTED]"}
     for secret in ("abc123", "jane"):
         assert secret not in repr(report)
-    assert report.exception is None
+    assert report.raised == ()
 
 
 def test_a_message_is_reported_from_where_it_is_said(reported: list[ErrorReport]) -> None:
@@ -47,12 +49,33 @@ def test_a_message_is_reported_from_where_it_is_said(reported: list[ErrorReport]
     assert report.location.function == "test_a_message_is_reported_from_where_it_is_said"
 
 
-def test_the_exception_itself_goes_along_for_sentry_only(reported: list[ErrorReport]) -> None:
-    """Sentry builds its own event, so the exception is kept where there is a DSN."""
+def test_the_chain_goes_along_for_sentry_only(reported: list[ErrorReport]) -> None:
+    """Sentry's event needs every frame, so there they are where there is a DSN, without the variables in them."""
     reports.configure(Config(sentry_dsn="https://k@example.org/1"), Redactor())
-    error = ValueError("x")
-    obskit.report_error(error)
-    assert reported[0].exception is error
+
+    class Big:
+        pass
+
+    held: list[weakref.ref[Big]] = []
+
+    def fail() -> None:
+        local = Big()
+        held.append(weakref.ref(local))
+        raise KeyError("the cause, key=AIzaSyA-1234567890abcdefghijklmnopqrstuv")
+
+    try:
+        try:
+            fail()
+        except KeyError as cause:
+            raise ValueError("x") from cause
+    except ValueError as error:
+        obskit.report_error(error)
+    first, second = reported[0].raised
+    assert (first.type, first.text, first.source) == ("ValueError", "x", "")
+    assert (second.type, second.source, second.frames[-1].function) == ("KeyError", "__cause__", "fail")
+    assert "AIza" not in second.text
+    gc.collect()
+    assert held[0]() is None
 
 
 def test_hostile_exceptions_are_reported(reported: list[ErrorReport]) -> None:
