@@ -123,14 +123,18 @@ class Entries:
         return f"{self._service}{named}{environment}{placed}"
 
     def text(self, text: object) -> str:
-        """Return a text as JSON, without its secrets and line ends.
+        """Return a text as JSON, without its secrets.
 
         Raises:
             NotOrdinary: it is none.
         """
         if type(text) is not str or len(text) > MOST_QUICK_CHARS:
             raise NotOrdinary
-        return quoted(self.redactor.text((text if text.isascii() else plain(text)).rstrip("\n")))
+        return quoted(self.redactor.text(text if text.isascii() else plain(text)))
+
+    def message(self, text: object) -> str:
+        """Return a message as JSON, likewise, without the line ends after it."""
+        return self.text(text.rstrip("\n") if isinstance(text, str) else text)
 
     def around(self, context: Any, state: RequestState | None) -> str:
         """Return the JSON of the trace and of the bound fields, and remember it where it cannot change.

@@ -51,7 +51,7 @@ class Site:
     def write_down(self, entries: Entries, logger: str, line: int) -> None:
         """Make the parts of the line."""
         if self.event is not None:
-            self.head = f'{self.start}{entries.text(self.event)},"time":"'
+            self.head = f'{self.start}{entries.message(self.event)},"time":"'
         self.tail = entries.tail(logger, (self.code.co_filename, line, self.code.co_qualname))
 
 

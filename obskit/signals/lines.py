@@ -22,6 +22,8 @@ _MOST_ITEMS: Final = 1000
 _MOST_CHARS: Final = 100_000
 _PATIENCE_S: Final = 5.0
 _encoder: Final = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+# What JSON lets stand as it is, but a terminal may obey, or a reader of lines take for the end of one.
+_MORE_CONTROLS: Final = {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
 # --------------------------------------------------------------------------- values
@@ -38,7 +40,7 @@ def plain(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Return the text as a JSON string: quotes, control characters and line ends are escaped."""
-    return encode_basestring(text if text.isascii() else plain(text))
+    return encode_basestring(text) if text.isascii() else encode_basestring(plain(text)).translate(_MORE_CONTROLS)
 
 
 def described(value: object) -> str:
@@ -114,7 +116,8 @@ def _nested(value: Any, redactor: Redactor, around: tuple[int, ...], depth: int)
 
 def json_text(value: Any) -> str:
     """Return JSON-safe data, as `encode` gives it, as JSON."""
-    return _encoder.encode(value)
+    text = _encoder.encode(value)
+    return text if text.isascii() else text.translate(_MORE_CONTROLS)
 
 
 _THREE_DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))

@@ -235,7 +235,7 @@ class Logger:
             site = level.sites.get(id(frame.f_code) + frame.f_lasti) or level.site(
                 self._logger_name, event, frame, entries, _limits
             )
-            head = site.head if event is site.event else f'{site.start}{entries.text(event)},"time":"'
+            head = site.head if event is site.event else f'{site.start}{entries.message(event)},"time":"'
             if self._fields:
                 fields = {**self._fields, **fields}
             heads = entries.heads
