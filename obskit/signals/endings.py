@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import functools
 import os
 import signal
+import sys
 import threading
 import weakref
 from types import FrameType, ModuleType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from obskit.signals.imports import when_imported
 
@@ -21,16 +24,18 @@ class Ending(Protocol):
     def before_fork(self) -> None: ...
     def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
+    def settle(self, timeout_s: float | None = None) -> bool: ...
     def shutdown(self, timeout_s: float | None = None) -> bool: ...
 
 
 _watched: Final[weakref.WeakSet[Ending]] = weakref.WeakSet()
+_forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
 _is_hooked = False
 _is_dying = False
 
 
 def watch(ending: Ending) -> None:
-    """Tell `ending` of forks and of the end of the process: at exit, and at SIGTERM where no server handles it."""
+    """Tell `ending` of forks and of the end of the process: at exit, with uvicorn, and at SIGTERM."""
     global _is_hooked
     _watched.add(ending)
     if not _is_hooked:
@@ -41,7 +46,8 @@ def watch(ending: Ending) -> None:
                 before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
             )
         when_imported("multiprocessing.util", _end_with_workers)
-    _take_sigterm()
+        when_imported("uvicorn.server", _end_with_uvicorn)
+    _take_signals()
 
 
 def _end_with_workers(util: ModuleType) -> None:
@@ -55,6 +61,7 @@ def _shut_down_all() -> None:
 
 
 def _before_fork() -> None:
+    _forking.acquire()
     for ending in tuple(_watched):
         ending.before_fork()
 
@@ -62,18 +69,56 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     for ending in tuple(_watched):
         ending.after_fork_in_parent()
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
+    global _forking
+    _forking = threading.RLock()
     for ending in tuple(_watched):
         ending.after_fork_in_child()
 
 
-def _take_sigterm() -> None:
+def _end_with_uvicorn(server: ModuleType) -> None:
+    """Deliver when uvicorn has served its last request, also where the app's lifespan is off.
+
+    Started from the command line, uvicorn sets its signal handlers before it imports the app, gives the signals back
+    to the system at its end, and raises them again: the process is gone, and no exit handler has run.
+    """
+    served = server.Server.shutdown
+    if hasattr(served, "__wrapped__"):
+        return
+
+    @functools.wraps(served)
+    async def shutdown(self: Any, *args: Any, **options: Any) -> None:
+        await served(self, *args, **options)
+        is_hurried = getattr(self, "force_exit", False)
+        if threading.current_thread() is threading.main_thread() and not is_hurried:
+            await asyncio.get_running_loop().run_in_executor(None, _settle_all)
+
+    server.Server.shutdown = shutdown
+
+
+def _settle_all() -> None:
+    for ending in tuple(_watched):
+        ending.settle()
+
+
+def _take_signals() -> None:
     # gunicorn and uvicorn have set their own handler by the time that they import the app, or set it after that;
     # then this one is not installed, or never called until they give the signal back at their very end.
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_sigterm)
+    # gunicorn ends a worker that hangs by SIGABRT. Its own workers raise SystemExit then, so that the request fails
+    # and exit handlers run; uvicorn's worker for gunicorn gives the signal back to the system, and dies on the spot.
+    if "gunicorn" in sys.modules and signal.getsignal(signal.SIGABRT) is signal.SIG_DFL:
+        signal.signal(signal.SIGABRT, _on_sigabrt)
+
+
+def _on_sigabrt(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(1)
 
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:

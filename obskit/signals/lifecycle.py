@@ -84,7 +84,7 @@ class Pipeline:
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
         self._at_fork: tuple[Baseline, int] = ({}, 0)
-        self._is_gated = False
+        self._is_gated = self._is_held = False
         self._failed: tuple[float, float] | None = None
         self._thread: threading.Thread | None = None
         self._renew()
@@ -329,16 +329,20 @@ class Pipeline:
                     way_out="Mend the callback of the observable instrument that raised",
                 )
             )
+        self._is_held = self._metric_tap.hold(_FORK_WAIT_S)  # nobody is in the middle of reading, and holds its locks
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        if self._is_held:
+            self._is_held = False
+            self._metric_tap.release()
         if self._is_gated:
             self._is_gated = False
             self._gate.release()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: empty queues, a new thread, a new instance id."""
-        was_started = self._thread is not None
+        was_started, self._is_held, self._is_gated = self._thread is not None, False, False
         # Never freed: a gRPC channel of the parent must not be torn down by a process that has not its threads.
         self._inherited.extend(outlet.destination for outlet in self._outlets)
         self._metric_tap.renew_after_fork()

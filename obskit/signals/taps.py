@@ -17,6 +17,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
+from obskit.signals.forks import renew_locks
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
@@ -83,9 +85,18 @@ class MetricTap(MetricReader):
         """Whether a meter provider has this reader; without one there is nothing to read, and nothing is wrong."""
         return bool(getattr(self, "_collect", None))
 
+    def hold(self, timeout_s: float) -> bool:
+        """Keep everybody from reading until `release`; return whether that is so."""
+        return self._lock.acquire(timeout=timeout_s)
+
+    def release(self) -> None:
+        """Let others read again."""
+        self._lock.release()
+
     def renew_after_fork(self) -> None:
-        """Replace the lock, whose owner may not exist in this process."""
+        """Replace the locks on the way to this reader, whose owners may not exist in this process."""
         self._lock = threading.Lock()
+        renew_locks(self)
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         self._received.append(metrics_data)

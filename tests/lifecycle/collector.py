@@ -1,9 +1,13 @@
-"""An OTLP/HTTP receiver on loopback that can be told to fail; it keeps what it took."""
+"""A receiver of OTLP/HTTP and of Sentry's envelopes on loopback that can be told to fail; it keeps what it took."""
 
 from __future__ import annotations
 
 import gzip
+import json
+import socket
+import struct
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -11,18 +15,28 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+Answer = tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes]
+
+HANG = "hang"
+RESET = "reset"
+
 
 class Collector:
     """A server on a free port.
 
     Attributes:
-        answers: what the next requests are answered instead of success: status and headers.
+        answers: what the next requests are answered instead of success: status and headers, and perhaps a body.
+        fault: asked for each request, by path and body, what it is answered instead of success: as in `answers`,
+            or `HANG` (until `release` is set) or `RESET` (the connection); None for success.
+        release: ends the wait of requests that hang.
         paths: of every request, in order.
         headers: of the last request.
     """
 
     def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.answers: list[Answer] = []
+        self.fault: Callable[[str, bytes], Answer | str | None] = lambda path, body: None
+        self.release = threading.Event()
         self.paths: list[str] = []
         self.bodies: list[bytes] = []
         self.headers: dict[str, str] = {}
@@ -35,12 +49,21 @@ class Collector:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, headers = collector._take(self.path, dict(self.headers), body)
+                answer = collector._take(self.path, dict(self.headers), body)
+                if answer == HANG:
+                    collector.release.wait(120)
+                if isinstance(answer, str):
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                    self.close_connection = True
+                    return
+                status, headers, content = (*answer, b"")[:3]
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -50,7 +73,7 @@ class Collector:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
-    def _take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str]]:
+    def _take(self, path: str, headers: dict[str, str], body: bytes) -> Answer | str:
         if headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         kinds = {
@@ -64,9 +87,15 @@ class Collector:
             self.bodies.append(body)
             if self.answers:
                 return self.answers.pop(0)
+        answer = self.fault(path, body)
+        if answer is not None and (isinstance(answer, str) or answer[0] >= 400):
+            return answer
+        with self._lock:
             if path in kinds:
                 self._taken.append((path, kinds[path].FromString(body)))
-        return 200, {}
+            elif path.endswith("/envelope/"):
+                self._taken.append(("envelope", body))
+        return answer or (200, {})
 
     def _requests(self, path: str) -> list[Any]:
         with self._lock:
@@ -93,6 +122,22 @@ class Collector:
         ]
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """What Sentry's envelopes held."""
+        return [json.loads(body.split(b"\n")[2]) for body in self._requests("envelope")]
+
+    @property
+    def instances(self) -> set[str]:
+        """The instance ids that spans came under."""
+        return {
+            pair.value.string_value
+            for request in self._requests("/v1/traces")
+            for resource in request.resource_spans
+            for pair in resource.resource.attributes
+            if pair.key == "service.instance.id"
+        }
+
+    @property
     def points(self) -> dict[tuple[str, str, str], Any]:
         """The last point of every series, by instance id, metric name and attributes."""
         found = {}
@@ -115,5 +160,6 @@ class Collector:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release.set()
         self._server.shutdown()
         self._server.server_close()
