@@ -51,7 +51,8 @@ def python_with(packages: tuple[str, ...], name: str) -> Path:
         had = set(stamp.read_text().splitlines()) if stamp.is_file() else set()
         wanted = "\n".join(sorted({*packages, *had}))
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted.splitlines()]
-        subprocess.run(install, check=True, capture_output=True)
+        if wanted:
+            subprocess.run(install, check=True, capture_output=True)
         stamp.write_text(wanted)
     return python
 
