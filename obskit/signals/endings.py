@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # noqa: F401 - it cannot be imported once the interpreter has begun to end
 import functools
 import os
 import signal
@@ -41,6 +42,10 @@ def watch(ending: Ending) -> None:
     if not _is_hooked:
         _is_hooked = True
         atexit.register(_shut_down_all)
+        # From Python 3.12 on no thread can be started by then, and a client that is loaded late may want one. This
+        # runs before the other threads of the process are waited for; what they still record is for the hook above.
+        if hasattr(threading, "_register_atexit"):
+            threading._register_atexit(_settle_all)  # noqa: SLF001 - as concurrent.futures does
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child

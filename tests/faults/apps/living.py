@@ -1,0 +1,67 @@
+"""A service whose life ends in many ways: small requests, failing ones, ones that block, and much telemetry."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import flask
+from fastapi import FastAPI
+
+import obskit
+
+asgi = FastAPI()
+wsgi = flask.Flask("living")
+
+
+@asgi.get("/items/{item_id}")
+async def item(item_id: int) -> dict[str, int]:
+    return {"item": item_id, "pid": os.getpid()}
+
+
+@asgi.get("/fail/{number}")
+async def fail(number: int) -> None:
+    raise ValueError(f"failure {number}")
+
+
+@asgi.get("/block/{seconds}")
+async def block(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 - a handler that hangs its worker is what is wanted
+
+
+@asgi.get("/spans/{count}/{size}")
+async def spans(count: int, size: int) -> dict[str, int]:
+    return much(count, size)
+
+
+@wsgi.get("/items/<int:item_id>")
+def wsgi_item(item_id: int) -> dict[str, int]:
+    return {"item": item_id, "pid": os.getpid()}
+
+
+@wsgi.get("/fail/<int:number>")
+def wsgi_fail(number: int) -> None:
+    raise ValueError(f"failure {number}")
+
+
+@wsgi.get("/block/<seconds>")
+def wsgi_block(seconds: str) -> str:
+    time.sleep(float(seconds))
+    return ""
+
+
+def much(count: int, size: int) -> dict[str, int]:
+    """Make spans of a size in bytes, each with a text of its own, and say how much memory the process has now."""
+    for number in range(count):
+        with obskit.span("much", attributes={"payload": f"{number:08d}" + "x" * (size - 8)}):
+            pass
+    return {"rss": resident_bytes()}
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+obskit.instrument(asgi)
+obskit.instrument(wsgi)
