@@ -20,10 +20,12 @@ from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS, Destination
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
 from obskit.signals.metrics import record
 from obskit.signals.outlets import Outlet
+from obskit.signals.redaction import Redactor
 from obskit.signals.resource import instance_id
 from obskit.signals.tally import Tally, undelivered
 from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
 from obskit.signals.times import AwakeClock
+from obskit.signals.veils import Veil
 from obskit.signals.worker import Worker, suppressed
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Pipeline:
         self._span_tap = SpanTap(self._submit_span, self.flush)
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
+        self._veil = Veil(Redactor(config.redact_keys))
         self._at_fork: tuple[Baseline, int] = ({}, 0)
         self._is_gated = self._is_held = False
         self._failed: tuple[float, float] | None = None
@@ -104,6 +107,7 @@ class Pipeline:
                 awake=self._awake,
                 wake=self._wake,
                 store=self._store(),
+                veil=self._veil.span,
             )
             for make in self._factories
         )

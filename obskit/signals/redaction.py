@@ -42,6 +42,7 @@ _IN_URLS: Final = frozenset({"key", "sig", "signature", "code", "auth", "xgoogsi
 # Figures and conventions about tokens of language models, which are no secrets.
 _COUNT: Final = re.compile(r"(?:tokens|(?:token|password|secret|credential|cookie)s?_?(?:count|limit|budget|usage))$")
 _PUBLIC: Final = ("gen_ai.", "obskit.", "logging.googleapis.com/")
+_NO_SIGNS: Final = str.maketrans("", "", " +-")
 _SEPARATORS: Final = str.maketrans("", "", "-_. ")
 
 _EDGE: Final = "(?<![0-9A-Za-z_-]{})"
@@ -77,9 +78,9 @@ HAS_SIGNS: Final = re.compile(r"[^A-Za-z0-9 _,.;!?()'/+#-]").search
 """Finds what a secret shorter than `SHORT` has, and all that JSON must escape."""
 _SCHEME: Final = re.compile(r"(?i)\b(bearer)\s+[0-9A-Za-z._~+/=-]{6,}")
 _USERINFO: Final = re.compile(r"://([^\s/:@]*):([^\s/]+)@")
-_EMAIL: Final = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_CARD: Final = re.compile(r"(?<![0-9A-Za-z.])(?:[3-6]|2(?=[2-7]))(?:[ -]?[0-9]){12,18}(?![0-9A-Za-z])")
-_MANY_DIGITS: Final = re.compile(r"[0-9][0-9 -]{12}").search
+_EMAIL: Final = re.compile(r"(?<![\w.%+-])[\w.%+-]+(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_CARD: Final = re.compile(r"(?<![0-9A-Za-z.])(?:[3-6]|2(?=[2-7]))(?:(?:[ +-]|%20)?[0-9]){12,18}(?![0-9A-Za-z])")
+_MANY_DIGITS: Final = re.compile(r"[0-9][0-9 %+-]{12}").search
 _WORDS: Final = (
     r"password|passwd|passphrase|pwd|secret|token|(?:api|access|account|private)[-_ ]?key"
     r"|authorization|cookie|credentials?"
@@ -91,9 +92,9 @@ _ASSIGNED: Final = (
 _COOKIES: Final = re.compile(r"(?i)(cookie\s{0,8}:\s{0,8})(?!\[REDACTED\]\s|b?[\"'\\])[^\r\n\"']+")
 # A header as servers hold it: (b'cookie', b'…').
 _PAIR: Final = (
-    r"(?i)((?:\(b?[\"'](?:[\w-]{{0,40}}[-_])?(?:{words}|auth|sid)(?:[-_][\w-]{{0,40}})?"
-    r"|\[b?[\"'](?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))[\"'],\s{{0,8}})"
-    r"(?:b?\"[^\"]*\"?|b?'[^']*'?)"
+    r"(?i)((?:\(b?\\{{0,3}}[\"'](?:[\w-]{{0,40}}[-_])?(?:{words}|auth|sid)(?:[-_][\w-]{{0,40}})?"
+    r"|\[b?\\{{0,3}}[\"'](?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))\\{{0,3}}[\"'],\s{{0,8}})"
+    r"b?\\{{0,3}}(?:\"[^\"]*\"?|'[^']*'?)"
 )
 _PARAMETER: Final = re.compile(r"(?i)([?&](?:key|sig|signature|x-goog-signature|x-amz-signature)=)[^\s&#\"'<>]+")
 _MOST_DEPTH: Final = 8
@@ -108,8 +109,15 @@ def _is_card(digits: str) -> bool:
 
 
 def _card(match: re.Match[str]) -> str:
-    digits = match.group().replace(" ", "").replace("-", "")
+    digits = match.group().replace("%20", "").translate(_NO_SIGNS)
     return REDACTED if _is_card(digits) else match.group()
+
+
+def _without_shapes(text: str) -> str:
+    for start, shape in _SHAPES:
+        if start in text:
+            text = shape.sub(REDACTED, text)
+    return text
 
 
 class Redactor:
@@ -162,16 +170,12 @@ class Redactor:
             return text
         is_odd = _ODD(text) is not None
         if size >= SHORT:
-            if is_odd:
-                for start, shape in _SHAPES:
-                    if start in text:
-                        text = shape.sub(REDACTED, text)
-            elif "ya29." in text:
-                text = _SHAPES[1][1].sub(REDACTED, text)
+            if is_odd or "ya29." in text:
+                text = _without_shapes(text)
             if _MANY_DIGITS(text) is not None:
                 text = _CARD.sub(_card, text)
         if is_odd:
-            if "@" in text:
+            if "@" in text or "%40" in text:
                 if "://" in text:
                     text = _USERINFO.sub(rf"://\1:{REDACTED}@", text)
                 text = _EMAIL.sub(REDACTED, text)
@@ -183,7 +187,7 @@ class Redactor:
     def _named(self, text: str) -> str:
         """Return the text without what is given to a secret name in it."""
         is_given = "=" in text or ":" in text
-        is_paired = "('" in text or '("' in text or "(b" in text or "[b" in text or '["' in text or "['" in text
+        is_paired = "'," in text or '",' in text
         if not (is_given or is_paired):
             return text
         low = text.lower()
