@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
 from obskit.config import Config
 from obskit.errors import Problem
-from obskit.signals.lanes import MOST_PAUSE_S, backoff_s
+from obskit.signals.lanes import MOST_PAUSE_S, Lane, backoff_s
 from obskit.signals.mending import steadied
 from obskit.signals.outlets import Outlet
 from obskit.signals.resource import with_instance
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 __all__ = ["Worker", "suppressed"]
+
+_MOST_PATIENCE_S: Final = 0.5
+"""Longest backoff of a lane's own in a flush: its deadline is near, and may be the process' end."""
 
 _STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
 
@@ -149,6 +152,10 @@ class Worker:
             known = self._resources[id(resource)] = (resource, with_instance(resource, identity))
         return known[1]
 
+    def renewed(self, resource: Resource) -> Resource:
+        """Return the resource with this process's id, also after a fork."""
+        return resource if self._forked is None else self._renewed(resource, self._forked[0])
+
     def renew_span(self, span: Any) -> None:
         """Put this process's id on a span of a provider that was made before the fork."""
         if self._forked is not None:
@@ -172,11 +179,12 @@ class Worker:
         points, is_done, pause_s = point_count(data), True, 0.0
         for outlet in self.outlets:
             outlet.load()
-        self._metrics_sent_at = self._clock()
+        begun = self._clock()
         for outlet in self.outlets:
             outcome = outlet.send_metrics(data, points, until)
             if outcome.delivered:
-                self._dated = dated
+                # The spacing is between points that were written; after a refusal the backoff alone decides.
+                self._dated, self._metrics_sent_at = dated, begun
             if outcome.retry_after_s is not None:
                 is_done, pause_s = False, max(pause_s, min(outcome.retry_after_s, MOST_PAUSE_S))
         self._metrics_attempt = 0 if is_done else self._metrics_attempt + 1
@@ -213,9 +221,11 @@ class Worker:
             now = self._clock()
             ready_at = max(self._metrics_ready_at(), retry_at)
             if has_metrics and ready_at <= now < deadline:
+                self._metrics_attempt = min(self._metrics_attempt, 1)
                 has_metrics = not self._export_metrics(deadline)
                 retry_at = self._metrics_due_at
                 ready_at = max(self._metrics_ready_at(), retry_at)
+            _shorten(lane for lane, _ in marks)
             waits = [
                 wait
                 for lane, mark in marks
@@ -258,3 +268,10 @@ class Worker:
         for outlet in self.outlets:
             outlet.close(reason, timeout_s)
         self._tally.announce(undelivered(self.outlets), at_once=True)
+
+
+def _shorten(lanes: Iterable[Lane]) -> None:
+    """End each backoff that has grown long; the pause that a destination has asked for stays."""
+    for lane in lanes:
+        if (lane.due_in_s(0.0) or 0.0) > _MOST_PATIENCE_S:
+            lane.hurry()

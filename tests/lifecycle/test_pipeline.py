@@ -231,6 +231,31 @@ def test_a_flush_too_short_for_the_spacing_says_so() -> None:
         assert bench.pipeline.status().queued["metrics"] == 1
 
 
+def test_a_refused_export_does_not_start_the_spacing() -> None:
+    """What was refused was not written, so the final metrics need not wait for the spacing after it."""
+    with Bench(Twin(metric_spacing_s=60.0)) as bench:
+        bench.counter.add(1)
+        bench.twin.trouble = Outcome(reason="503", retry_after_s=0.0)
+        assert not bench.pipeline.flush(0.3)
+        bench.twin.trouble = None
+        assert bench.pipeline.flush(5.0)
+        assert bench.twin.total("bench.count") == 1
+
+
+def test_a_flush_does_not_sleep_its_deadline_away() -> None:
+    """Within a flush the backoff stays short, so that a backend which fails often still gets everything."""
+
+    class Moody(Twin):
+        def _answer(self, count: int) -> Outcome:
+            self.calls += 1
+            return Outcome(delivered=count) if self.calls % 7 == 0 else Outcome(reason="503", retry_after_s=0.0)
+
+    with Bench(Moody()) as bench:
+        bench.spans(1)
+        bench.counter.add(1)
+        assert bench.pipeline.flush(8.0)
+
+
 def test_unsampled_spans_stay_unless_they_failed() -> None:
     """A recorded span without the sampled flag is not exported, except when it ended in an error."""
     from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
