@@ -12,21 +12,22 @@ _flushes: list[Callable[[], object]] = []
 _counts: list[dict[str, int]] = [peers.COUNTS]
 
 
-def build(framework: str, variant: str, *, routes: int = 1, is_exporting: bool = False) -> Any:
+def build(framework: str, variant: str, *, routes: int = 1, exporter: str = "") -> Any:
     """Return an app that is set up under a variant.
 
     Args:
         framework: ``fastapi`` or ``flask``.
         variant: a key of `variants.VARIANTS`.
         routes: how many routes the app has: ``/items/{item_id}``, ``/r1/items/{item_id}``, …
-        is_exporting: whether telemetry goes out over OTLP/HTTP to ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        exporter: empty for one that keeps nothing; ``otlp`` sends over OTLP/HTTP to ``OTEL_EXPORTER_OTLP_ENDPOINT``,
+            ``stuck`` (obskit only) never gets rid of a span.
     """
     peers.prepare(variant)
     app = plain(framework, routes)
     if variant == "obskit":
-        observe(app, "otlp" if is_exporting else "memory")
+        observe(app, exporter)
     else:
-        peers.attach(framework, variant, app, is_exporting=is_exporting)
+        peers.attach(framework, variant, app, is_exporting=exporter == "otlp")
         _flushes.extend(peers.FLUSHES)
     return app
 
@@ -36,21 +37,22 @@ def plain(framework: str, routes: int = 1) -> Any:
     return _fastapi(routes) if framework == "fastapi" else _flask(routes)
 
 
-def observe(app: Any, exporter: str) -> Any:
-    """Set obskit up on the app with everything on; ``memory`` means a destination that keeps nothing."""
+def observe(app: Any, exporter: str = "") -> None:
+    """Set obskit up on the app with everything on."""
     import obskit
 
-    if exporter == "memory":
+    if exporter in {"", "stuck"}:
         import discard
 
-        discard.use()
+        discard.use("create_stuck" if exporter else "create")
         _counts.append(discard.COUNTS)
-    handle = obskit.instrument(app, service_name="bench", project="p", exporters=[exporter], log_format="json")
+    name = exporter if exporter in {"otlp", "gcp"} else "memory"
+    handle = obskit.instrument(app, service_name="bench", project="p", exporters=[name], log_format="json")
     status = handle.status()
     if not status.is_running:  # it never raises into an app, but what is measured must be obskit
         raise RuntimeError(f"obskit is not running: {'; '.join(map(str, status.problems))}")
-    _flushes.append(handle.flush)
-    return handle
+    # What is stuck is tried once, so that its pause has begun, and no longer than that.
+    _flushes.append((lambda: handle.flush("2s")) if exporter == "stuck" else handle.flush)
 
 
 def flush() -> None:
@@ -101,8 +103,38 @@ def _flask(routes: int) -> Any:
 
 def from_environ() -> Any:
     """Return the app that ``BENCH_*`` in the environment asks for; for servers."""
-    return build(
-        os.environ["BENCH_FRAMEWORK"],
-        os.environ["BENCH_VARIANT"],
-        is_exporting=os.environ.get("BENCH_EXPORTS") == "1",
-    )
+    framework, variant = os.environ["BENCH_FRAMEWORK"], os.environ["BENCH_VARIANT"]
+    if variant == "obskit_google":
+        import timed
+
+        app = plain(framework)
+        timed.use()
+        observe(app, "gcp")
+        return app
+    app = build(framework, variant)
+    _add_stream(framework, app)
+    return app
+
+
+STREAM_BYTES = 1 << 30
+CHUNK = b"x" * (64 << 10)
+
+
+def _add_stream(framework: str, app: Any) -> None:
+    chunks = STREAM_BYTES // len(CHUNK)
+    if framework == "fastapi":
+        from starlette.responses import StreamingResponse
+
+        async def body() -> Any:
+            for _ in range(chunks):
+                yield CHUNK
+
+        @app.get("/stream")
+        async def stream() -> StreamingResponse:
+            return StreamingResponse(body())
+    else:
+        from flask import Response
+
+        @app.get("/stream")
+        def stream() -> Response:
+            return Response(CHUNK for _ in range(chunks))

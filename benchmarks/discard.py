@@ -10,8 +10,9 @@ from typing import Any
 
 from obskit import _setup
 from obskit.exporters.memory import MemoryDestination, Store
+from obskit.signals.delivery import Outcome
 
-COUNTS = {"spans": 0}
+COUNTS = {"spans": 0, "refused": 0}
 
 
 class Nothing(Store):
@@ -21,11 +22,24 @@ class Nothing(Store):
         COUNTS["spans"] += len(spans)
 
 
+class Stuck(MemoryDestination):
+    """Takes nothing, and asks to be tried again in an hour, as a backend in an outage."""
+
+    def export_spans(self, *_: Any) -> Outcome:
+        COUNTS["refused"] += 1
+        return Outcome(reason="unavailable", retry_after_s=3600.0)
+
+
+def create_stuck(_config: object, _resource: object) -> Stuck:
+    """Make the destination that takes nothing."""
+    return Stuck(Nothing())
+
+
 def create(_config: object, _resource: object) -> MemoryDestination:
     """Make the destination."""
     return MemoryDestination(Nothing())
 
 
-def use() -> None:
-    """Let ``exporters="memory"`` mean this destination in this process."""
-    _setup._EXPORTERS["memory"] = f"{__name__}:create"  # type: ignore[index]
+def use(factory: str = "create") -> None:
+    """Let ``exporters="memory"`` mean this destination, or the stuck one, in this process."""
+    _setup._EXPORTERS["memory"] = f"{__name__}:{factory}"  # type: ignore[index]

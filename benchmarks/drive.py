@@ -152,7 +152,7 @@ class Session:
 
     def __init__(self, driver: Driver, *, is_flushing: bool) -> None:
         self.driver = driver
-        self.flush = apps.flush if is_flushing else lambda: None
+        self._flush = apps.flush if is_flushing else lambda: None
 
     def count(self, requests: int) -> dict[str, Any]:
         """Serve requests, and their export, while callgrind counts."""
@@ -160,7 +160,7 @@ class Session:
         before = apps.spans()
         library.counting_begin()
         self.driver.drive(requests)
-        self.flush()
+        self._flush()
         library.counting_end()
         return {"spans": apps.spans() - before}
 
@@ -170,9 +170,17 @@ class Session:
         thread, process = time.thread_time(), time.process_time()
         self.driver.drive(requests)
         thread = time.thread_time() - thread
-        self.flush()
+        self._flush()
         process = time.process_time() - process
         return {"thread_us": thread / requests * 1e6, "cpu_us": process / requests * 1e6}
+
+    def flush(self, _: int) -> dict[str, Any]:
+        """Export, while callgrind counts."""
+        library = ctypes.CDLL(os.environ["BENCH_COUNTING"])
+        library.counting_begin()
+        apps.flush()
+        library.counting_end()
+        return {}
 
     def profile(self, requests: int) -> dict[str, Any]:
         """Serve requests while callgrind counts and every Python call is noted; `functions.py` reads the result."""
@@ -181,7 +189,7 @@ class Session:
         counting.counting_begin()
         profiling.profiling_begin()
         self.driver.drive(requests)
-        self.flush()
+        self._flush()
         profiling.profiling_end()
         codes: dict[Any, int] = {}
         events = []
@@ -203,16 +211,18 @@ def main() -> None:
     parser.add_argument("framework")
     parser.add_argument("variant")
     parser.add_argument("--routes", type=int, default=1)
-    parser.add_argument("--exports", action="store_true", help="over OTLP/HTTP to the sink")
+    parser.add_argument("--exporter", default="", help="see `apps.build`")
+    parser.add_argument("--waiting", type=int, default=0, help="serve so many more before, whose spans then wait")
     parser.add_argument("--no-flush", action="store_true")
     options = parser.parse_args()
     replies = os.fdopen(int(os.environ["BENCH_REPLIES"]), "w")
     if os.environ.get("BENCH_PROFILING"):
         threading.setprofile(_follow)
-    app = apps.build(options.framework, options.variant, routes=options.routes, is_exporting=options.exports)
+    app = apps.build(options.framework, options.variant, routes=options.routes, exporter=options.exporter)
     driver = Driver(app, is_asgi=options.framework == "fastapi", routes=options.routes)
     driver.drive(max(WARM_UP, 2 * options.routes))
     apps.flush()
+    driver.drive(options.waiting)
     gc.collect()
     session = Session(driver, is_flushing=not options.no_flush)
     print(json.dumps({"pid": os.getpid()}), file=replies, flush=True)

@@ -36,9 +36,25 @@ class Sink:
         self._process.wait()
 
 
-def environ(sink: str, **more: str) -> dict[str, str]:
-    """Return the environment of a measured process: nothing of ours but what every variant needs."""
+def environ(sink: str, *, is_periodic: bool = False, **more: str) -> dict[str, str]:
+    """Return the environment of a measured process: nothing of ours but what every variant needs.
+
+    Args:
+        sink: URL of the receiver.
+        is_periodic: whether telemetry is exported at the usual intervals, under a server in real time. Otherwise each
+            measurement ends with a flush: under valgrind time runs about fifty times slow, and what is done by the
+            clock would be counted far too often.
+        more: more variables.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OBSKIT_", "DD_"))}
+    intervals = {
+        "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
+        "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+        "OBSKIT_METRIC_EXPORT_INTERVAL": "1h",
+        "OBSKIT_TRACE_EXPORT_INTERVAL": "1h",
+    }
+    if is_periodic:
+        intervals = {"OTEL_METRIC_EXPORT_INTERVAL": "30000", "OBSKIT_METRIC_EXPORT_INTERVAL": "30s"}
     return {
         **kept,
         "PYTHONHASHSEED": "0",
@@ -46,14 +62,12 @@ def environ(sink: str, **more: str) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "BENCH_SINK": sink,
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink,
-        # Under valgrind time runs about fifty times slow: a periodic export would be counted far too often.
-        "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
-        "OBSKIT_METRIC_EXPORT_INTERVAL": "1h",
         "DD_TRACE_AGENT_URL": sink,
         "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
         "DD_REMOTE_CONFIGURATION_ENABLED": "false",
         "DD_TRACE_STARTUP_LOGS": "false",
         "DD_SERVICE": "bench",
+        **intervals,
         **more,
     }
 
@@ -181,12 +195,12 @@ def callgrind(folder: Path, **files: Path) -> list[str]:
 
 
 def counted(
-    framework: str, variant: str, sink: str, requests: Sequence[int], *, options: Sequence[str] = ()
+    framework: str, variant: str, sink: str, windows: Sequence[tuple[str, int]], *, options: Sequence[str] = ()
 ) -> list[dict[str, float]]:
-    """Count instructions, of all threads of the process together, in windows of so many requests each.
+    """Count instructions, of all threads of the process together, while `drive.py` obeys one command after the other.
 
     Returns:
-        For each window the instructions and exported spans in all, and the lines written since the process began.
+        For each command the instructions and exported spans in all, and the lines written since the process began.
     """
     found = []
     with tempfile.TemporaryDirectory() as name:
@@ -194,9 +208,9 @@ def counted(
         prefix = callgrind(folder, log_file=folder / "log")
         counting = str(library("counting"))
         with Driver(framework, variant, sink, options=options, prefix=prefix, BENCH_COUNTING=counting) as driver:
-            for number, count in enumerate(requests, 1):
-                reply = driver.ask("count", count)
-                text = (folder / f"out.{number}").read_text(encoding="utf-8")
+            for number, window in enumerate(windows, 1):
+                reply = driver.ask(*window)
+                text = (folder / f"out.{2 * number}").read_text(encoding="utf-8")
                 totals = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
                 if totals is None:
                     raise RuntimeError("valgrind counted nothing")

@@ -42,8 +42,9 @@ def measure(frameworks: list[str], variants: list[str], sink: str, *, requests: 
 
 def one(framework: str, variant: str, sink: str, requests: int, *, is_exporting: bool = False) -> dict[str, Any]:
     """Return what one variant costs."""
+    options = ["--exporter", "otlp"] if is_exporting else []
     try:
-        window = drivers.counted(framework, variant, sink, [requests], options=["--exports"] * is_exporting)[0]
+        window = drivers.counted(framework, variant, sink, [("count", requests)], options=options)[0]
     except (RuntimeError, OSError, AssertionError) as error:
         return {"failed": str(error)}
     found = {"instructions": round(window["instructions"] / requests)}

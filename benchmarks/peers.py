@@ -13,8 +13,6 @@ from typing import Any
 
 COUNTS = {"spans": 0}
 FLUSHES: list[Callable[[], object]] = []
-# Long enough that no periodic export falls into a measurement; each ends with a flush instead.
-METRIC_INTERVAL_MS = 3_600_000
 # So many spans that none is dropped: dropping would make a peer look cheaper.
 QUEUE_SPANS = 200_000
 
@@ -104,7 +102,7 @@ def _providers(*, is_exporting: bool) -> None:
     tracing = TracerProvider(resource=resource)
     tracing.add_span_processor(BatchSpanProcessor(spans, max_queue_size=QUEUE_SPANS))
     trace.set_tracer_provider(tracing)
-    reader = PeriodicExportingMetricReader(points, export_interval_millis=METRIC_INTERVAL_MS)
+    reader = PeriodicExportingMetricReader(points)  # the interval is the environment's
     metering = MeterProvider([reader], resource=resource)
     metrics.set_meter_provider(metering)
     FLUSHES.extend((tracing.force_flush, metering.force_flush))
@@ -222,9 +220,7 @@ def _logfire(framework: str, app: Any) -> None:
         service_name="bench",
         distributed_tracing=True,
         additional_span_processors=[BatchSpanProcessor(_no_spans(), max_queue_size=QUEUE_SPANS)],
-        metrics=logfire.MetricsOptions(
-            additional_readers=[PeriodicExportingMetricReader(_no_metrics(), export_interval_millis=METRIC_INTERVAL_MS)]
-        ),
+        metrics=logfire.MetricsOptions(additional_readers=[PeriodicExportingMetricReader(_no_metrics())]),
     )
     (logfire.instrument_fastapi if framework == "fastapi" else logfire.instrument_flask)(app)
     FLUSHES.append(logfire.force_flush)

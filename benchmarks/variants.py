@@ -124,6 +124,7 @@ def environment(name: str) -> Path:
 
 def versions(name: str) -> dict[str, str]:
     """Return the version of each distribution in an environment."""
-    code = "import importlib.metadata as m; [print(d.name.lower(), d.version) for d in m.distributions()]"
+    code = "import importlib.metadata as m; [print(each.name, each.version) for each in m.distributions()]"
     done = subprocess.run([str(environment(name)), "-c", code], capture_output=True, text=True, check=True)
-    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    return {distribution.lower().replace("_", "-"): version for distribution, version in found.items()}
