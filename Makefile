@@ -44,7 +44,7 @@ format: $(BIN)/.installed  ## Format and mend what can be mended
 docs: $(BIN)/.installed  ## Generate the configuration, metrics and command line references
 	$(BIN)/python docs/generate.py
 
-bench: $(BIN)/.installed  ## Compare the cost of a request with plain OpenTelemetry and structlog
+bench: $(BIN)/.installed  ## What observing a request costs, beside eight others (half an hour); ARGS="--only instructions --json"
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from the demo
