@@ -14,6 +14,7 @@ import weakref
 from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
+from obskit.signals import logs
 from obskit.signals.imports import when_imported
 
 __all__ = ["Ending", "watch"]
@@ -28,6 +29,8 @@ class Ending(Protocol):
     def settle(self, timeout_s: float | None = None) -> bool: ...
     def shutdown(self, timeout_s: float | None = None) -> bool: ...
 
+
+_LINES_S: Final = 1.0  # for log lines that wait, half of it where nobody reads them
 
 _watched: Final[weakref.WeakSet[Ending]] = weakref.WeakSet()
 _forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
@@ -63,6 +66,7 @@ def _end_with_workers(util: ModuleType) -> None:
 def _shut_down_all() -> None:
     for ending in tuple(_watched):
         ending.shutdown()
+    logs.finish(_LINES_S)
 
 
 def _before_fork() -> None:
@@ -107,6 +111,7 @@ def _end_with_uvicorn(server: ModuleType) -> None:
 def _settle_all() -> None:
     for ending in tuple(_watched):
         ending.settle()
+    logs.finish(_LINES_S)
 
 
 def _take_signals() -> None:
