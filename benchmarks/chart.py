@@ -33,12 +33,7 @@ def svg(results: Mapping[str, Any]) -> str:
             continue
         panels = (
             (added, f"{title}: M instructions added to a request", "fewer is better"),
-            (
-                kept,
-                f"{title} under {_SERVERS[framework]}: share of bare's requests/s",
-                "more is better",
-                "{:.2f}",
-            ),
+            (kept, f"{title} under {_SERVERS[framework]}: share of bare's requests/s", "more is better"),
         )
         for column, (values, text, note) in enumerate(panels):
             if values:
