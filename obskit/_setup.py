@@ -129,6 +129,8 @@ def instrument(
     sentry_dsn: str | None = None,
     sample_ratio: float | None = None,
     trust_incoming_sampling: bool | None = None,
+    slow_request: Duration | None = None,
+    kept_per_minute: int | None = None,
     excluded_urls: Words | None = None,
     redact_keys: Words | None = None,
     capture_prompts: bool | None = None,
@@ -170,6 +172,8 @@ def instrument(
         sentry_dsn: sends errors to Sentry too.
         sample_ratio: share of requests whose trace is exported, 0 to 1.
         trust_incoming_sampling: whether a caller's sampled flag decides instead.
+        slow_request: a request that takes as long is exported though its trace was not sampled.
+        kept_per_minute: how many failed or slow unsampled requests of one route are all exported in a minute.
         excluded_urls: regular expressions, searched in the path; a request that matches is not recorded.
         redact_keys: more names of fields whose values are secret.
         capture_prompts: whether prompts and replies of AI calls are put on spans.
@@ -265,9 +269,12 @@ def _start(resolved: Resolved) -> None:
     """Set the process up. Google's clients are not among what this imports: exporters load on their own thread."""
     from obskit.middleware.requests import Observer  # noqa: PLC0415 - `import obskit` must load nothing heavy
     from obskit.signals import logs, metrics, providers, reports, stdlib_logs, traces  # noqa: PLC0415
+    from obskit.signals.durations import Durations  # noqa: PLC0415
     from obskit.signals.lifecycle import Pipeline  # noqa: PLC0415
     from obskit.signals.redaction import Redactor  # noqa: PLC0415
     from obskit.signals.resource import build_resource  # noqa: PLC0415
+    from obskit.signals.sampling import Keeper  # noqa: PLC0415
+    from obskit.signals.spans import RequestSpans  # noqa: PLC0415
 
     config = resolved.config
     redactor = Redactor(config.redact_keys)
@@ -277,13 +284,24 @@ def _start(resolved: Resolved) -> None:
     resource = build_resource(config)
     factories = [] if _process.is_rehearsal else _factories(config, resource)
     pipeline = Pipeline(config, resource, factories)
-    traces.use_provider(providers.tracer_provider(config, resource, pipeline.span_processor), redactor)
-    metrics.use_provider(providers.meter_provider(resource, pipeline.metric_reader, tell=_tell))
+    tracers = providers.tracer_provider(config, resource, pipeline.span_processor)
+    meters = providers.meter_provider(resource, pipeline.metric_reader, tell=_tell)
+    traces.use_provider(tracers, redactor)
+    metrics.use_provider(meters)
+    durations = Durations(lambda: resource, is_own=isinstance(meters, providers.OwnMeterProvider))
+    pipeline.keep_durations(durations)
+    keeper = Keeper(config)
+    spans = None
+    if isinstance(tracers, providers.OwnTracerProvider):
+        sampler: Any = tracers.sampler
+        spans = RequestSpans(
+            tracers, pipeline.submit_request, sampler, keeper, redactor, identified=pipeline.identified
+        )
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
     _process.config = config
-    _process.observer = Observer(config, redactor, pipeline.flush)
+    _process.observer = Observer(config, redactor, pipeline.flush, durations, keeper, spans)
     _process.handle = Handle(pipeline, resolved, _all_problems)
 
 

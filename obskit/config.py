@@ -263,6 +263,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="On: a caller's sampled flag decides. Off: the service's own `sample_ratio` does.",
     ),
     Setting(
+        name="slow_request",
+        parse=parse_duration,
+        default=timedelta(seconds=5),
+        help="A request that takes this long is exported though its trace was not sampled; 0 switches that off.",
+    ),
+    Setting(
+        name="kept_per_minute",
+        parse=_positive,
+        default=60,
+        help="How many failed or slow requests of one route, in a minute and a process, are all exported though their "
+        "traces were not sampled; of more only a part is, with its share in `obskit.sample_ratio`.",
+    ),
+    Setting(
         name="excluded_urls",
         parse=_words,
         default=(),
@@ -404,6 +417,8 @@ class Config:
     sentry_dsn: str = field(default="", repr=False)
     sample_ratio: float = 1.0
     trust_incoming_sampling: bool = False
+    slow_request: timedelta = timedelta(seconds=5)
+    kept_per_minute: int = 60
     excluded_urls: tuple[str, ...] = ()
     redact_keys: tuple[str, ...] = ()
     capture_prompts: bool = False

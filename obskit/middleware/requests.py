@@ -7,40 +7,44 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import Token
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from time import perf_counter, time_ns
+from typing import Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
-from obskit import catalog
 from obskit.config import Config
 from obskit.signals import context, logs
 from obskit.signals.context import RequestState
-from obskit.signals.incoming import parent_of
-from obskit.signals.metrics import record
+from obskit.signals.durations import Durations
+from obskit.signals.incoming import caller_of
 from obskit.signals.redaction import Redactor
 from obskit.signals.reports import report_unhandled
 from obskit.signals.requestlines import RequestLines
+from obskit.signals.sampling import SHARE, Keeper
+from obskit.signals.serving import METHODS, end_attributes, start_attributes
+from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
 from obskit.signals.traces import error_type, fail, tracer
-
-if TYPE_CHECKING:
-    from opentelemetry.context import Context
 
 __all__ = ["ENDED_BY_CLIENT", "Entered", "Observer"]
 
 _log = logging.getLogger("obskit")
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _WHO: Final = (("user_id", "user.id"), ("session_id", "session.id"), ("user_tier", "user.tier"))
 ENDED_BY_CLIENT: Final = 499
 """Status of a request whose client left before there was a response. Source: nginx, which made it a convention."""
 _MOST_CHARS: Final = 512
-_MOST_URL_CHARS: Final = 2048
-_EMPTY: Final = otel_context.Context()
+_MOST_SERIES: Final = 5000
+_EMPTY: Final = Context()
+_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
+_runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do
+_current: Any = getattr(_runtime, "_current_context", _runtime)
+_get_current: Final = getattr(_current, "get", _runtime.get_current)
+_attach: Final = getattr(_current, "set", _runtime.attach)
 
 
 class Entered(NamedTuple):
@@ -57,18 +61,36 @@ class Observer:
         config: the settings in force.
         redactor: knows what is secret.
         flush: delivers what waits; called when a server shuts down.
+        durations: where each request's duration is recorded.
+        keeper: decides at the end which unsampled requests are exported.
+        spans: makes the server spans; None where the app's own provider does.
     """
 
-    def __init__(self, config: Config, redactor: Redactor, flush: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        redactor: Redactor,
+        flush: Callable[[], object],
+        durations: Durations,
+        keeper: Keeper,
+        spans: RequestSpans | None,
+    ) -> None:
         self.flush = flush
+        self.excluded = _any_of(config.excluded_urls)
         self._redactor = redactor
         self._lines = RequestLines(config, redactor) if config.access_log else None
-        self._excluded = _any_of(config.excluded_urls)
+        self._durations = durations
+        self._keeper = keeper
+        self._spans = spans
+        self._provider: Any = spans.provider if spans is not None else None
+        self._takes_all = config.sample_ratio >= 1.0 and not config.trust_incoming_sampling
+        self._trusts_incoming = config.trust_incoming_sampling
+        self._series: dict[tuple[str, str, int, str, str], Any] = {}
         self._has_failed = False
 
     def is_excluded(self, path: str) -> bool:
         """Return whether requests to that path are not to be recorded at all."""
-        return self._excluded is not None and self._excluded.search(path) is not None
+        return self.excluded is not None and self.excluded.search(path) is not None
 
     # ------------------------------------------------------------------ begin
 
@@ -93,26 +115,44 @@ class Observer:
             is_left_to_others: whether another instrumentation makes the server span.
         """
         try:
-            state.start_ns, state.begun = time.time_ns(), time.perf_counter()
-            state.user_agent = state.user_agent[:_MOST_CHARS]
-            around = otel_context.get_current()
+            state.start_ns, state.begun = time_ns(), perf_counter()
+            if len(state.user_agent) > _MOST_CHARS:
+                state.user_agent = state.user_agent[:_MOST_CHARS]
+            around = _get_current()
             if is_left_to_others:
                 self.adopt(state)
-                return Entered(context.enter(state), otel_context.attach(around))
-            parent = parent_of(traceparent, tracestate, cloud_trace)
-            span = tracer().start_span(
-                state.method if state.method in _METHODS else "HTTP",
-                context=_EMPTY if parent is None else trace.set_span_in_context(parent, _EMPTY),
-                kind=SpanKind.SERVER,
-                attributes=self._attributes(state, protocol),
-                start_time=state.start_ns,
-            )
+                return Entered(context.enter(state), _attach(around))
+            caller = caller_of(traceparent, tracestate, cloud_trace) if traceparent or cloud_trace else None
+            if self._spans is None or not self._provider.is_plain:
+                span = self._sdk_span(state, caller, protocol)
+            else:
+                state.span_id = f"{random_bits(64) or 1:016x}"
+                state.trace_id = f"{random_bits(128) or 1:032x}" if caller is None else caller.trace_id
+                state.sampled = self._takes_all or self._is_taken(state, caller)
+                span = RequestSpan(self._spans, state, caller, protocol)
             state.span = span
-            self._note(state, span.get_span_context())
-            return Entered(context.enter(state), otel_context.attach(trace.set_span_in_context(span, around)))
+            entered = Context(around) if around else Context()
+            dict.__setitem__(entered, _KEY, span)
+            return Entered(context.enter(state), _attach(entered))
         except Exception as error:  # noqa: BLE001 - the app must be served whatever goes wrong here
             self._failed("begin", error)
             return None
+
+    def _is_taken(self, state: RequestState, caller: Any) -> bool:
+        if caller is not None and self._trusts_incoming:
+            return bool(caller.is_sampled)
+        return self._spans is not None and self._spans.sampler.takes(int(state.trace_id, 16))
+
+    def _sdk_span(self, state: RequestState, caller: Any, protocol: str) -> trace.Span:
+        span = tracer().start_span(
+            state.method if state.method in METHODS else "HTTP",
+            context=_EMPTY if caller is None else trace.set_span_in_context(NonRecordingSpan(caller.context), _EMPTY),
+            kind=SpanKind.SERVER,
+            attributes=start_attributes(state, protocol, self._redactor),
+            start_time=state.start_ns,
+        )
+        self._note(state, span.get_span_context())
+        return span
 
     @staticmethod
     def _note(state: RequestState, span: trace.SpanContext) -> None:
@@ -125,33 +165,6 @@ class Observer:
         if not state.trace_id:
             self._note(state, trace.get_current_span().get_span_context())
 
-    def _attributes(self, state: RequestState, protocol: str) -> dict[str, Any]:
-        method = state.method
-        attributes: dict[str, Any] = {
-            "http.request.method": method if method in _METHODS else "_OTHER",
-            "url.scheme": state.scheme,
-            "url.path": self._redactor.url(state.path.partition("?")[0])[:_MOST_URL_CHARS],
-        }
-        if state.query:
-            attributes["url.query"] = self._redactor.query(state.query)[:_MOST_URL_CHARS]
-        if state.host:
-            name, colon, port = state.host.rpartition(":")
-            has_port = bool(colon) and port.isdigit()
-            attributes["server.address"] = (name if has_port else state.host)[:_MOST_CHARS]
-            if has_port:
-                attributes["server.port"] = int(port[:5])
-        if state.remote_ip:
-            attributes["client.address"] = state.remote_ip
-        if state.user_agent:
-            attributes["user_agent.original"] = self._redactor.text(state.user_agent)
-        if protocol == "websocket":
-            attributes["network.protocol.name"] = protocol
-        elif protocol:
-            attributes["network.protocol.version"] = protocol
-        if method not in _METHODS:
-            attributes["http.request.method_original"] = method[:64]
-        return attributes
-
     def leave(self, entered: Entered) -> None:
         """Undo `begin` for the code that runs on in this context."""
         context.leave(entered.request)
@@ -162,7 +175,7 @@ class Observer:
     def body_sent(self, state: RequestState) -> None:
         """Note that the response is complete; a server error waits for `finish`, which may know the exception."""
         if state.elapsed_s < 0:
-            state.elapsed_s = time.perf_counter() - state.begun
+            state.elapsed_s = perf_counter() - state.begun
             if state.status < 500:
                 self.finish(state)
 
@@ -200,10 +213,28 @@ class Observer:
         return True
 
     def _end(self, state: RequestState) -> None:
+        is_complete = state.elapsed_s >= 0
+        if not is_complete:
+            state.elapsed_s = perf_counter() - state.begun
         is_websocket = state.scheme in {"ws", "wss"}
-        is_complete = state.status != 0 and (is_websocket or state.elapsed_s >= 0)
-        elapsed_s = state.elapsed_s if state.elapsed_s >= 0 else time.perf_counter() - state.begun
-        state.elapsed_s = elapsed_s
+        if state.error is None and not state.is_disconnected and is_complete and 0 < state.status < 500:
+            kind = ""
+        else:
+            kind = self._kind(state, is_complete=is_complete or is_websocket)
+        method, route, status = state.method, state.route, state.status
+        series = self._series.get((method, route, status, kind, state.scheme))
+        if series is None:
+            series = self._new_series(state, kind)
+        if not is_websocket:
+            series.cell.record(state)
+        if state.span is not None:
+            self._end_span(state.span, state, kind)
+        if self._lines is not None:
+            logs.OUTPUT.write(self._lines.line(state, kind, series.head, series.http))
+
+    @staticmethod
+    def _kind(state: RequestState, *, is_complete: bool) -> str:
+        """Return `error.type`, empty on success, and give a request that has no status one."""
         kind = ""
         if state.error is not None:
             kind = error_type(state.error)
@@ -211,55 +242,71 @@ class Observer:
         elif state.is_disconnected:
             kind = "client_disconnected"
             state.status = state.status or ENDED_BY_CLIENT
-        elif not is_complete:
+        elif not is_complete or not state.status:
             kind = "incomplete_response"
             state.status = state.status or 500
         elif state.status >= 500:
             kind = str(state.status)
-        if not is_websocket:
-            self._record(state, elapsed_s, kind)
-        if state.span is not None:
-            self._end_span(state.span, state, elapsed_s, kind)
-        if self._lines is not None:
-            logs.OUTPUT.write(self._lines.line(state, kind))
+        return kind
 
-    @staticmethod
-    def _record(state: RequestState, elapsed_s: float, kind: str) -> None:
+    def _new_series(self, state: RequestState, kind: str) -> _Series:
         labels: dict[str, str | int | bool] = {
-            "http.request.method": state.method if state.method in _METHODS else "_OTHER",
+            "http.request.method": state.method if state.method in METHODS else "_OTHER",
             "url.scheme": state.scheme,
             "http.response.status_code": state.status,
         }
-        if route := state.route:
-            labels["http.route"] = route
+        if state.route:
+            labels["http.route"] = state.route
         if kind:
             labels["error.type"] = kind
-        record(catalog.HTTP_SERVER_DURATION, elapsed_s, labels)
+        head, http = self._lines.parts(state, kind) if self._lines is not None else ("", "")
+        series = _Series(self._durations.cell(labels), head, http)
+        if len(self._series) < _MOST_SERIES and state.method in METHODS:
+            self._series[state.method, state.route, state.status, kind, state.scheme] = series
+        return series
 
-    def _end_span(self, span: trace.Span, state: RequestState, elapsed_s: float, kind: str) -> None:
+    def _end_span(self, span: trace.Span, state: RequestState, kind: str) -> None:
+        bound = context.bound()
+        who = _who(bound, state.bound) if bound or state.bound else None
+        if state.error is None and type(span) is RequestSpan and span.is_untouched:
+            span.finish(kind, who)
+            return
         if span.is_recording():
-            method = state.method if state.method in _METHODS else "HTTP"
-            attributes: dict[str, Any] = {"http.response.status_code": state.status}
-            if route := state.route:
-                attributes["http.route"] = route
-                span.update_name(f"{method} {route}")
-            if kind:
-                attributes["error.type"] = kind
-            bound = context.bound()
-            for key, name in _WHO:
-                if (value := bound.get(key, state.bound.get(key))) is not None:
-                    attributes[name] = str(logs.safe(key, value))
+            attributes: dict[str, Any] = who or {}
+            name = end_attributes(state, kind, attributes)
+            if not state.sampled and (
+                share := self._keeper.share(state.route, state.elapsed_s, is_error=state.status >= 500)
+            ):
+                attributes[SHARE], state.sampled = share, True
+            if getattr(span, "name", "HTTP") in {"HTTP", state.method}:  # else the app has given it another one
+                span.update_name(name)
             span.set_attributes(attributes)
             if state.error is not None:
                 fail(span, state.error)
             elif state.status >= 500:
                 span.set_status(Status(StatusCode.ERROR))
-        span.end(state.start_ns + int(elapsed_s * 1e9))
+        span.end(state.start_ns + int(state.elapsed_s * 1e9))
 
     def _failed(self, where: str, error: Exception) -> None:
         if not self._has_failed:
             self._has_failed = True
             _log.warning("obskit could not %s the record of a request: %s: %s", where, type(error).__name__, error)
+
+
+class _Series(NamedTuple):
+    """What all requests of one route, method and outcome share."""
+
+    cell: Any
+    head: str
+    http: str
+
+
+def _who(around: Any, bound: Any) -> dict[str, Any] | None:
+    found = {}
+    for key, name in _WHO:
+        if (value := around.get(key, bound.get(key))) is not None:
+            found[name] = str(logs.safe(key, value))
+    return found or None
 
 
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str] | None:

@@ -86,7 +86,6 @@ class RequestState:
 
     def __init__(
         self,
-        *,
         method: str = "",
         path: str = "",
         query: str = "",

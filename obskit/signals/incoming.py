@@ -6,17 +6,51 @@ import re
 import secrets
 from typing import Final
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
-__all__ = ["parent_of"]
+__all__ = ["Caller", "caller_of"]
 
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII).fullmatch
+_USUAL: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0[0-9a-f]", re.ASCII).fullmatch
 _CLOUD: Final = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?", re.ASCII)
 _MOST_CHARS: Final = 512  # Source: W3C Trace Context, the least that a tracestate may be cut to
+_NO_TRACE: Final = "0" * 32
+_NO_SPAN: Final = "0" * 16
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
 
-def parent_of(traceparent: str, tracestate: str, cloud_trace: str) -> NonRecordingSpan | None:
+class Caller:
+    """The span that a request was sent from.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        span_id: 16 hex digits.
+        is_sampled: what the caller says of it.
+    """
+
+    __slots__ = ("_states", "is_sampled", "span_id", "trace_id")
+
+    def __init__(self, trace_id: str, span_id: str, is_sampled: bool, states: str) -> None:  # noqa: FBT001 - of one call
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.is_sampled = is_sampled
+        self._states = states
+
+    @property
+    def context(self) -> SpanContext:
+        """The caller's span, as OpenTelemetry knows it."""
+        return self.context_of(int(self.span_id, 16), _SAMPLED if self.is_sampled else _UNSAMPLED, is_remote=True)
+
+    def context_of(self, span_id: int, flags: TraceFlags, *, is_remote: bool) -> SpanContext:
+        """Return the context of a span in the same trace."""
+        states = self._states
+        state = TraceState.from_header([states]) if states and len(states) <= _MOST_CHARS else None
+        return SpanContext(int(self.trace_id, 16), span_id, is_remote, flags, state)
+
+
+def caller_of(traceparent: str, tracestate: str, cloud_trace: str) -> Caller | None:
     """Return the caller's span, or None where the headers name none.
 
     Args:
@@ -24,44 +58,35 @@ def parent_of(traceparent: str, tracestate: str, cloud_trace: str) -> NonRecordi
         tracestate: the header, empty when absent.
         cloud_trace: the header `X-Cloud-Trace-Context`, empty when absent; its span id is decimal.
     """
-    if traceparent and (context := _from_w3c(traceparent, tracestate)) is not None:
-        return NonRecordingSpan(context)
-    if cloud_trace and (context := _from_cloud(cloud_trace)) is not None:
-        return NonRecordingSpan(context)
-    return None
+    caller = None
+    if traceparent:
+        match = _USUAL(traceparent)
+        if match is None:
+            caller = _unusual(traceparent, tracestate)
+        else:
+            trace_id, span_id = match.groups()
+            if trace_id != _NO_TRACE and span_id != _NO_SPAN:
+                return Caller(trace_id, span_id, traceparent[54] in "13579bdf", tracestate)
+    return _from_cloud(cloud_trace) if caller is None and cloud_trace else caller
 
 
-def _from_w3c(traceparent: str, tracestate: str) -> SpanContext | None:
-    match = _TRACEPARENT.fullmatch(traceparent[:_MOST_CHARS].strip())
+def _unusual(traceparent: str, tracestate: str) -> Caller | None:
+    match = _TRACEPARENT(traceparent[:_MOST_CHARS].strip())
     if match is None:
         return None
     version, trace_id, span_id, flags, rest = match.groups()
-    if version == "ff" or (version == "00" and rest):
+    if version == "ff" or (version == "00" and rest) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    state = TraceState.from_header([tracestate]) if tracestate and len(tracestate) <= _MOST_CHARS else None
-    context = SpanContext(
-        trace_id=int(trace_id, 16),
-        span_id=int(span_id, 16),
-        is_remote=True,
-        trace_flags=TraceFlags(int(flags, 16) & TraceFlags.SAMPLED),
-        trace_state=state,
-    )
-    return context if context.is_valid else None
+    return Caller(trace_id, span_id, bool(int(flags, 16) & TraceFlags.SAMPLED), tracestate)
 
 
-def _from_cloud(header: str) -> SpanContext | None:
+def _from_cloud(header: str) -> Caller | None:
     match = _CLOUD.fullmatch(header[:_MOST_CHARS].strip())
     if match is None:
         return None
     trace_id, span_id, options = match.groups()
     # Without a span the trace can still be joined; its parent is then one that nobody has seen.
-    number = int(span_id or 0) or secrets.randbits(64)
-    if number >= 1 << 64:
+    number = int(span_id or 0) or secrets.randbits(64) or 1
+    if number >= 1 << 64 or trace_id == _NO_TRACE:
         return None
-    context = SpanContext(
-        trace_id=int(trace_id, 16),
-        span_id=number,
-        is_remote=True,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED if options == "1" else TraceFlags.DEFAULT),
-    )
-    return context if context.is_valid else None
+    return Caller(trace_id.lower(), f"{number:016x}", options == "1", "")

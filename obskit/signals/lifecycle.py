@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+    from obskit.signals.durations import Durations
     from obskit.signals.reports import ErrorReport
+    from obskit.signals.spans import RequestSpan
     from obskit.signals.spool import Store
 
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
@@ -140,6 +142,20 @@ class Pipeline:
         for outlet in self._outlets:
             outlet.errors.put(report, size)
         self._wake()
+
+    def submit_request(self, span: RequestSpan) -> None:
+        """Queue the span of a request that has ended; it gets the SDK's form on the export thread."""
+        size = span.size_bytes()
+        for outlet in self._outlets:
+            outlet.spans.put(span, size)
+
+    def keep_durations(self, durations: Durations) -> None:
+        """Export these beside the meter provider's metrics."""
+        self._metric_tap.durations = durations
+
+    def identified(self, resource: Resource) -> Resource:
+        """Return the resource with this process's id, which one that was made before a fork has not."""
+        return self._worker.renewed(resource)
 
     def _submit_span(self, span: ReadableSpan) -> None:
         self._worker.renew_span(span)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from obskit.catalog import Metric
 
-__all__ = ["record", "use_provider"]
+__all__ = ["admit", "record", "use_provider"]
 
 _log = logging.getLogger("obskit")
 
@@ -75,6 +75,11 @@ def record(metric: Metric, value: float, attributes: Mapping[str, Value]) -> Non
             (_recorders.get(metric.name) or _recorder(metric))(value, labels)
     except Exception as error:  # noqa: BLE001 - telemetry must not break the app
         _say_once(f"{metric.name}: a point was not recorded: {type(error).__name__}: {error}")
+
+
+def admit(metric: Metric, attributes: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return the labels under which such a point is recorded: those of the catalog, each within its cap."""
+    return _admit((metric.name, tuple(attributes.items())), metric, attributes)
 
 
 def _admit(key: _Key, metric: Metric, attributes: Mapping[str, Value]) -> Mapping[str, Value]:

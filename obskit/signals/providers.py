@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from obskit.errors import Problem
 from obskit.signals.sampling import OwnSampler
+from obskit.signals.spans import HandedIds
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -20,7 +21,29 @@ if TYPE_CHECKING:
 
     from obskit.config import Config
 
-__all__ = ["meter_provider", "tracer_provider"]
+__all__ = ["OwnMeterProvider", "OwnTracerProvider", "meter_provider", "tracer_provider"]
+
+
+class OwnTracerProvider(TracerProvider):
+    """The provider of a process that has none.
+
+    Attributes:
+        is_plain: whether obskit's processor is the only one, so that nobody else waits for a span to begin.
+    """
+
+    def __init__(self, processor: SpanProcessor, **options: Any) -> None:
+        super().__init__(id_generator=HandedIds(), shutdown_on_exit=False, **options)
+        super().add_span_processor(processor)
+        self.is_plain = True
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Let another one have all spans, those of requests included: they are the SDK's from here on."""
+        self.is_plain = False
+        super().add_span_processor(span_processor)
+
+
+class OwnMeterProvider(MeterProvider):
+    """The provider of a process that has none, or one that takes no further reader."""
 
 
 class _Relay(SpanProcessor):
@@ -43,7 +66,7 @@ class _Relay(SpanProcessor):
 
 
 # obskit's own providers that are the process's global ones; they stay so for good.
-_global_tracers: Final[list[tuple[TracerProvider, _Relay]]] = []
+_global_tracers: Final[list[tuple[OwnTracerProvider, _Relay]]] = []
 _global_meters: Final[list[MeterProvider]] = []
 
 
@@ -64,12 +87,10 @@ def tracer_provider(config: Config, resource: Resource, processor: SpanProcessor
     if relay is not None:  # of a set-up that was shut down; what the app makes through it goes on
         relay.next = processor
     sampler = OwnSampler(config.sample_ratio, trusts_incoming=config.trust_incoming_sampling)
-    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
     if not isinstance(existing, trace.ProxyTracerProvider):
-        provider.add_span_processor(processor)
-        return provider
+        return OwnTracerProvider(processor, sampler=sampler, resource=resource)
     relay = _Relay(processor)
-    provider.add_span_processor(relay)
+    provider = OwnTracerProvider(relay, sampler=sampler, resource=resource)
     trace.set_tracer_provider(provider)
     _global_tracers.append((provider, relay))
     return provider
@@ -89,7 +110,7 @@ def meter_provider(resource: Resource, reader: MetricReader, *, tell: Callable[[
     if add is not None and not is_own:
         add(reader)
         return existing
-    provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    provider = OwnMeterProvider([reader], resource=resource, shutdown_on_exit=False)
     if type(existing).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(provider)
         _global_meters.append(provider)

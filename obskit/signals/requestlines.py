@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from obskit.config import Config
@@ -12,12 +13,14 @@ from obskit.signals.redaction import Redactor
 
 __all__ = ["RequestLines"]
 
-_MOST_PARTS: Final = 5000
+_MOST_KNOWN: Final = 1000
 _MOST_CHARS: Final = 512
 _MOST_URL_CHARS: Final = 2048
 _MOST_BOUND_CHARS: Final = 100_000
 _OWN: Final = frozenset({"user_id", "session_id"})
 _NO_TOKENS: Final = ',"gemini_tokens":{"input":0,"output":0}'
+# Segments that are too short for a secret of any shape, and have no sign that JSON or a secret's name would need.
+_PLAIN_PATH: Final = re.compile(r"(?:/[\w.~-]{0,12}){1,20}", re.ASCII).fullmatch
 
 
 class RequestLines:
@@ -33,52 +36,94 @@ class RequestLines:
         self._service = quoted(config.service_name)
         self._environment = f',"environment":{quoted(config.environment)}' if config.environment else ""
         self._trace = f"projects/{plain(config.project)}/traces/" if config.project else ""
-        self._parts: dict[tuple[str, str, int, str], str] = {}
+        self._agents: dict[str, str] = {}
+        self._starts: dict[tuple[str, str], str] = {}
 
-    def line(self, state: RequestState, kind: str) -> str:
+    def line(self, state: RequestState, kind: str, head: str, http: str) -> str:
         """Return the line with its end.
 
         Args:
             state: of a request that has ended.
             kind: `error.type`, empty on success.
+            head: from `parts`.
+            http: from `parts`.
         """
-        fields = bound() if not state.bound else {**bound(), **state.bound}
-        path = self._redactor.url(state.path)[:_MOST_URL_CHARS]
+        path = state.path
+        if _PLAIN_PATH(path) is None:
+            path = self._redactor.url(path)[:_MOST_URL_CHARS]
+            shown = quoted(path)[1:-1]
+        else:
+            shown = path
+        around = bound()
         if logs.is_readable():
-            return self._readable(state, kind, path, fields)
-        key = (state.method, state.route, state.status, kind)
-        part = self._parts.get(key)
-        if part is None:
-            part = self._part(state, kind)
-            if len(self._parts) < _MOST_PARTS:
-                self._parts[key] = part
-        when = moment(state.start_ns + int(state.elapsed_s * 1e9))
-        latency_ms = state.elapsed_s * 1000
-        trace_id = state.trace_id
-        joined = (
-            f',"trace_id":"{trace_id}","logging.googleapis.com/trace":"{self._trace}{trace_id}"'
-            f',"logging.googleapis.com/spanId":"{state.span_id}"'
-            f',"logging.googleapis.com/trace_sampled":{"true" if state.sampled else "false"}'
-            if trace_id
-            else ',"trace_id":null'
-        )
-        user, session = fields.get("user_id"), fields.get("session_id")
+            return self._readable(state, kind, path, around)
+        elapsed_s = state.elapsed_s
+        when = moment(state.start_ns + int(elapsed_s * 1e9))
+        if trace_id := state.trace_id:
+            joined = (
+                f',"trace_id":"{trace_id}","logging.googleapis.com/trace":"{self._trace}{trace_id}"'
+                f',"logging.googleapis.com/spanId":"{state.span_id}"'
+                f',"logging.googleapis.com/trace_sampled":{"true" if state.sampled else "false"}'
+            )
+        else:
+            joined = ',"trace_id":null'
+        if around:
+            who = (
+                f',"user_id":{self._value("user_id", around.get("user_id"))}'
+                f',"session_id":{self._value("session_id", around.get("session_id"))}'
+            )
+        else:
+            who = ',"user_id":null,"session_id":null'
+        agent = state.user_agent
+        known = self._agents.get(agent)
+        if known is None:
+            known = self._agent(agent)
+        start = self._starts.get((state.scheme, state.host))
+        if start is None:
+            start = self._start(state.scheme, state.host)
         return (
-            f'{part}"message":{quoted(f"{state.method[:64]} {path} {state.status}")}'
-            f',"time":"{when}","timestamp":"{when}"'
-            f"{joined}"
-            f',"user_id":{self._value("user_id", user)},"session_id":{self._value("session_id", session)}'
-            f',"latency_ms":{latency_ms:.3f}{self._ai(state) if state.ai_calls else _NO_TOKENS}'
-            f"{self._http(state, path)}{self._more(fields) if fields else ''}}}\n"
+            f'{head}{shown} {state.status}","time":"{when}","timestamp":"{when}"{joined}{who}'
+            f',"latency_ms":{elapsed_s * 1000:.3f}{self._ai(state) if state.ai_calls else _NO_TOKENS}'
+            f'{http}"latency":"{elapsed_s:.6f}s","responseSize":"{state.response_bytes}"{known}'
+            f"{self._rest(state) if state.referrer or state.request_bytes >= 0 else ''}"
+            f',"remoteIp":{quoted(state.remote_ip) if state.remote_ip else "null"},"requestUrl":"{start}{shown}'
+            f'{self._query(state.query) if state.query else ""}"}}{self._more(around) if around else ""}}}\n'
         )
 
-    def _part(self, state: RequestState, kind: str) -> str:
+    def parts(self, state: RequestState, kind: str) -> tuple[str, str]:
+        """Return the two parts of a line that are the same for all requests of one route, method and outcome.
+
+        Args:
+            state: of such a request.
+            kind: `error.type`, empty on success.
+        """
         failed = f'"error_type":{quoted(kind)},' if kind else ""
         cancelled = '"cancelled":true,' if kind == "client_disconnected" else ""
-        return (
+        method = quoted(state.method[:64])
+        head = (
             f'{{"severity":"{_severity(state, kind)}","service":{self._service}{self._environment}'
-            f',"endpoint":{quoted(state.route)},{failed}{cancelled}'
+            f',"endpoint":{quoted(state.route)},{failed}{cancelled}"message":{method[:-1]} '
         )
+        return head, f',"httpRequest":{{"requestMethod":{method},"status":{state.status},'
+
+    def _agent(self, agent: str) -> str:
+        part = f',"userAgent":{quoted(self._redactor.text(agent[:_MOST_CHARS]))}' if agent else ""
+        _note(self._agents, agent, part)
+        return part
+
+    def _start(self, scheme: str, host: str) -> str:
+        part = quoted(f"{scheme}://{host[:_MOST_CHARS]}")[1:-1] if host else ""
+        _note(self._starts, (scheme, host), part)
+        return part
+
+    def _rest(self, state: RequestState) -> str:
+        size = f',"requestSize":"{state.request_bytes}"' if state.request_bytes >= 0 else ""
+        if not state.referrer:
+            return size
+        return f'{size},"referer":{quoted(self._redactor.url(state.referrer[:_MOST_URL_CHARS]))}'
+
+    def _query(self, query: str) -> str:
+        return quoted(f"?{self._redactor.query(query)[:_MOST_URL_CHARS]}")[1:-1]
 
     def _value(self, key: str, value: object) -> str:
         return "null" if value is None else json_text(encode(key, value, self._redactor))
@@ -90,24 +135,6 @@ class RequestLines:
             f',"gemini_tokens":{{"input":{state.ai_input_tokens},"output":{state.ai_output_tokens}}}'
             f',"ai_calls":{state.ai_calls},"ai_cost_usd":{state.ai_cost_usd:.9g}{unpriced}'
         )
-
-    def _http(self, state: RequestState, path: str) -> str:
-        query = self._redactor.query(state.query)[:_MOST_URL_CHARS] if state.query else ""
-        start = f"{state.scheme}://{state.host[:_MOST_CHARS]}" if state.host else ""
-        url = f"{start}{path}?{query}" if query else f"{start}{path}"
-        parts = [
-            f',"httpRequest":{{"requestMethod":{quoted(state.method[:64])},"requestUrl":{quoted(url)}',
-            f'"status":{state.status},"latency":"{state.elapsed_s:.6f}s","responseSize":"{state.response_bytes}"',
-        ]
-        if state.request_bytes >= 0:
-            parts.append(f'"requestSize":"{state.request_bytes}"')
-        if state.user_agent:
-            parts.append(f'"userAgent":{quoted(self._redactor.text(state.user_agent[:_MOST_CHARS]))}')
-        if state.referrer:
-            parts.append(f'"referer":{quoted(self._redactor.url(state.referrer[:_MOST_URL_CHARS]))}')
-        if state.remote_ip:
-            parts.append(f'"remoteIp":{quoted(state.remote_ip)}')
-        return ",".join(parts) + "}"
 
     def _more(self, fields: Any) -> str:
         text = ""
@@ -132,6 +159,12 @@ class RequestLines:
         text = f"{state.method[:64]} {path} {state.status}  {state.elapsed_s * 1000:.1f} ms"
         time_ns = state.start_ns + int(state.elapsed_s * 1e9)
         return consoles.line(_severity(state, kind), text, shown, time_ns=time_ns) + "\n"
+
+
+def _note(known: dict[Any, str], key: Any, part: str) -> None:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[key] = part
 
 
 def _severity(state: RequestState, kind: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -14,9 +16,16 @@ if TYPE_CHECKING:
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util.types import Attributes
 
-__all__ = ["OwnSampler"]
+    from obskit.config import Config
+
+__all__ = ["SHARE", "Keeper", "OwnSampler", "is_kept"]
+
+SHARE: Final = "obskit.sample_ratio"
+"""Attribute of a span of which not all its like are exported: each of them stands for 1 / this many."""
 
 _MASK: Final = (1 << 64) - 1
+_MOST_ROUTES: Final = 2000
+_WINDOW_S: Final = 60.0
 
 
 class OwnSampler(Sampler):
@@ -30,9 +39,13 @@ class OwnSampler(Sampler):
     """
 
     def __init__(self, ratio: float, *, trusts_incoming: bool = False) -> None:
-        self._ratio = ratio
+        self.ratio = ratio
+        self.trusts_incoming = trusts_incoming
         self._bound = round(ratio * (1 << 64))
-        self._trusts_incoming = trusts_incoming
+
+    def takes(self, trace_id: int) -> bool:
+        """Return whether the trace of that id is exported."""
+        return (trace_id & _MASK) < self._bound
 
     def should_sample(
         self,
@@ -48,14 +61,63 @@ class OwnSampler(Sampler):
         """Return the decision for a span that is about to begin."""
         parent = trace.get_current_span(parent_context).get_span_context()
         is_root = not parent.is_valid or parent.is_remote
-        if parent.is_valid and (not parent.is_remote or self._trusts_incoming):
+        if parent.is_valid and (not parent.is_remote or self.trusts_incoming):
             is_sampled = parent.trace_flags.sampled
         else:
-            is_sampled = (trace_id & _MASK) < self._bound
+            is_sampled = self.takes(trace_id)
+            if is_sampled and self.ratio < 1.0:
+                attributes = {**(attributes or {}), SHARE: self.ratio}
         unsampled = Decision.RECORD_ONLY if is_root else Decision.DROP
         decision = Decision.RECORD_AND_SAMPLE if is_sampled else unsampled
         return SamplingResult(decision, attributes, parent.trace_state if parent.is_valid else None)
 
     def get_description(self) -> str:
         """Return what this sampler is, for people."""
-        return f"obskit({self._ratio}, trusts_incoming={self._trusts_incoming})"
+        return f"obskit({self.ratio}, trusts_incoming={self.trusts_incoming})"
+
+
+class Keeper:
+    """Decides at the end of an unsampled request whether it is exported all the same: when it failed or was slow.
+
+    Of each route so many a minute are kept whole; of what comes then every second, of the next every fourth, and so
+    on, so that a route that only fails costs little. Each kept one carries its share, so that counts stay right.
+
+    Args:
+        config: the settings in force.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slow_s = config.slow_request.total_seconds() or float("inf")
+        self._most = config.kept_per_minute
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._began_at = clock()
+        self._seen: dict[str, int] = {}
+
+    def share(self, route: str, elapsed_s: float, *, is_error: bool) -> float:
+        """Return the share of such requests that are kept, 0 when this one is not.
+
+        Args:
+            route: the route's template.
+            elapsed_s: how long the request took, in seconds.
+            is_error: whether the service failed.
+        """
+        if not is_error and elapsed_s < self._slow_s:
+            return 0.0
+        with self._lock:
+            if self._clock() - self._began_at >= _WINDOW_S:
+                self._began_at = self._clock()
+                self._seen.clear()
+            key = route if route in self._seen or len(self._seen) < _MOST_ROUTES else ""
+            seen = self._seen[key] = self._seen.get(key, 0) + 1
+        # Block number n holds most * 2**n requests, of which every 2**n-th is kept.
+        power = ((seen - 1) // self._most + 1).bit_length() - 1
+        step = 1 << power
+        place = seen - self._most * (step - 1)
+        return 1.0 / step if place % step == 0 else 0.0
+
+
+def is_kept(attributes: Any) -> bool:
+    """Return whether a span that was not sampled carries the mark that it is exported all the same."""
+    return bool(attributes) and SHARE in attributes

@@ -15,14 +15,17 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from obskit.signals.forks import renew_locks
+from obskit.signals.sampling import is_kept
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from obskit.signals.durations import Durations
 
 __all__ = ["Baseline", "MetricTap", "SpanTap", "baseline", "fingerprint", "point_count", "since", "with_resource"]
 
@@ -43,10 +46,15 @@ class SpanTap(SpanProcessor):
         """Do nothing; a span is of interest when it has ended."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span. An unsampled span that is recorded at all is kept when it failed."""
+        """Queue the span. An unsampled one that is recorded at all is kept when it failed, a request's by its mark."""
         context = span.context
-        if context is not None and (context.trace_flags.sampled or span.status.status_code is StatusCode.ERROR):
-            self._submit(span)
+        if context is None:
+            return
+        if not context.trace_flags.sampled:
+            has_failed = span.kind is not SpanKind.SERVER and span.status.status_code is StatusCode.ERROR
+            if not has_failed and not is_kept(span.attributes):
+                return
+        self._submit(span)
 
     def shutdown(self) -> None:
         """Deliver what waits; the provider that this processor was given to is about to end."""
@@ -60,12 +68,16 @@ class SpanTap(SpanProcessor):
 class MetricTap(MetricReader):
     """Collects when the pipeline asks, and never on its own. Temporality is cumulative throughout.
 
+    Attributes:
+        durations: what is recorded beside the provider.
+
     Args:
         flush: delivers everything within that many seconds, and says whether it did.
     """
 
     def __init__(self, flush: Callable[[float | None], bool]) -> None:
         super().__init__()
+        self.durations: Durations | None = None
         self._flush = flush
         self._received: list[MetricsData] = []
         self._lock = threading.Lock()
@@ -78,6 +90,8 @@ class MetricTap(MetricReader):
             self._received.clear()
             self.collect(timeout_millis=timeout_s * 1000)
             data = self._received.pop() if self._received else None
+            if self.durations is not None:
+                data = self.durations.added_to(data)
         return data if data is not None and point_count(data) else None
 
     @property

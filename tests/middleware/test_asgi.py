@@ -193,7 +193,7 @@ def test_fastapis_own_telemetry_makes_way(instrument: Instrument) -> None:
     """With global providers in place FastAPI would make a second server span, duration and operation spans."""
     app = fastapi_service().app
     observed = instrument(app)
-    assert type(trace.get_tracer_provider()).__name__ == "TracerProvider"
+    assert type(trace.get_tracer_provider()).__name__ == "OwnTracerProvider"
     assert TestClient(app).get("/sub/things/1").status_code == 200
     assert [span.name for span in observed.spans()] == ["GET /sub/things/{thing_id}"]
     assert only(observed.points()).count == 1

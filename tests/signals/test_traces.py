@@ -14,7 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 
 import obskit
 from obskit.signals import traces
-from obskit.signals.incoming import parent_of
+from obskit.signals.incoming import caller_of
 from obskit.signals.redaction import Redactor
 from obskit.signals.sampling import OwnSampler
 
@@ -193,9 +193,9 @@ ID = "0af7651916cd43dd8448eb211c80319c"
 
 def test_a_later_version_of_traceparent_is_read_as_far_as_known() -> None:
     """A version above 00 may have more fields, which are passed over."""
-    found = parent_of(f"cc-{ID}-b7ad6b7169203331-01-more", "", "")
+    found = caller_of(f"cc-{ID}-b7ad6b7169203331-01-more", "", "")
     assert found is not None
-    assert found.get_span_context().trace_flags.sampled
+    assert found.context.trace_flags.sampled
 
 
 @pytest.mark.parametrize(
@@ -204,18 +204,18 @@ def test_a_later_version_of_traceparent_is_read_as_far_as_known() -> None:
 )
 def test_a_malformed_traceparent_is_none(header: str) -> None:
     """What is not a traceparent starts a new trace."""
-    assert parent_of(header, "", "") is None
+    assert caller_of(header, "", "") is None
 
 
 def test_a_cloud_header_without_a_span_keeps_the_trace() -> None:
     """The trace's id alone is enough to join, and the parent gets some id."""
-    found = parent_of("", "", ID)
+    found = caller_of("", "", ID)
     assert found is not None
-    assert f"{found.get_span_context().trace_id:032x}" == ID
-    assert not found.get_span_context().trace_flags.sampled
+    assert f"{found.context.trace_id:032x}" == ID
+    assert not found.context.trace_flags.sampled
 
 
 @pytest.mark.parametrize("header", [f"{ID}/18446744073709551616", f"{ID}/-1", "0" * 32 + "/1", "zz", f"{ID}/1;o=1;x"])
 def test_a_malformed_cloud_header_is_none(header: str) -> None:
     """Ids that do not fit start a new trace."""
-    assert parent_of("", "", header) is None
+    assert caller_of("", "", header) is None

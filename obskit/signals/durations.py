@@ -1,0 +1,209 @@
+"""The histogram of request durations, kept in cells of its own: recording one is an append.
+
+The SDK's histogram costs the request as much as its span. What comes out at an export is the same: cumulative points
+with the SDK's bounds, counts, sum, least, most, and an exemplar per bucket.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.metrics import Exemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from obskit import catalog
+from obskit._version import __version__
+from obskit.signals.metrics import admit, record
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from obskit.signals.context import RequestState
+
+__all__ = ["Cell", "Durations", "SdkCell"]
+
+_METRIC: Final = catalog.HTTP_SERVER_DURATION
+_BOUNDS: Final = tuple(_METRIC.buckets or ())
+_MOST_PENDING: Final = 256
+_SCOPE: Final = InstrumentationScope("obskit", __version__)
+
+
+class Cell:
+    """One series.
+
+    Args:
+        labels: of the series.
+    """
+
+    __slots__ = ("_buckets", "_exemplars", "_least", "_lock", "_most", "_sum", "labels", "last", "pending", "start_ns")
+
+    def __init__(self, labels: Mapping[str, Any]) -> None:
+        self.labels = labels
+        self.start_ns = time.time_ns()
+        # Appending is atomic, so that the threads of an app need no lock; who reads folds.
+        self.pending: deque[float] = deque()
+        self.last: RequestState | None = None
+        self._lock = threading.RLock()
+        self._buckets = [0] * (len(_BOUNDS) + 1)
+        self._sum = 0.0
+        self._least, self._most = float("inf"), float("-inf")
+        self._exemplars: dict[int, Exemplar] = {}
+
+    def record(self, state: RequestState) -> None:
+        """Record the duration of a request that has ended."""
+        self.pending.append(state.elapsed_s)
+        self.last = state
+        if len(self.pending) > _MOST_PENDING:
+            self.fold()
+
+    def fold(self) -> None:
+        """Add what is pending to the counts."""
+        pending = self.pending
+        with self._lock:
+            for _ in range(len(pending)):
+                try:
+                    value = pending.popleft()
+                except IndexError:
+                    break
+                self._buckets[bisect_left(_BOUNDS, value)] += 1
+                self._sum += value
+                self._least = min(self._least, value)
+                self._most = max(self._most, value)
+            last, self.last = self.last, None
+            if last is not None and last.sampled and last.trace_id:
+                self._exemplars[bisect_left(_BOUNDS, last.elapsed_s)] = Exemplar(
+                    filtered_attributes={},
+                    value=last.elapsed_s,
+                    time_unix_nano=last.start_ns + int(last.elapsed_s * 1e9),
+                    span_id=int(last.span_id, 16),
+                    trace_id=int(last.trace_id, 16),
+                )
+
+    def point(self, now_ns: int) -> HistogramDataPoint | None:
+        """Return the series' cumulative point, None when nothing was recorded."""
+        self.fold()
+        with self._lock:
+            count = sum(self._buckets)
+            exemplars = list(self._exemplars.values())
+            if not count:
+                return None
+            return HistogramDataPoint(
+                attributes=dict(self.labels),
+                start_time_unix_nano=self.start_ns,
+                time_unix_nano=max(now_ns, self.start_ns),
+                count=count,
+                sum=self._sum,
+                bucket_counts=tuple(self._buckets),
+                explicit_bounds=_BOUNDS,
+                min=self._least,
+                max=self._most,
+                exemplars=exemplars,
+            )
+
+    def renew(self) -> None:
+        """Replace the lock, whose owner may not exist in this process."""
+        self._lock = threading.RLock()
+
+
+class SdkCell:
+    """One series that is recorded through the app's own meter provider.
+
+    Args:
+        labels: of the series.
+    """
+
+    __slots__ = ("labels",)
+
+    def __init__(self, labels: Mapping[str, Any]) -> None:
+        self.labels = labels
+
+    def record(self, state: RequestState) -> None:
+        """Record the duration of a request that has ended."""
+        record(_METRIC, state.elapsed_s, self.labels)
+
+
+class Durations:
+    """All series of this process.
+
+    Args:
+        resource: returns the resource to export them under.
+        is_own: whether they are kept here; else the app's meter provider keeps them.
+    """
+
+    def __init__(self, resource: Callable[[], Resource], *, is_own: bool) -> None:
+        self._resource = resource
+        self._is_own = is_own
+        self._cells: dict[tuple[Any, ...], Any] = {}
+        self._lock = threading.RLock()
+        _all.add(self)
+
+    def cell(self, labels: Mapping[str, Any]) -> Cell | SdkCell:
+        """Return the cell of these labels, or that of ``other`` where a label has too many values."""
+        if not self._is_own:
+            return SdkCell(labels)
+        admitted = admit(_METRIC, labels)
+        key = tuple(sorted(admitted.items()))
+        with self._lock:
+            found = self._cells.get(key)
+            if found is None:
+                found = self._cells[key] = Cell(admitted)
+            return found
+
+    def added_to(self, data: MetricsData | None) -> MetricsData | None:
+        """Return the snapshot with the points of all series in it."""
+        with self._lock:
+            cells = list(self._cells.values())
+        now_ns = time.time_ns()
+        points = [point for cell in cells if (point := cell.point(now_ns)) is not None]
+        if not points:
+            return data
+        histogram = Histogram(data_points=points, aggregation_temporality=AggregationTemporality.CUMULATIVE)
+        metric = Metric(name=_METRIC.name, description=_METRIC.help, unit=_METRIC.unit, data=histogram)
+        parts = list(data.resource_metrics) if data is not None else []
+        for place, part in enumerate(parts):
+            for number, scope in enumerate(part.scope_metrics):
+                if scope.scope.name == _SCOPE.name:
+                    scopes = list(part.scope_metrics)
+                    scopes[number] = ScopeMetrics(scope.scope, [metric, *scope.metrics], scope.schema_url)
+                    parts[place] = ResourceMetrics(part.resource, scopes, part.schema_url)
+                    return MetricsData(parts)
+        scope = ScopeMetrics(_SCOPE, [metric], "")
+        if parts:
+            parts[0] = ResourceMetrics(parts[0].resource, [*parts[0].scope_metrics, scope], parts[0].schema_url)
+        else:
+            parts = [ResourceMetrics(self._resource(), [scope], "")]
+        return MetricsData(parts)
+
+    def renew(self) -> None:
+        """Replace the locks after a fork."""
+        self._lock = threading.RLock()
+        for cell in self._cells.values():
+            cell.renew()
+
+
+_all: Final[weakref.WeakSet[Durations]] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for durations in tuple(_all):
+        durations.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

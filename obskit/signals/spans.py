@@ -1,0 +1,308 @@
+"""A request's span: a few fields while the request runs, the SDK's own span as soon as somebody wants more of it.
+
+Nothing of OpenTelemetry's SDK runs on the way of a request that nobody touches: its ids are text, its `SpanContext` is
+made when somebody asks for it, its attributes are put together on the export thread. The first call that changes the
+span replaces it, behind the same object, by a span of the SDK with the same ids, which then has every rule of the SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from obskit._version import __version__
+from obskit.signals.serving import METHODS, end_attributes, start_attributes
+
+if TYPE_CHECKING:
+    from obskit.signals.context import RequestState
+    from obskit.signals.incoming import Caller
+    from obskit.signals.redaction import Redactor
+    from obskit.signals.sampling import Keeper, OwnSampler
+
+__all__ = ["HandedIds", "RequestSpan", "RequestSpans", "random_bits"]
+
+_EMPTY: Final = Context()
+_BYTES: Final = 3000  # a request's state and span with short texts, measured with tracemalloc on CPython 3.11
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
+_SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
+_UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
+_FAILED: Final = Status(StatusCode.ERROR)
+_UNSET: Final = Status(StatusCode.UNSET)
+_SCOPE: Final = InstrumentationScope("obskit", __version__)
+
+# A generator of its own: an app that seeds the global one would get the same ids in every worker.
+_random: Final = Random()  # noqa: S311 - an id, not a secret
+random_bits: Final = _random.getrandbits
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+_handed: Final[ContextVar[tuple[int, int] | None]] = ContextVar("obskit_handed_ids", default=None)
+
+
+class HandedIds(RandomIdGenerator):
+    """Gives the span that takes a `RequestSpan`'s place its ids, and all others random ones."""
+
+    def generate_span_id(self) -> int:
+        """Return a span id."""
+        handed = _handed.get()
+        return random_bits(64) or 1 if handed is None else handed[1]
+
+    def generate_trace_id(self) -> int:
+        """Return a trace id."""
+        handed = _handed.get()
+        return random_bits(128) or 1 if handed is None else handed[0]
+
+
+class RequestSpan(trace.Span, ReadableSpan):
+    """The server span of one request, as the OpenTelemetry API and the SDK's exporters know it.
+
+    Args:
+        spans: of the process.
+        state: of the request.
+        parent: the caller's span, None where there is none.
+        protocol: the version of HTTP, or ``websocket``.
+    """
+
+    def __init__(self, spans: RequestSpans, state: RequestState, parent: Caller | None, protocol: str) -> None:
+        # Not the SDK's: its fields are properties here.
+        self._spans = spans
+        self._state = state
+        self._caller = parent
+        self._protocol = protocol
+        self._kind_of_error = ""
+        self._more: Mapping[str, Any] | None = None
+        self._is_ended = False
+        self._own: SpanContext | None = None
+        self._live: Any = None
+        self._made: ReadableSpan | None = None
+
+    # ------------------------------------------------------------------ who it is
+
+    def get_span_context(self) -> SpanContext:
+        """Return the ids of this span."""
+        own = self._own
+        if own is None:
+            state = self._state
+            if self._caller is None:
+                flags = _SAMPLED_ROOT if state.sampled else _UNSAMPLED_ROOT
+                own = SpanContext(int(state.trace_id, 16), int(state.span_id, 16), is_remote=False, trace_flags=flags)
+            else:
+                flags = _SAMPLED if state.sampled else _UNSAMPLED
+                own = self._caller.context_of(int(state.span_id, 16), flags, is_remote=False)
+            self._own = own
+        return own
+
+    def _parent_context(self) -> SpanContext | None:
+        return None if self._caller is None else self._caller.context
+
+    def is_recording(self) -> bool:
+        """Return whether the request runs on."""
+        return not self._is_ended if self._live is None else self._live.is_recording()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has changed it."""
+        return self._live is None
+
+    # ------------------------------------------------------------------ the SDK's span in its place
+
+    def full(self) -> Any:
+        """Return the SDK's span that has taken, or takes now, this one's place; what has ended is read-only."""
+        if self._live is None:
+            if self._is_ended:
+                return self.readable()
+            with self._spans.lock:
+                if self._live is None:
+                    self._live = self._spans.promoted(self)
+        return self._live
+
+    def _changed(self) -> Any:
+        return trace.INVALID_SPAN if self._live is None and self._is_ended else self.full()
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """As the SDK's."""
+        self._changed().set_attribute(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """As the SDK's."""
+        self._changed().set_attributes(attributes)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        """As the SDK's."""
+        self._changed().add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        """As the SDK's."""
+        self._changed().add_link(context, attributes)
+
+    def update_name(self, name: str) -> None:
+        """As the SDK's; the route's name does not replace it."""
+        self._changed().update_name(name)
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        """As the SDK's."""
+        self._changed().set_status(status, description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Any = None,
+        timestamp: int | None = None,
+        escaped: bool = False,  # noqa: FBT001, FBT002 - the API's
+    ) -> None:
+        """As the SDK's."""
+        self._changed().record_exception(exception, attributes, timestamp, escaped)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it before the request ends."""
+        self._changed().end(end_time)
+
+    # ------------------------------------------------------------------ reading, as of a `ReadableSpan`
+
+    context = property(get_span_context)
+    parent = property(_parent_context)
+    name = property(lambda self: self.full().name)
+    kind = property(lambda _: SpanKind.SERVER)
+    start_time = property(lambda self: self.full().start_time)
+    end_time = property(lambda self: self.full().end_time)
+    status = property(lambda self: self.full().status)
+    attributes = property(lambda self: self.full().attributes)
+    events = property(lambda self: self.full().events)
+    links = property(lambda self: self.full().links)
+    resource = property(lambda self: self._spans.resource)
+    instrumentation_scope = property(lambda _: _SCOPE)
+    instrumentation_info = property(lambda self: self.full().instrumentation_info)
+    dropped_attributes = property(lambda self: self.full().dropped_attributes)
+    dropped_events = property(lambda self: self.full().dropped_events)
+    dropped_links = property(lambda self: self.full().dropped_links)
+
+    def to_json(self, indent: int | None = 4) -> str:
+        """As the SDK's."""
+        return str(self.full().to_json(indent))
+
+    # ------------------------------------------------------------------ the end
+
+    def finish(self, kind: str, more: Mapping[str, Any] | None) -> None:
+        """End it with its request, and hand it to the pipeline if it is to be kept.
+
+        Args:
+            kind: `error.type`, empty on success.
+            more: further attributes, of the user and the session.
+        """
+        self._is_ended = True
+        self._kind_of_error = kind
+        self._more = more
+        state = self._state
+        if not state.sampled:
+            share = self._spans.keeper.share(state.route, state.elapsed_s, is_error=bool(kind) and state.status >= 500)
+            if not share:
+                return
+            state.sampled, self._own = True, None
+            self._more = {**(more or {}), "obskit.sample_ratio": share}
+        self._spans.submit(self)
+
+    def size_bytes(self) -> int:
+        """Return about how much memory it keeps alive while it waits."""
+        state = self._state
+        size = _BYTES + len(state.path) + len(state.query) + len(state.user_agent) + len(state.referrer)
+        return size if self._more is None else size + sum(len(str(value)) for value in self._more.values())
+
+    def readable(self) -> ReadableSpan:
+        """Return the SDK's form, once the request has ended."""
+        made = self._made
+        if made is None:
+            made = self._made = self._spans.built(
+                self, self._parent_context(), self._protocol, self._kind_of_error, self._more
+            )
+        return made
+
+
+class RequestSpans:
+    """Makes the server spans of this process.
+
+    Args:
+        provider: obskit's own; its tracer makes the spans that take another one's place.
+        submit: takes each span that has ended and is to be kept; must not block.
+        sampler: decides which are exported.
+        keeper: decides at the end which of the others are.
+        redactor: knows what is secret.
+        identified: puts this process's id on a resource.
+    """
+
+    def __init__(
+        self,
+        provider: Any,
+        submit: Callable[[RequestSpan], None],
+        sampler: OwnSampler,
+        keeper: Keeper,
+        redactor: Redactor,
+        *,
+        identified: Callable[[Any], Any],
+    ) -> None:
+        self.provider = provider
+        self.submit = submit
+        self.sampler = sampler
+        self.keeper = keeper
+        self.lock = threading.RLock()
+        self._redactor = redactor
+        self._identified = identified
+        self._tracer = provider.get_tracer("obskit", __version__)
+
+    @property
+    def resource(self) -> Any:
+        """The resource of this process."""
+        return self._identified(self.provider.resource)
+
+    def promoted(self, span: RequestSpan) -> Any:
+        """Return a running span of the SDK with the ids of this one."""
+        state, parent = span._state, span.parent  # noqa: SLF001 - of this module
+        context = _EMPTY if parent is None else trace.set_span_in_context(trace.NonRecordingSpan(parent), _EMPTY)
+        own = span.get_span_context()
+        token = _handed.set((own.trace_id, own.span_id))
+        try:
+            return self._tracer.start_span(
+                state.method if state.method in METHODS else "HTTP",
+                context=context,
+                kind=SpanKind.SERVER,
+                attributes=start_attributes(state, span._protocol, self._redactor),  # noqa: SLF001
+                start_time=state.start_ns,
+            )
+        finally:
+            _handed.reset(token)
+
+    def built(
+        self, span: RequestSpan, parent: SpanContext | None, protocol: str, kind: str, more: Mapping[str, Any] | None
+    ) -> ReadableSpan:
+        """Return the SDK's form of a span that has ended."""
+        state = span._state  # noqa: SLF001 - of this module
+        attributes = start_attributes(state, protocol, self._redactor)
+        name = end_attributes(state, kind, attributes)
+        if self.sampler.ratio < 1.0:
+            attributes["obskit.sample_ratio"] = self.sampler.ratio
+        if more is not None:
+            attributes.update(more)
+        return ReadableSpan(
+            name=name,
+            context=span.get_span_context(),
+            parent=parent,
+            resource=self.resource,
+            attributes=attributes,
+            kind=SpanKind.SERVER,
+            status=_FAILED if state.status >= 500 else _UNSET,
+            start_time=state.start_ns,
+            end_time=state.start_ns + int(state.elapsed_s * 1e9),
+            instrumentation_scope=_SCOPE,
+        )
