@@ -24,20 +24,19 @@ _SERVERS = {"fastapi": "uvicorn", "flask": "gunicorn"}
 def svg(results: Mapping[str, Any]) -> str:
     """Return the chart of what was measured."""
     width = (_WIDTH - _GAP) / 2
-    parts, top = [], 0.0
+    parts: list[str] = []
+    top = 0.0
     for framework, title in _TITLES.items():
         variants = results.get(framework, {})
         added, kept = _added(variants), _kept(variants)
         rows = max(len(added), len(kept))
         if not rows:
             continue
-        panels = (
-            (added, f"{title}: M instructions added to a request", "fewer is better"),
-            (kept, f"{title} under {_SERVERS[framework]}: share of bare's requests/s", "more is better"),
-        )
-        for column, (values, text, note) in enumerate(panels):
-            if values:
-                parts.append(_panel(values, text, note, column * (width + _GAP), top, width))
+        most = max((value for _, value in added), default=1.0)
+        texts = (f"{title}: M instructions added to a request", "fewer is better")
+        parts += _panel(added, most, texts, (0, top, width))
+        texts = (f"{title} under {_SERVERS[framework]}: share of bare's requests/s", "more is better")
+        parts += _panel(kept, max([1.0, *(value for _, value in kept)]), texts, (width + _GAP, top, width))
         top += _TOP + rows * _ROW + 16
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top:.0f}" width="{_WIDTH}" role="img" '
@@ -58,8 +57,12 @@ def _kept(variants: Mapping[str, Any]) -> list[tuple[str, float]]:
     return sorted((pair for pair in found if pair[0] != "bare"), key=lambda pair: -pair[1])
 
 
-def _panel(values: Sequence[tuple[str, float]], title: str, note: str, left: float, top: float, width: float) -> str:
-    most = max(value for _, value in values) or 1.0
+def _panel(
+    values: Sequence[tuple[str, float]], most: float, texts: tuple[str, str], place: tuple[float, float, float]
+) -> list[str]:
+    if not values:
+        return []
+    (title, note), (left, top, width) = texts, place
     room = width - _LABEL - 48
     start = left + _LABEL
     lines = [
@@ -77,4 +80,4 @@ def _panel(values: Sequence[tuple[str, float]], title: str, note: str, left: flo
         ]
     bottom = top + _TOP + len(values) * _ROW - 8
     lines.append(f'<line class="axis" x1="{start:.0f}" y1="{top + _TOP - 12:.0f}" x2="{start:.0f}" y2="{bottom:.0f}"/>')
-    return "\n".join(lines)
+    return lines

@@ -33,7 +33,9 @@ def table(framework: str, variant: str, sink: str, rows: int) -> list[str]:
         f"{'own':>8} {'inclusive':>10} {'calls':>6}",
     ]
     for name, cost in own.most_common(rows):
-        shown = re.sub(r"\(/.*/(?:site-packages|python3\.\d+)/", "(", name).replace(f"{ROOT}/", "")
+        shown = re.sub(r"\(/.*/(?:site-packages|python3\.\d+)/", "(", name)
+        for folder in (*drivers.SOURCES, ROOT):
+            shown = shown.replace(f"{folder}/", "")
         figures = f"{cost / REQUESTS:>8,.0f} {inclusive[name] / REQUESTS:>10,.0f} {calls[name] / REQUESTS:>6.2f}"
         lines.append(f"{figures}{'*' if threads[name] else ' '} {shown}")
     packages: Counter[str] = Counter()
@@ -106,7 +108,7 @@ def _noting(profile: dict[str, Any], marks: list[int]) -> int:
 
 
 def _package(name: str) -> str:
-    if f"({ROOT}/obskit/" in name:
+    if any(f"({folder}/obskit/" in name for folder in (*drivers.SOURCES, ROOT)):
         return "obskit"
     found = re.search(r"site-packages/(?:(opentelemetry/\w+)|(\w+))", name)
     if found:
