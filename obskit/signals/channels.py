@@ -40,7 +40,10 @@ class Channel:
         most_at_once: most bytes that one call writes whole and without waiting, -1 where it takes more than a call.
     """
 
-    __slots__ = ("_can_skip_wait", "_is_locked", "fd", "flush", "has_locks", "is_patient", "most_at_once", "stream")
+    __slots__ = (
+        *("_can_skip_wait", "_is_locked", "_terminal", "fd", "flush", "has_locks", "is_patient", "most_at_once"),
+        "stream",
+    )
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -51,9 +54,10 @@ class Channel:
         except (AttributeError, OSError, ValueError):  # a test's, or there is none
             self.fd, mode, is_terminal = -1, 0, False
         self.flush = stream.flush if self.fd >= 0 else bool
-        self.is_patient = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not is_terminal)
+        self._terminal = _reopened(self.fd) if is_terminal else -1
+        self.is_patient = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and self._terminal < 0)
         self.has_locks = stat.S_ISFIFO(mode)
-        self._can_skip_wait = bool(NO_WAIT) and not self.is_patient
+        self._can_skip_wait = bool(NO_WAIT) and not self.is_patient and self._terminal < 0
         self._is_locked = False
         if self.has_locks:
             _widen(self.fd)
@@ -62,6 +66,12 @@ class Channel:
     def _set_most_at_once(self) -> None:
         is_direct = self.is_patient or (self._can_skip_wait and self.fd >= 0)
         self.most_at_once = MOST_AT_ONCE if is_direct else -1
+
+    def close(self) -> None:
+        """Give up what it has opened itself."""
+        if self._terminal >= 0:
+            os.close(self._terminal)
+            self._terminal = -1
 
     def is_writable(self, timeout_ms: float) -> bool:
         """Wait until it may take something; return whether it does."""
@@ -117,11 +127,24 @@ class Channel:
                         raise
                     self._can_skip_wait = False  # neither this kernel nor this kind of file knows the flag
                     self._set_most_at_once()
+            if self._terminal >= 0:
+                return os.write(self._terminal, rest[:MOST_AT_ONCE])
             if self.is_patient:
                 return os.write(self.fd, rest)
             return os.write(self.fd, rest[:MOST_AT_ONCE]) if self.is_writable(0) else 0
         except BlockingIOError:
             return 0
+
+
+def _reopened(terminal: int) -> int:
+    """Return a descriptor of the same terminal whose writes do not wait, -1 where there cannot be one.
+
+    A terminal that is writable may still keep a writer waiting, and others share its first descriptor's flags.
+    """
+    try:
+        return os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return -1
 
 
 def _widen(pipe: int) -> None:

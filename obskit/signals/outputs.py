@@ -246,6 +246,7 @@ class Output:
             return None
         try:
             if sys.stdout is not self._stream and self._rest is None:
+                self._channel.close()
                 self._stream, self._channel = sys.stdout, Channel(sys.stdout)
             return self._push_lines(self._channel)
         finally:
