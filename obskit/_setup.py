@@ -274,6 +274,7 @@ def _start(resolved: Resolved) -> None:
     from obskit.signals.redaction import Redactor  # noqa: PLC0415
     from obskit.signals.resource import build_resource  # noqa: PLC0415
     from obskit.signals.sampling import Keeper  # noqa: PLC0415
+    from obskit.signals.shown import Shown  # noqa: PLC0415
     from obskit.signals.spans import RequestSpans  # noqa: PLC0415
 
     config = resolved.config
@@ -295,7 +296,7 @@ def _start(resolved: Resolved) -> None:
     if isinstance(tracers, providers.OwnTracerProvider):
         sampler: Any = tracers.sampler
         spans = RequestSpans(
-            tracers, pipeline.submit_request, sampler, keeper, redactor, identified=pipeline.identified
+            tracers, pipeline.submit_request, sampler, keeper, Shown(redactor), identified=pipeline.identified
         )
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)

@@ -51,56 +51,19 @@ class ASGIMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or lifespan."""
-        kind = scope["type"]
-        if _SEEN in scope:  # an app within the app; the outer one has the whole request
-            await self.app(scope, receive, send)
-        elif kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        elif kind == "lifespan":
-            await self.app(scope, receive, self._until_shutdown(send))
-        else:
-            await self.app(scope, receive, send)
-
-    # ------------------------------------------------------------------ HTTP
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _SEEN in scope:
+            await self._other(scope, receive, send)
+            return
         observer = self.observer
-        if observer.is_excluded(scope["path"]):
-            _claim(scope, None)
-            with context.unrecorded():
-                await self.app(scope, receive, send)
+        if observer.excluded is not None and observer.is_excluded(scope["path"]):
+            await self._unrecorded(scope, receive, send)
             return
         state, entered = self._begin(scope)
         if entered is None:
             await self.app(scope, receive, send)
             return
-        has_trailers = False
 
-        async def observed_receive() -> Message:
-            message = await receive()
-            if message["type"] == "http.disconnect" and state.elapsed_s < 0:
-                state.is_disconnected = True
-            return message
-
-        async def observed_send(message: Message) -> None:
-            nonlocal has_trailers
-            kind = message["type"]
-            if kind == "http.response.start":
-                state.status = message["status"]
-                has_trailers = message.get("trailers", False)
-                observer.adopt(state)
-            elif kind == "http.response.body":
-                state.response_bytes += len(message.get("body", b""))
-            try:
-                await send(message)
-            except OSError:  # ASGI's way to say that the client has gone
-                state.is_disconnected = True
-                raise
-            if _is_last(kind, message, has_trailers=has_trailers):
-                observer.body_sent(state)
-
+        observed_receive, observed_send = _observed(observer, state, receive, send)
         try:
             await self.app(scope, observed_receive, observed_send)
         except BaseException as error:
@@ -110,27 +73,54 @@ class ASGIMiddleware:
             observer.finish(state)
             observer.leave(entered)
 
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if _SEEN in scope:  # an app within the app; the outer one has the whole request
+            await self.app(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "lifespan":
+            await self.app(scope, receive, self._until_shutdown(send))
+        else:
+            await self.app(scope, receive, send)
+
+    async def _unrecorded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _claim(scope, None)
+        with context.unrecorded():
+            await self.app(scope, receive, send)
+
     def _begin(self, scope: Scope) -> tuple[RequestState, Any]:
-        headers = dict(scope["headers"])
         is_left = self._is_left_to_others() or scope.get("fastapi.telemetry") is not None
+        query = scope.get("query_string")
         state = RequestState(
-            method=scope.get("method", "GET"),
-            path=scope["path"],
-            query=_text(scope.get("query_string", b"")),
-            scheme=scope.get("scheme", "http"),
-            source=scope,
-            locate=self._locate,
+            scope.get("method", "GET"),
+            scope["path"],
+            str(query, "latin-1") if query else "",
+            scope.get("scheme", "http"),
+            scope,
+            self._locate,
         )
-        _describe(state, scope, headers)
+        header = dict(scope["headers"]).get
+        if value := header(b"host"):
+            state.host = str(value, "latin-1")[:512]
+        if value := header(b"user-agent"):
+            state.user_agent = str(value, "latin-1")
+        if value := header(b"referer"):
+            state.referrer = str(value, "latin-1")
+        if (value := header(b"content-length")) and value.isdigit() and len(value) < 16:
+            state.request_bytes = int(value)
+        if client := scope.get("client"):
+            state.remote_ip = str(client[0])
         _claim(scope, state, keep_fastapi=is_left)
         scope["obskit.root_path"] = scope.get("root_path", "")
+        caller, states, cloud = header(b"traceparent"), header(b"tracestate"), header(b"x-cloud-trace-context")
         entered = self.observer.begin(
             state,
-            traceparent=_text(headers.get(b"traceparent", b"")),
-            tracestate=_text(headers.get(b"tracestate", b"")),
-            cloud_trace=_text(headers.get(b"x-cloud-trace-context", b"")),
-            protocol="websocket" if scope["type"] == "websocket" else scope.get("http_version", ""),
-            is_left_to_others=is_left,
+            str(caller, "latin-1") if caller else "",
+            str(states, "latin-1") if states else "",
+            str(cloud, "latin-1") if cloud else "",
+            "websocket" if scope["type"] == "websocket" else scope.get("http_version", ""),
+            is_left,
         )
         return state, entered
 
@@ -139,9 +129,7 @@ class ASGIMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         observer = self.observer
         if observer.is_excluded(scope["path"]):
-            _claim(scope, None)
-            with context.unrecorded():
-                await self.app(scope, receive, send)
+            await self._unrecorded(scope, receive, send)
             return
         state, entered = self._begin(scope)
         if entered is None:
@@ -178,36 +166,49 @@ class ASGIMiddleware:
         return flush_before_the_end
 
 
+def _observed(observer: Observer, state: RequestState, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    async def observed_receive() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect" and state.elapsed_s < 0:
+            state.is_disconnected = True
+        return message
+
+    async def complete(message: Message) -> None:
+        try:
+            await send(message)
+        except OSError:  # ASGI's way to say that the client has gone
+            state.is_disconnected = True
+            raise
+        observer.body_sent(state)
+
+    def observed_send(message: Message) -> Awaitable[None]:
+        # No coroutine of its own but for the last message, so that a stream costs what it costs without.
+        kind = message["type"]
+        if kind == "http.response.body":
+            state.response_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False) and not state.has_trailers:
+                return complete(message)
+        elif kind == "http.response.start":
+            state.status = message["status"]
+            if message.get("trailers", False):
+                state.has_trailers = True
+            if not state.trace_id:
+                observer.adopt(state)
+        elif kind == "http.response.pathsend" or (
+            kind == "http.response.trailers" and not message.get("more_trailers", False)
+        ):
+            return complete(message)
+        return send(message)
+
+    return observed_receive, observed_send
+
+
 def _claim(scope: Scope, state: RequestState | None, *, keep_fastapi: bool = False) -> None:
     """Tell FastAPI's and Starlette's own telemetry, and apps inside, that this request is taken care of."""
     scope[_SEEN] = state
     scope["starlette.opentelemetry"] = True
     if not keep_fastapi:
         scope["fastapi.telemetry"] = None
-
-
-def _describe(state: RequestState, scope: Scope, headers: dict[bytes, bytes]) -> None:
-    state.host = _text(headers.get(b"host", b""))[:512]
-    state.user_agent = _text(headers.get(b"user-agent", b""))
-    state.referrer = _text(headers.get(b"referer", b""))
-    client = scope.get("client")
-    if client:
-        state.remote_ip = str(client[0])
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and len(length) < 16:
-        state.request_bytes = int(length)
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
-def _is_last(kind: str, message: Message, *, has_trailers: bool) -> bool:
-    if kind == "http.response.body":
-        return not message.get("more_body", False) and not has_trailers
-    if kind == "http.response.trailers":
-        return not message.get("more_trailers", False)
-    return kind == "http.response.pathsend"
 
 
 async def _in_thread(function: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Token
 from time import perf_counter, time_ns
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
 from obskit.config import Config
 from obskit.signals import context, logs
-from obskit.signals.context import RequestState
+from obskit.signals.context import RequestState, set_request
 from obskit.signals.durations import Durations
 from obskit.signals.incoming import caller_of
 from obskit.signals.redaction import Redactor
@@ -28,10 +28,11 @@ from obskit.signals.reports import report_unhandled
 from obskit.signals.requestlines import RequestLines
 from obskit.signals.sampling import SHARE, Keeper
 from obskit.signals.serving import METHODS, end_attributes, start_attributes
+from obskit.signals.shown import Shown
 from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
 from obskit.signals.traces import error_type, fail, tracer
 
-__all__ = ["ENDED_BY_CLIENT", "Entered", "Observer"]
+__all__ = ["ENDED_BY_CLIENT", "Entered", "Observer", "attach", "get_current"]
 
 _log = logging.getLogger("obskit")
 _WHO: Final = (("user_id", "user.id"), ("session_id", "session.id"), ("user_tier", "user.tier"))
@@ -43,15 +44,12 @@ _EMPTY: Final = Context()
 _KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
 _runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do
 _current: Any = getattr(_runtime, "_current_context", _runtime)
-_get_current: Final = getattr(_current, "get", _runtime.get_current)
-_attach: Final = getattr(_current, "set", _runtime.attach)
+get_current: Final = getattr(_current, "get", _runtime.get_current)
+attach: Final = getattr(_current, "set", _runtime.attach)
 
 
-class Entered(NamedTuple):
-    """What must be undone when a request's code has run."""
-
-    request: Token[RequestState | None]
-    trace: Token[Context]
+Entered = tuple[Token[RequestState | None], Token[Context]]
+"""What must be undone when a request's code has run."""
 
 
 class Observer:
@@ -77,7 +75,7 @@ class Observer:
     ) -> None:
         self.flush = flush
         self.excluded = _any_of(config.excluded_urls)
-        self._redactor = redactor
+        self._shown = Shown(redactor)
         self._lines = RequestLines(config, redactor) if config.access_log else None
         self._durations = durations
         self._keeper = keeper
@@ -97,12 +95,11 @@ class Observer:
     def begin(
         self,
         state: RequestState,
-        *,
         traceparent: str = "",
         tracestate: str = "",
         cloud_trace: str = "",
         protocol: str = "",
-        is_left_to_others: bool = False,
+        is_left_to_others: bool = False,  # noqa: FBT001, FBT002 - by place, on the way of every request
     ) -> Entered | None:
         """Begin a request: its span is current from here on. Returns None where that failed; the app goes on.
 
@@ -118,10 +115,10 @@ class Observer:
             state.start_ns, state.begun = time_ns(), perf_counter()
             if len(state.user_agent) > _MOST_CHARS:
                 state.user_agent = state.user_agent[:_MOST_CHARS]
-            around = _get_current()
+            around = get_current()
             if is_left_to_others:
                 self.adopt(state)
-                return Entered(context.enter(state), _attach(around))
+                return set_request(state), attach(around)
             caller = caller_of(traceparent, tracestate, cloud_trace) if traceparent or cloud_trace else None
             if self._spans is None or not self._provider.is_plain:
                 span = self._sdk_span(state, caller, protocol)
@@ -133,7 +130,7 @@ class Observer:
             state.span = span
             entered = Context(around) if around else Context()
             dict.__setitem__(entered, _KEY, span)
-            return Entered(context.enter(state), _attach(entered))
+            return set_request(state), attach(entered)
         except Exception as error:  # noqa: BLE001 - the app must be served whatever goes wrong here
             self._failed("begin", error)
             return None
@@ -148,7 +145,7 @@ class Observer:
             state.method if state.method in METHODS else "HTTP",
             context=_EMPTY if caller is None else trace.set_span_in_context(NonRecordingSpan(caller.context), _EMPTY),
             kind=SpanKind.SERVER,
-            attributes=start_attributes(state, protocol, self._redactor),
+            attributes=start_attributes(state, protocol, self._shown),
             start_time=state.start_ns,
         )
         self._note(state, span.get_span_context())
@@ -167,8 +164,8 @@ class Observer:
 
     def leave(self, entered: Entered) -> None:
         """Undo `begin` for the code that runs on in this context."""
-        context.leave(entered.request)
-        context.leave(entered.trace)
+        for token in entered:
+            context.leave(token)
 
     # ------------------------------------------------------------------ end
 
@@ -227,10 +224,11 @@ class Observer:
             series = self._new_series(state, kind)
         if not is_websocket:
             series.cell.record(state)
+        around = context.bound_to(state)
         if state.span is not None:
-            self._end_span(state.span, state, kind)
+            self._end_span(state.span, state, kind, around)
         if self._lines is not None:
-            logs.OUTPUT.write(self._lines.line(state, kind, series.head, series.http))
+            logs.OUTPUT.write(self._lines.line(state, kind, around, series.head, series.http))
 
     @staticmethod
     def _kind(state: RequestState, *, is_complete: bool) -> str:
@@ -265,9 +263,8 @@ class Observer:
             self._series[state.method, state.route, state.status, kind, state.scheme] = series
         return series
 
-    def _end_span(self, span: trace.Span, state: RequestState, kind: str) -> None:
-        bound = context.bound()
-        who = _who(bound, state.bound) if bound or state.bound else None
+    def _end_span(self, span: trace.Span, state: RequestState, kind: str, around: Mapping[str, object]) -> None:
+        who = _who(around) if around else None
         if state.error is None and type(span) is RequestSpan and span.is_untouched:
             span.finish(kind, who)
             return
@@ -301,10 +298,10 @@ class _Series(NamedTuple):
     http: str
 
 
-def _who(around: Any, bound: Any) -> dict[str, Any] | None:
+def _who(around: Mapping[str, object]) -> dict[str, Any] | None:
     found = {}
     for key, name in _WHO:
-        if (value := around.get(key, bound.get(key))) is not None:
+        if (value := around.get(key)) is not None:
             found[name] = str(logs.safe(key, value))
     return found or None
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
-from obskit.middleware.requests import Entered, Observer
+from obskit.middleware.requests import Entered, Observer, attach, get_current
 from obskit.signals import context
 from obskit.signals.context import RequestState
 
@@ -54,7 +54,7 @@ class WSGIMiddleware:
         observer = self.observer
         if _SEEN in environ:  # an app within the app; the outer one has the whole request
             return self.app(environ, start_response)
-        if observer.is_excluded(environ.get("PATH_INFO", "")):
+        if observer.excluded is not None and observer.is_excluded(environ.get("PATH_INFO", "")):
             environ[_SEEN] = None
             with context.unrecorded():
                 return self.app(environ, start_response)
@@ -62,11 +62,11 @@ class WSGIMiddleware:
         environ[_SEEN] = state
         entered = observer.begin(
             state,
-            traceparent=environ.get("HTTP_TRACEPARENT", ""),
-            tracestate=environ.get("HTTP_TRACESTATE", ""),
-            cloud_trace=environ.get("HTTP_X_CLOUD_TRACE_CONTEXT", ""),
-            protocol=environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"),
-            is_left_to_others=self._is_left_to_others(),
+            environ.get("HTTP_TRACEPARENT", ""),
+            environ.get("HTTP_TRACESTATE", ""),
+            environ.get("HTTP_X_CLOUD_TRACE_CONTEXT", ""),
+            environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"),
+            self._is_left_to_others(),
         )
         if entered is None:
             return self.app(environ, start_response)
@@ -76,7 +76,7 @@ class WSGIMiddleware:
             ending.response_began(status, headers)
             return start_response(status, headers, *exc_info)
 
-        inner = otel_context.get_current()
+        inner = get_current()
         try:
             body = self.app(environ, observed_start)
         except BaseException as error:
@@ -89,19 +89,19 @@ class WSGIMiddleware:
     def _state(self, environ: Environ) -> RequestState:
         script = environ.get("SCRIPT_NAME", "")
         state = RequestState(
-            method=environ.get("REQUEST_METHOD", "GET"),
-            path=_decoded(script + environ.get("PATH_INFO", "")) or "/",
-            query=environ.get("QUERY_STRING", ""),
-            scheme=environ.get("wsgi.url_scheme", "http"),
-            source=environ,
-            locate=self._locate,
+            environ.get("REQUEST_METHOD", "GET"),
+            _decoded(script + environ.get("PATH_INFO", "")) or "/",
+            environ.get("QUERY_STRING", ""),
+            environ.get("wsgi.url_scheme", "http"),
+            environ,
+            self._locate,
         )
         state.host = environ.get("HTTP_HOST", "")[:512]
         state.user_agent = environ.get("HTTP_USER_AGENT", "")
         state.referrer = environ.get("HTTP_REFERER", "")
         state.remote_ip = environ.get("REMOTE_ADDR", "") or ""
-        length = environ.get("CONTENT_LENGTH") or ""
-        if length.isdigit() and len(length) < 16:
+        length = environ.get("CONTENT_LENGTH")
+        if length and length.isdigit() and len(length) < 16:
             state.request_bytes = int(length)
         return state
 
@@ -157,7 +157,7 @@ class _Ending:
         self._observer.finish(self.state, error)
 
 
-def _observed(body: Iterable[bytes], environ: Environ, ending: _Ending, inner: otel_context.Context) -> Iterable[bytes]:
+def _observed(body: Iterable[bytes], environ: Environ, ending: _Ending, inner: Context) -> Iterable[bytes]:
     wrapper = environ.get("wsgi.file_wrapper")
     if isinstance(wrapper, type) and isinstance(body, wrapper):
         # The server sends the file by itself, which it only does for its own kind of object.
@@ -184,19 +184,19 @@ class _Body:
 
     __slots__ = ("_body", "_ending", "_inner", "_pieces")
 
-    def __init__(self, body: Iterable[bytes], ending: _Ending, inner: otel_context.Context) -> None:
+    def __init__(self, body: Iterable[bytes], ending: _Ending, inner: Context) -> None:
         self._body = body
         self._pieces: Iterator[bytes] | None = None
         self._ending = ending
         self._inner = inner
 
     def _enter(self) -> Entered:
-        return Entered(context.enter(self._ending.state), otel_context.attach(self._inner))
+        return context.set_request(self._ending.state), attach(self._inner)
 
     @staticmethod
     def _leave(entered: Entered) -> None:
-        context.leave(entered.request)
-        context.leave(entered.trace)
+        for token in entered:
+            context.leave(token)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

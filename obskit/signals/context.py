@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +37,7 @@ class RequestState:
         response_bytes: length of the response's body so far.
         status: of the response, 0 before it has begun.
         error: the exception that left the app, if any.
+        has_trailers: whether the response ends after its body.
         is_disconnected: whether the client has gone before the end.
         is_error_reported: whether the error has been reported already.
         is_finished: whether span, metric and log line are out.
@@ -62,6 +63,7 @@ class RequestState:
         "bound",
         "elapsed_s",
         "error",
+        "has_trailers",
         "host",
         "is_disconnected",
         "is_error_reported",
@@ -116,6 +118,7 @@ class RequestState:
         self.begun = 0.0
         self.elapsed_s = -1.0
         self.error: BaseException | None = None
+        self.has_trailers = False
         self.is_disconnected = False
         self.is_error_reported = False
         self.is_finished = False
@@ -166,14 +169,20 @@ def enter(state: RequestState) -> Token[RequestState | None]:
     return _request.set(state)
 
 
+set_request: Final = _request.set
+"""`enter` for the way of every request."""
+
+
 def leave(token: Token[Any]) -> None:
     """Undo `enter`, or `opentelemetry.context.attach`.
 
     Harmless where the running context is another one by now: a generator whose steps run in a pool of threads
     enters a block in one copy of the context and leaves it in another. OpenTelemetry logs an error for each.
     """
-    with suppress(ValueError):
+    try:
         token.var.reset(token)
+    except ValueError:
+        return
 
 
 @contextmanager
@@ -206,9 +215,13 @@ def bind(**fields: object) -> None:
 
 def bound() -> Mapping[str, object]:
     """Return what is bound where this is called."""
-    state = _request.get()
+    return bound_to(_request.get())
+
+
+def bound_to(state: RequestState | None) -> Mapping[str, object]:
+    """Return what is bound to that request, and around it."""
     around = _bound.get()
-    if state is None:
+    if state is None or not state.bound:
         return around
     fields = {**around, **state.bound} if around else state.bound
     return {key: value for key, value in fields.items() if value is not None}

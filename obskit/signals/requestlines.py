@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from obskit.config import Config
 from obskit.signals import consoles, logs
-from obskit.signals.context import RequestState, bound
+from obskit.signals.context import RequestState
 from obskit.signals.lines import encode, json_text, moment, plain, quoted
 from obskit.signals.redaction import Redactor
+from obskit.signals.shown import Shown, is_plain_path
 
 __all__ = ["RequestLines"]
 
 _MOST_KNOWN: Final = 1000
 _MOST_CHARS: Final = 512
-_MOST_URL_CHARS: Final = 2048
 _MOST_BOUND_CHARS: Final = 100_000
 _OWN: Final = frozenset({"user_id", "session_id"})
 _NO_TOKENS: Final = ',"gemini_tokens":{"input":0,"output":0}'
-# Segments that are too short for a secret of any shape, and have no sign that JSON or a secret's name would need.
-_PLAIN_PATH: Final = re.compile(r"(?:/[\w.~-]{0,12}){1,20}", re.ASCII).fullmatch
 
 
 class RequestLines:
@@ -33,28 +31,29 @@ class RequestLines:
 
     def __init__(self, config: Config, redactor: Redactor) -> None:
         self._redactor = redactor
+        self._shown = Shown(redactor)
         self._service = quoted(config.service_name)
         self._environment = f',"environment":{quoted(config.environment)}' if config.environment else ""
         self._trace = f"projects/{plain(config.project)}/traces/" if config.project else ""
         self._agents: dict[str, str] = {}
         self._starts: dict[tuple[str, str], str] = {}
 
-    def line(self, state: RequestState, kind: str, head: str, http: str) -> str:
+    def line(self, state: RequestState, kind: str, around: Mapping[str, object], head: str, http: str) -> str:
         """Return the line with its end.
 
         Args:
             state: of a request that has ended.
             kind: `error.type`, empty on success.
+            around: what is bound.
             head: from `parts`.
             http: from `parts`.
         """
         path = state.path
-        if _PLAIN_PATH(path) is None:
-            path = self._redactor.url(path)[:_MOST_URL_CHARS]
+        if is_plain_path(path) is None:
+            path = self._shown.path(path)
             shown = quoted(path)[1:-1]
         else:
             shown = path
-        around = bound()
         if logs.is_readable():
             return self._readable(state, kind, path, around)
         elapsed_s = state.elapsed_s
@@ -107,7 +106,7 @@ class RequestLines:
         return head, f',"httpRequest":{{"requestMethod":{method},"status":{state.status},'
 
     def _agent(self, agent: str) -> str:
-        part = f',"userAgent":{quoted(self._redactor.text(agent[:_MOST_CHARS]))}' if agent else ""
+        part = f',"userAgent":{quoted(self._shown.agent(agent))}' if agent else ""
         _note(self._agents, agent, part)
         return part
 
@@ -120,10 +119,10 @@ class RequestLines:
         size = f',"requestSize":"{state.request_bytes}"' if state.request_bytes >= 0 else ""
         if not state.referrer:
             return size
-        return f'{size},"referer":{quoted(self._redactor.url(state.referrer[:_MOST_URL_CHARS]))}'
+        return f'{size},"referer":{quoted(self._shown.url(state.referrer))}'
 
     def _query(self, query: str) -> str:
-        return quoted(f"?{self._redactor.query(query)[:_MOST_URL_CHARS]}")[1:-1]
+        return quoted(f"?{self._shown.query(query)}")[1:-1]
 
     def _value(self, key: str, value: object) -> str:
         return "null" if value is None else json_text(encode(key, value, self._redactor))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from obskit.signals.context import RequestState
-    from obskit.signals.redaction import Redactor
+    from obskit.signals.shown import Shown
 
 __all__ = ["METHODS", "end_attributes", "start_attributes"]
 
@@ -14,25 +14,24 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 """The methods that are shown; all others are ``_OTHER``."""
 
 _MOST_CHARS: Final = 512
-_MOST_URL_CHARS: Final = 2048
 
 
-def start_attributes(state: RequestState, protocol: str, redactor: Redactor) -> dict[str, Any]:
+def start_attributes(state: RequestState, protocol: str, shown: Shown) -> dict[str, Any]:
     """Return what is known when a request begins, without its secrets.
 
     Args:
         state: of the request.
         protocol: the version of HTTP, e.g. ``1.1``, or ``websocket``.
-        redactor: knows what is secret.
+        shown: takes secrets out.
     """
     method = state.method
     attributes: dict[str, Any] = {
         "http.request.method": method if method in METHODS else "_OTHER",
         "url.scheme": state.scheme,
-        "url.path": redactor.url(state.path.partition("?")[0])[:_MOST_URL_CHARS],
+        "url.path": shown.path(state.path.partition("?")[0]),
     }
     if state.query:
-        attributes["url.query"] = redactor.query(state.query)[:_MOST_URL_CHARS]
+        attributes["url.query"] = shown.query(state.query)
     if state.host:
         name, colon, port = state.host.rpartition(":")
         has_port = bool(colon) and port.isdigit()
@@ -42,7 +41,7 @@ def start_attributes(state: RequestState, protocol: str, redactor: Redactor) -> 
     if state.remote_ip:
         attributes["client.address"] = state.remote_ip
     if state.user_agent:
-        attributes["user_agent.original"] = redactor.text(state.user_agent)
+        attributes["user_agent.original"] = shown.agent(state.user_agent)
     if protocol == "websocket":
         attributes["network.protocol.name"] = protocol
     elif protocol:

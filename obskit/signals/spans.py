@@ -27,8 +27,8 @@ from obskit.signals.serving import METHODS, end_attributes, start_attributes
 if TYPE_CHECKING:
     from obskit.signals.context import RequestState
     from obskit.signals.incoming import Caller
-    from obskit.signals.redaction import Redactor
     from obskit.signals.sampling import Keeper, OwnSampler
+    from obskit.signals.shown import Shown
 
 __all__ = ["HandedIds", "RequestSpan", "RequestSpans", "random_bits"]
 
@@ -238,7 +238,7 @@ class RequestSpans:
         submit: takes each span that has ended and is to be kept; must not block.
         sampler: decides which are exported.
         keeper: decides at the end which of the others are.
-        redactor: knows what is secret.
+        shown: takes secrets out.
         identified: puts this process's id on a resource.
     """
 
@@ -248,7 +248,7 @@ class RequestSpans:
         submit: Callable[[RequestSpan], None],
         sampler: OwnSampler,
         keeper: Keeper,
-        redactor: Redactor,
+        shown: Shown,
         *,
         identified: Callable[[Any], Any],
     ) -> None:
@@ -257,7 +257,7 @@ class RequestSpans:
         self.sampler = sampler
         self.keeper = keeper
         self.lock = threading.RLock()
-        self._redactor = redactor
+        self._shown = shown
         self._identified = identified
         self._tracer = provider.get_tracer("obskit", __version__)
 
@@ -277,7 +277,7 @@ class RequestSpans:
                 state.method if state.method in METHODS else "HTTP",
                 context=context,
                 kind=SpanKind.SERVER,
-                attributes=start_attributes(state, span._protocol, self._redactor),  # noqa: SLF001
+                attributes=start_attributes(state, span._protocol, self._shown),  # noqa: SLF001
                 start_time=state.start_ns,
             )
         finally:
@@ -288,7 +288,7 @@ class RequestSpans:
     ) -> ReadableSpan:
         """Return the SDK's form of a span that has ended."""
         state = span._state  # noqa: SLF001 - of this module
-        attributes = start_attributes(state, protocol, self._redactor)
+        attributes = start_attributes(state, protocol, self._shown)
         name = end_attributes(state, kind, attributes)
         if self.sampler.ratio < 1.0:
             attributes["obskit.sample_ratio"] = self.sampler.ratio
