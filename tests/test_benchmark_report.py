@@ -1,0 +1,71 @@
+"""The benchmark's report and chart, from results that are made up here."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+FOLDER = str(Path(__file__).parent.parent / "benchmarks")
+
+
+def requests(instructions: int, **more: Any) -> dict[str, Any]:
+    return {"instructions": instructions, "spans_per_request": 1.0, "lines_per_request": 1.0, **more}
+
+
+RESULTS: dict[str, Any] = {
+    "fastapi": {
+        "bare": requests(400_000),
+        "obskit": requests(500_000, instructions_otlp=600_000),
+        "prom": requests(650_000),
+        "otel_structlog_tuned": requests(1_200_000),
+        "logfire": {"failed": {"instructions": "its environment cannot be made: no network"}},
+    }
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a module of the benchmark, and forgets it and its siblings after the test."""
+    monkeypatch.syspath_prepend(FOLDER)
+    before = set(sys.modules)
+
+    def module(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield module
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(FOLDER):
+            del sys.modules[name]
+
+
+def test_each_target_is_judged_by_what_was_measured(load: Any) -> None:
+    """A target holds or does not by the figures over bare; what was not measured has no row."""
+    rows = {text: (shown, holds) for text, shown, holds in load("report").targets(RESULTS)}
+    assert rows["FastAPI: at most 0.12 M instructions over bare"] == ("0.100 M", True)
+    assert rows["FastAPI: at least 9 times less than `otel_structlog_tuned`"] == ("8.0 times", False)
+    assert rows["FastAPI: at least 1 times less than `prom`"] == ("2.5 times", True)
+    assert len(rows) == 3
+
+
+def test_a_variant_that_failed_is_named_with_its_reason(load: Any) -> None:
+    """The others keep their rows, and a column with nothing in it is left out."""
+    body = load("report").body(RESULTS)
+    assert "| obskit | 0.500 | +0.100 |  | +0.200 |" in body
+    assert "| otel_structlog_tuned | 1.200 | +0.800 | 8.0 |  |" in body
+    assert "CPU" not in body
+    assert "- fastapi, logfire, instructions: its environment cannot be made: no network" in body
+
+
+def test_the_chart_is_drawn_for_light_and_dark(load: Any) -> None:
+    """It is well-formed, has a bar for each variant but bare, and knows the reader's colour scheme."""
+    text = load("chart").svg(RESULTS)
+    bars = ET.fromstring(text).findall("{http://www.w3.org/2000/svg}rect")
+    assert len(bars) == 3
+    assert [bar.get("class") for bar in bars] == ["ours", "bar", "bar"]
+    assert "prefers-color-scheme: dark" in text
