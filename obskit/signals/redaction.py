@@ -89,7 +89,7 @@ _ASSIGNED: Final = (
     r"(?i)((?:{words})\\{{0,3}}[\"']?\s{{0,8}}(?:=>?|:)\s{{0,8}})"
     r"(?:b?\\{{0,3}}(?:\"[^\"]*\"?|'[^']*'?)|(?:(?:basic|bearer|digest|token)\s)?[^\s,;&\"'\\]+)"
 )
-_COOKIES: Final = re.compile(r"(?i)(cookie\s{0,8}:\s{0,8})(?!\[REDACTED\]\s|b?[\"'\\])[^\r\n\"']+")
+_COOKIES: Final = re.compile(r"(?i)(cookie\s{0,8}:(?!\s{0,8}(?:\[REDACTED\](?:\s|$)|b?[\"'\\]))\s{0,8})[^\r\n\"']+")
 # A header as servers hold it: (b'cookie', b'…').
 _PAIR: Final = (
     r"(?i)((?:\(b?\\{{0,3}}[\"'](?:[\w-]{{0,40}}[-_])?(?:{words}|auth|sid)(?:[-_][\w-]{{0,40}})?"
