@@ -387,7 +387,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         name="flush_timeout",
         parse=parse_duration,
-        default=timedelta(seconds=7),
+        default=timedelta(seconds=6),
         help="Longest time that the end of the process waits for all signals together (Cloud Run kills after 10 s).",
     ),
     Setting(
@@ -436,7 +436,7 @@ class Config:
     queue_bytes: int = 32 * 1024 * 1024
     spool_directory: str = ""
     spool_bytes: int = 64 * 1024 * 1024
-    flush_timeout: timedelta = timedelta(seconds=7)
+    flush_timeout: timedelta = timedelta(seconds=6)
     prices: Mapping[str, Mapping[str, float]] | None = None
 
 

@@ -115,7 +115,7 @@ class SentryDestination:
                 enable_backpressure_handling=False,
                 max_request_body_size="never",
                 spotlight=False,
-                release=config.service_version or None,
+                release=config.service_version,  # were it None, the client would ask git, in a process of its own
                 environment=config.environment or None,
             )
         except BadDsn as error:

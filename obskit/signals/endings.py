@@ -123,7 +123,9 @@ def _take_signals() -> None:
         signal.signal(signal.SIGTERM, _on_sigterm)
     # gunicorn ends a worker that hangs by SIGABRT. Its own workers raise SystemExit then, so that the request fails
     # and exit handlers run; uvicorn's worker for gunicorn gives the signal back to the system, and dies on the spot.
-    if "gunicorn" in sys.modules and signal.getsignal(signal.SIGABRT) is signal.SIG_DFL:
+    # A process of gunicorn that reopens its logs at SIGUSR1 by the time that it imports the app is a worker.
+    is_worker = "gunicorn" in sys.modules and signal.getsignal(signal.SIGUSR1) is not signal.SIG_DFL
+    if is_worker and signal.getsignal(signal.SIGABRT) is signal.SIG_DFL:
         signal.signal(signal.SIGABRT, _on_sigabrt)
 
 

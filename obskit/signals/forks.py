@@ -1,12 +1,14 @@
-"""Locks of OpenTelemetry's SDK after a fork: a thread that exists in the parent only may have held them."""
+"""What a fork leaves behind: locks that a thread of the parent held, and threads that gevent is about to replace."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, Final
 
-__all__ = ["renew_locks"]
+__all__ = ["once_threads_last", "renew_locks"]
 
 _RLOCK: Final = type(threading.RLock())
 
@@ -35,3 +37,28 @@ def _holders(reader: Any) -> Iterator[Any]:
                 for aggregation in getattr(match, "_attributes_aggregation", {}).values():
                     yield aggregation
                     yield getattr(aggregation, "_reservoir", None)
+
+
+def once_threads_last(start: Callable[[], None]) -> None:
+    """Call `start` now, or, where gevent is at work, when it is ready.
+
+    A gevent worker of gunicorn that was forked of a loaded app replaces threads and locks after the fork. A thread
+    that was started before would wait for locks of one kind that are released by the other, for ever. Where they are
+    replaced already, gevent's own hook has to find no other thread, and a child that becomes another program needs
+    none.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        import_module("gevent").get_hub().loop.run_callback(start)
+        return
+    if monkey is None or "gunicorn.workers.ggevent" not in sys.modules:
+        start()
+        return
+    events: Any = import_module("gevent.events")
+
+    def ready(event: object) -> None:
+        if isinstance(event, events.GeventDidPatchAllEvent):
+            events.subscribers.remove(ready)
+            start()
+
+    events.subscribers.append(ready)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
@@ -16,13 +16,14 @@ from obskit import catalog
 from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
-from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS, Destination, Outcome, Status
+from obskit.signals.delivery import Destination, Outcome, Status
+from obskit.signals.forks import once_threads_last
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
 from obskit.signals.metrics import record
 from obskit.signals.outlets import Outlet
 from obskit.signals.redaction import Redactor
 from obskit.signals.resource import instance_id
-from obskit.signals.tally import Tally, undelivered
+from obskit.signals.tally import Tally, spooled, status_of, undelivered
 from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
 from obskit.signals.times import AwakeClock
 from obskit.signals.veils import Veil
@@ -96,7 +97,8 @@ class Pipeline:
 
     def _renew(self) -> None:
         cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
-        self._commands: SimpleQueue[_Errand | None] = SimpleQueue()
+        # By the module's name: gevent may have replaced it since this one was imported, and would be blocked by it.
+        self._commands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
         self._is_woken = False
         self._gate = threading.Lock()
         self._awake = AwakeClock()
@@ -242,7 +244,7 @@ class Pipeline:
             if is_last:
                 for outlet in self._outlets:
                     outlet.abandon("timeout")
-            self._tally.announce(counts, kept=self._spooled(), at_once=True)
+            self._tally.announce(counts, kept=spooled(self._outlets), at_once=True)
         if is_last:
             _running.discard(self)
         return is_delivered
@@ -266,31 +268,7 @@ class Pipeline:
 
     def status(self) -> Status:
         """Return what was sent, lost and queued so far, and the problems. Settings are the caller's to add."""
-        counts = undelivered(self._outlets)
-        lost = dict.fromkeys((SPANS, METRICS, ERRORS), 0)
-        for (signal, _), count in counts.items():
-            lost[signal] += count
-        spans, errors = [o.spans for o in self._outlets], [o.errors for o in self._outlets]
-        sent = [o.sent() for o in self._outlets]
-        return Status(
-            exporters=tuple(o.destination.name for o in self._outlets if o.destination is not None),
-            sent={signal: sum(one[signal] for one in sent) for signal in SIGNALS},
-            lost=lost,
-            lost_by_reason={f"{signal}: {reason}": count for (signal, reason), count in sorted(counts.items())},
-            queued={
-                SPANS: sum(lane.queued for lane in spans),
-                METRICS: sum(o.points_pending for o in self._outlets),
-                ERRORS: sum(lane.queued for lane in errors),
-            },
-            spooled=self._spooled(),
-            mended={signal: sum(o.mended[signal] for o in self._outlets) for signal in SIGNALS},
-            problems=self._tally.problems,
-            is_running=self.is_running,
-        )
-
-    def _spooled(self) -> dict[str, int]:
-        stored = [outlet.store.waiting() for outlet in self._outlets if outlet.store is not None]
-        return {signal: sum(counts[signal] for counts in stored) for signal in SIGNALS}
+        return status_of(self._outlets, self._tally, is_running=self.is_running)
 
     # ------------------------------------------------------------------ the thread
 
@@ -301,7 +279,7 @@ class Pipeline:
             begun, wait_s = self._awake(), worker.due_in_s()
             try:
                 errand = commands.get(timeout=wait_s)
-            except Empty:
+            except queue.Empty:
                 errand = None
             self._awake.woke(begun, wait_s)
             self._is_woken = False
@@ -369,9 +347,13 @@ class Pipeline:
         self._thread, self._failed = None, None
         self._tally = Tally()
         self._renew()
-        self._worker.forked(instance_id(), *self._at_fork)
         if was_started:
-            self._start_thread()
+            once_threads_last(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._renew()
+        self._worker.forked(instance_id(), *self._at_fork)
+        self._start_thread()
 
 
 def _count_lost(signal: str, reason: str, count: int) -> None:

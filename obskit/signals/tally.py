@@ -6,16 +6,16 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS
+from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS, Status
 
 if TYPE_CHECKING:
     from obskit.errors import Problem
     from obskit.signals.outlets import Outlet
 
-__all__ = ["Tally", "Undelivered", "undelivered"]
+__all__ = ["Tally", "Undelivered", "spooled", "status_of", "undelivered"]
 
 _log = logging.getLogger("obskit")
 _NOUNS: Final = {SPANS: ("span", "spans"), METRICS: ("metric point", "metric points"), ERRORS: ("error", "errors")}
@@ -43,6 +43,36 @@ def undelivered(outlets: Iterable[Outlet], *, waiting_as: str | None = None) -> 
 def _listed(counts: Mapping[str, int]) -> str:
     found = [(counts.get(signal, 0), *_NOUNS[signal]) for signal in SIGNALS]
     return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in found if count)
+
+
+def spooled(outlets: Iterable[Outlet]) -> dict[str, int]:
+    """Return how much of what this process has recorded is on disk, by signal."""
+    stored = [outlet.store.waiting() for outlet in outlets if outlet.store is not None]
+    return {signal: sum(counts[signal] for counts in stored) for signal in SIGNALS}
+
+
+def status_of(outlets: Sequence[Outlet], tally: Tally, *, is_running: bool) -> Status:
+    """Return how the outlets are doing; the settings are the caller's to add."""
+    counts = undelivered(outlets)
+    lost = dict.fromkeys(SIGNALS, 0)
+    for (signal, _), count in counts.items():
+        lost[signal] += count
+    sent = [outlet.sent() for outlet in outlets]
+    return Status(
+        exporters=tuple(outlet.destination.name for outlet in outlets if outlet.destination is not None),
+        sent={signal: sum(one[signal] for one in sent) for signal in SIGNALS},
+        lost=lost,
+        lost_by_reason={f"{signal}: {reason}": count for (signal, reason), count in sorted(counts.items())},
+        queued={
+            SPANS: sum(outlet.spans.queued for outlet in outlets),
+            METRICS: sum(outlet.points_pending for outlet in outlets),
+            ERRORS: sum(outlet.errors.queued for outlet in outlets),
+        },
+        spooled=spooled(outlets),
+        mended={signal: sum(outlet.mended[signal] for outlet in outlets) for signal in SIGNALS},
+        problems=tally.problems,
+        is_running=is_running,
+    )
 
 
 class Tally:

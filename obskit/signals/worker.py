@@ -65,7 +65,7 @@ class Worker:
         *,
         count_lost: Callable[[str, str, int], None],
         awake: AwakeClock | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self.outlets = tuple(outlets)
@@ -73,7 +73,7 @@ class Worker:
         self._tally = tally
         self._count_lost = count_lost
         self._clock = awake or AwakeClock()
-        self._sleep = sleep
+        self._sleep = sleep or time.sleep  # looked up now: gevent may have replaced it since the import
         self._wall = wall
         self._span_interval_s = config.trace_export_interval.total_seconds()
         self._metric_interval_s = max(0.01, config.metric_export_interval.total_seconds())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,8 @@ import peers
 import pytest
 from collector import Collector
 from google_twin import GoogleTwin
-from sinks import SERVER, Sinks, attributes
-from wire import APPS, Service, environment, eventually, gunicorn, uvicorn
+from sinks import SERVER, Sinks
+from wire import Service, environment, eventually, gunicorn, uvicorn
 
 from obskit import catalog
 
@@ -64,8 +63,24 @@ def otlp(collector: Collector, **settings: str) -> dict[str, str]:
     )
 
 
+def is_ready(pid: str) -> bool:
+    """Return whether a worker of gunicorn has its own signal handlers; until then it loses what it is sent."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return bool(caught >> (signal.SIGABRT - 1) & 1) or not caught >> (signal.SIGHUP - 1) & 1
+
+
 def drive(service: Service, ok: int = REQUESTS - FAILING, failing: int = FAILING) -> None:
     """Make requests, some of which fail."""
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
+    command = service.process.args
+    count = int(command[command.index("--workers") + 1]) if "gunicorn" in command and "--workers" in command else 0
+
+    def are_ready() -> bool:
+        found = children.read_text().split()
+        return len(found) >= count and all(map(is_ready, found))
+
+    assert eventually(are_ready), service.printed
     assert [service.request(f"/items/{number}")[0] for number in range(ok)] == [200] * ok
     assert [service.request(f"/fail/{number}")[0] for number in range(failing)] == [500] * failing
 
@@ -92,8 +107,16 @@ def run(code: str, env: dict[str, str], within_s: float = 60.0) -> subprocess.Co
 
 
 @pytest.mark.fault(1, "a signal right after ten requests: all arrive, on every server")
-@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", params(list(SERVERS)))
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        pytest.param(name, how, marks=() if name in QUICK and how is signal.SIGTERM else pytest.mark.slow)
+        for name in SERVERS
+        for how in (signal.SIGTERM, signal.SIGINT)
+        # Of itself uvicorn's worker for gunicorn does not end at SIGINT, and is killed half a minute later.
+        if how is signal.SIGTERM or UVICORN_WORKER not in SERVERS[name]
+    ],
+)
 def test_everything_arrives_after_a_signal(name: str, how: signal.Signals, figure: Figure) -> None:
     """SIGTERM or SIGINT right after ten requests, two of them failing: spans, counts, errors arrive within 8 s."""
     with Collector() as collector, Service(SERVERS[name], otlp(collector)) as service:
@@ -105,7 +128,9 @@ def test_everything_arrives_after_a_signal(name: str, how: signal.Signals, figur
         assert len({span.span_id for span in spans}) == REQUESTS
         assert (len(collector.records), len(collector.events)) == (FAILING, FAILING), service.printed
         assert "did not deliver" not in service.printed
-        assert service.printed.count("Traceback (most") == service.printed.count("ValueError: failure"), service.printed
+        # gunicorn's gevent worker prints one of its own when it is told to end at once.
+        expected = service.printed.count("ValueError: failure") + service.printed.count("in handle_quit")
+        assert service.printed.count("Traceback (most") == expected, service.printed
     figure("10 of 10 spans, counts and 2 of 2 errors" if how is signal.SIGTERM else "the same at SIGINT")
 
 
@@ -146,21 +171,23 @@ def google_count(google: GoogleTwin) -> int:
     ids=["sync", "gthread", "uvicorn-worker", "preload", "uvicorn"],
 )
 def test_recycled_workers_lose_nothing(command: list[str], figure: Figure) -> None:
-    """Of 60 answered requests over workers that end after ten each, every span and count arrives."""
-    answered = 0
+    """Of the answered requests over workers that end after ten each, every span and count arrives."""
+    workers: Counter[int] = Counter()
     with Collector() as collector, Service(command, otlp(collector)) as service:
-        for number in range(200):
-            if answered == 60:
-                break
+        deadline = time.monotonic() + 30
+        while len(workers) < 5 and time.monotonic() < deadline:
             try:
-                answered += service.request(f"/items/{number}")[0] == 200
+                status, body = service.request("/items/1")
             except OSError:  # between two workers
-                time.sleep(0.05)
+                continue
+            if status == 200:
+                workers[json.loads(body)["pid"]] += 1
+        drive(service)
         assert end(service, signal.SIGTERM) < 8.0
-        assert answered == 60
-        assert len(server_spans(collector)) == collector.count(DURATION) == 60, service.printed
-        assert len(collector.instances) >= 4
-    figure("60 of 60 over recycled workers")
+        answered = sum(workers.values()) + REQUESTS
+        assert len(workers) >= 5, service.printed
+        assert len(server_spans(collector)) == collector.count(DURATION) == answered, service.printed
+    figure(f"{answered} of {answered} over recycled workers")
 
 
 # --------------------------------------------------------------------------- 2

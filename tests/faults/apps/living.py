@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import flask
 from fastapi import FastAPI
@@ -26,7 +27,7 @@ async def fail(number: int) -> None:
 
 @asgi.get("/block/{seconds}")
 async def block(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251 - a handler that hangs its worker is what is wanted
+    time.sleep(seconds)
 
 
 @asgi.get("/spans/{count}/{size}")
@@ -59,8 +60,7 @@ def much(count: int, size: int) -> dict[str, int]:
 
 
 def resident_bytes() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 obskit.instrument(asgi)
