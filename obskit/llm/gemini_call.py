@@ -110,7 +110,14 @@ class Reply:
         return self._usage.usage()
 
 
-def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_abandoned: bool = False) -> None:
+def finish(
+    call: Call,
+    reply: Reply,
+    *,
+    error: BaseException | None = None,
+    is_abandoned: bool = False,
+    ended_s_ago: float = 0.0,
+) -> None:
     """End a call with what its reply has told so far. Never raises."""
     if call.is_ended:
         return
@@ -121,7 +128,7 @@ def finish(call: Call, reply: Reply, *, error: BaseException | None = None, is_a
             call.set(error_attributes(error))
     except Exception as problem:  # noqa: BLE001 - the app's call must go through
         _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
-    call.end(usage=usage, error=error, is_abandoned=is_abandoned)
+    call.end(usage=usage, error=error, is_abandoned=is_abandoned, ended_s_ago=ended_s_ago)
 
 
 def fail(call: Call, error: BaseException) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -132,6 +132,11 @@ class Call:
         finally:
             otel_context.detach(token)
 
+    def when_client_leaves(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called if the client of the request that this call belongs to goes away before its end."""
+        if self._request is not None:
+            self._request.on_leaving = [*(self._request.on_leaving or ()), tell]
+
     @property
     def is_ended(self) -> bool:
         """Whether `end` has been called."""
@@ -168,6 +173,7 @@ class Call:
         error: BaseException | str | None = None,
         cost_usd: float | None = None,
         is_abandoned: bool = False,
+        ended_s_ago: float = 0.0,
     ) -> None:
         """End the span and record everything; the second call does nothing.
 
@@ -176,11 +182,12 @@ class Call:
             error: what it failed with: an exception, or an `error.type`.
             cost_usd: the cost where the caller knows it better than the price list.
             is_abandoned: whether the app has left a stream before its end.
+            ended_s_ago: how many seconds ago the call ended, where that is noticed later.
         """
         if self._is_ended:
             return
         self._is_ended = True
-        duration_s = time.perf_counter() - self._begun
+        duration_s = max(0.0, time.perf_counter() - self._begun - ended_s_ago)
         labels = self._labels
         if error is not None:
             labels = {**labels, "error.type": error_type(error)}
@@ -194,7 +201,7 @@ class Call:
             self._account(usage, cost_usd)
         elif self._request is not None:
             self._add_to_request(None, 0.0, is_priced=True)
-        self._span.end()
+        self._span.end(time.time_ns() - int(ended_s_ago * 1e9) if ended_s_ago else None)
 
     def _fail(self, error: BaseException | str) -> None:
         kind = error_type(error)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Self
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, Final, Self
 
 from obskit.llm.gemini_call import Reply, finish
 from obskit.llm.prices import wait_until_loaded
 from obskit.llm.record import Call
 
 __all__ = ["AsyncStream", "SyncStream"]
+
+_GRACE_S: Final = 1.0
+"""How long a stream whose client has gone may stand still before it counts as left."""
 
 
 class SyncStream:
@@ -26,6 +33,8 @@ class SyncStream:
         self._chunks: Iterator[Any] | None = None
         self._call: Call | None = None
         self._reply = Reply()
+        self._seen_at = 0.0
+        self._is_waiting = False
 
     def __iter__(self) -> Self:
         return self
@@ -33,9 +42,12 @@ class SyncStream:
     def __next__(self) -> Any:
         if self._chunks is None:
             self._call, self._chunks = self._begin(), self._make()
+            if self._call is not None:
+                self._call.when_client_leaves(_watcher(self))
         call = self._call
         if call is None:
             return next(self._chunks)
+        self._is_waiting = True
         try:
             with call.active():
                 chunk = next(self._chunks)
@@ -48,6 +60,8 @@ class SyncStream:
         except BaseException as error:
             finish(call, self._reply, error=error)
             raise
+        finally:
+            self._seen_at, self._is_waiting = perf_counter(), False
         call.first_chunk()
         self._reply.observe(chunk)
         return chunk
@@ -60,9 +74,37 @@ class SyncStream:
         if self._call is not None:
             finish(self._call, self._reply, is_abandoned=True)
 
-    def __del__(self) -> None:
+    def watch(self) -> None:
+        """End the record soon, unless the app goes on with the stream although its client has gone.
+
+        Starlette drops an abandoned body's generator in a cycle that only the garbage collector ends, at some time.
+        """
+        timer = threading.Timer(_GRACE_S, self._end_if_still, (self._seen_at,))
+        timer.daemon = True
+        with suppress(RuntimeError):  # no more threads at the interpreter's end, which drops the stream anyway
+            timer.start()
+
+    def _end_if_still(self, since: float) -> None:
+        if self._seen_at == since and not self._is_waiting:
+            self._leave()
+
+    def _leave(self) -> None:
         if self._call is not None:
-            finish(self._call, self._reply, is_abandoned=True)
+            finish(self._call, self._reply, is_abandoned=True, ended_s_ago=perf_counter() - self._seen_at)
+
+    def __del__(self) -> None:
+        self._leave()
+
+
+def _watcher(stream: SyncStream) -> Callable[[], None]:
+    kept = weakref.ref(stream)
+
+    def watch() -> None:
+        found = kept()
+        if found is not None:
+            found.watch()
+
+    return watch
 
 
 class AsyncStream:

@@ -110,7 +110,7 @@ class ASGIMiddleware:
         if (value := header(b"content-length")) and value.isdigit() and len(value) < 16:
             state.request_bytes = int(value)
         if client := scope.get("client"):
-            state.remote_ip = str(client[0])
+            state.remote_ip = str(client[0])[:64]  # servers take it from headers too
         _claim(scope, state, keep_fastapi=is_left)
         scope["obskit.root_path"] = scope.get("root_path", "")
         caller, states, cloud = header(b"traceparent"), header(b"tracestate"), header(b"x-cloud-trace-context")
@@ -170,10 +170,11 @@ def _observed(observer: Observer, state: RequestState, receive: Receive, send: S
     async def observed_receive() -> Message:
         message = await receive()
         if message["type"] == "http.disconnect" and state.elapsed_s < 0:
-            state.is_disconnected = True
+            state.is_disconnected = state.method != "HEAD" or not state.status  # a HEAD has all that it wants
         return message
 
     async def complete(message: Message) -> None:
+        state.is_disconnected |= _has_left(receive)
         try:
             await send(message)
         except OSError:  # ASGI's way to say that the client has gone
@@ -201,6 +202,15 @@ def _observed(observer: Observer, state: RequestState, receive: Receive, send: S
         return send(message)
 
     return observed_receive, observed_send
+
+
+def _has_left(receive: Receive) -> bool:
+    """Return whether the client has gone, where the server tells: uvicorn and gunicorn keep it beside `receive`."""
+    server = getattr(receive, "__self__", None)
+    if server is None:
+        return False
+    gone = getattr(server, "disconnected", None)
+    return (getattr(server, "_closed", False) if gone is None else gone) is True
 
 
 def _claim(scope: Scope, state: RequestState | None, *, keep_fastapi: bool = False) -> None:

@@ -213,6 +213,7 @@ class Observer:
         is_complete = state.elapsed_s >= 0
         if not is_complete:
             state.elapsed_s = perf_counter() - state.begun
+            is_complete = state.method == "HEAD" and state.status > 0
         is_websocket = state.scheme in {"ws", "wss"}
         if state.error is None and not state.is_disconnected and is_complete and 0 < state.status < 500:
             kind = ""
@@ -240,6 +241,8 @@ class Observer:
         elif state.is_disconnected:
             kind = "client_disconnected"
             state.status = state.status or ENDED_BY_CLIENT
+            for tell in state.on_leaving or ():
+                tell()
         elif not is_complete or not state.status:
             kind = "incomplete_response"
             state.status = state.status or 500

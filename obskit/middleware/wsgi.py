@@ -99,7 +99,7 @@ class WSGIMiddleware:
         state.host = environ.get("HTTP_HOST", "")[:512]
         state.user_agent = environ.get("HTTP_USER_AGENT", "")
         state.referrer = environ.get("HTTP_REFERER", "")
-        state.remote_ip = environ.get("REMOTE_ADDR", "") or ""
+        state.remote_ip = (environ.get("REMOTE_ADDR", "") or "")[:64]
         length = environ.get("CONTENT_LENGTH")
         if length and length.isdigit() and len(length) < 16:
             state.request_bytes = int(length)

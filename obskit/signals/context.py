@@ -46,6 +46,7 @@ class RequestState:
         ai_cost_usd: cost in US dollars of the calls whose price is known.
         ai_calls: number of AI calls.
         ai_unpriced_calls: of those, the ones whose price is unknown.
+        on_leaving: what wants to hear that the client has gone before the end, and does not raise; None without any.
         log_fields: trace and bound fields of this request's log lines as JSON text, and the OpenTelemetry context that
             it holds for; None until it is first needed, and again where a field is bound.
     """
@@ -70,6 +71,7 @@ class RequestState:
         "is_finished",
         "log_fields",
         "method",
+        "on_leaving",
         "path",
         "query",
         "referrer",
@@ -127,6 +129,7 @@ class RequestState:
         self.ai_cost_usd = 0.0
         self.ai_calls = 0
         self.ai_unpriced_calls = 0
+        self.on_leaving: list[Callable[[], object]] | None = None
         self.log_fields: tuple[Any, str] | None = None
 
     @property

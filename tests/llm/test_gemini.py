@@ -8,6 +8,7 @@ import gc
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from obskit.config import Config
 from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
 from obskit.llm import gemini as hooks
-from obskit.llm import record
+from obskit.llm import record, streams
+from obskit.signals import context
 from obskit.testing import Captured
 
 # The SDK subclasses aiohttp's session, which aiohttp discourages.
@@ -380,6 +382,46 @@ def test_an_abandoned_async_stream_ends_with_the_tokens_seen(gemini: FakeGemini,
     span = seen.span(f"generate_content {MODEL}")
     assert span.attributes["obskit.gen_ai.is_abandoned"] is True
     assert seen.total("obskit.gen_ai.tokens", **{"obskit.token.kind": "output"}) == told[0].candidates_token_count
+
+
+def test_a_stream_that_stands_still_after_its_client_left(
+    client: Any, gemini: FakeGemini, seen: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that nobody has asked for more since its request's client left ends, marked, with the tokens seen."""
+    monkeypatch.setattr(streams, "_GRACE_S", 0.05)
+    request = context.RequestState()
+    token = context.enter(request)
+    chunks = client.models.generate_content_stream(model=MODEL, contents="hello there")
+    told = next(chunks).usage_metadata
+    context.leave(token)
+    for tell in request.on_leaving or ():
+        tell()
+    deadline = time.monotonic() + 10.0
+    while not any(span.name == f"generate_content {MODEL}" for span in seen.spans) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    span = seen.span(f"generate_content {MODEL}")
+    assert span.attributes["obskit.gen_ai.is_abandoned"] is True
+    assert seen.total("obskit.gen_ai.tokens", **{"obskit.token.kind": "output"}) == told.candidates_token_count
+    del chunks
+
+
+def test_a_stream_that_goes_on_without_its_client(
+    client: Any, gemini: FakeGemini, seen: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that the app reads on though its request's client has left is no abandoned one, and counts in full."""
+    monkeypatch.setattr(streams, "_GRACE_S", 0.2)
+    request = context.RequestState()
+    token = context.enter(request)
+    gemini.switch.set(Faults(chunk_latency_s=0.1))
+    chunks = client.models.generate_content_stream(model=MODEL, contents="hello there")
+    next(chunks)
+    for tell in request.on_leaving or ():
+        tell()
+    assert list(chunks)
+    context.leave(token)
+    span = seen.span(f"generate_content {MODEL}")
+    assert "obskit.gen_ai.is_abandoned" not in span.attributes
+    assert_equal_to_ledger(seen, gemini)
 
 
 def test_a_cancelled_call_has_ended(gemini: FakeGemini, seen: Captured) -> None:
