@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
@@ -30,7 +31,8 @@ class Ending(Protocol):
     def shutdown(self, timeout_s: float | None = None) -> bool: ...
 
 
-_LINES_S: Final = 1.0  # for log lines that wait, half of it where nobody reads them
+_MOST_S: Final = 7.8  # for all that is to be done at the end, log lines included
+_LEAST_LINES_S: Final = 0.5
 
 _watched: Final[weakref.WeakSet[Ending]] = weakref.WeakSet()
 _forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
@@ -64,9 +66,15 @@ def _end_with_workers(util: ModuleType) -> None:
 
 
 def _shut_down_all() -> None:
+    begun = time.monotonic()
     for ending in tuple(_watched):
         ending.shutdown()
-    logs.finish(_LINES_S)
+    _finish_lines(begun)
+
+
+def _finish_lines(begun: float) -> None:
+    """Write the log lines that wait, as long as somebody reads them; where nobody does, it takes half a second."""
+    logs.finish(max(_LEAST_LINES_S, begun + _MOST_S - time.monotonic()))
 
 
 def _before_fork() -> None:
@@ -109,9 +117,10 @@ def _end_with_uvicorn(server: ModuleType) -> None:
 
 
 def _settle_all() -> None:
+    begun = time.monotonic()
     for ending in tuple(_watched):
         ending.settle()
-    logs.finish(_LINES_S)
+    _finish_lines(begun)
 
 
 def _take_signals() -> None:

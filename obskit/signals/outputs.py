@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 from obskit import catalog
@@ -23,6 +24,7 @@ __all__ = ["BUFFER_BYTES", "Output"]
 
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 _POLL_MS: Final = 100
+_TURN_BYTES: Final = 256 * 1024
 _PAUSE_S: Final = 0.001
 _STALLED_S: Final = 0.5
 _MANY: Final = 100
@@ -157,10 +159,10 @@ class Output:
     def _settle(self) -> None:
         """Write what waits, as far as that needs no waiting, and leave the rest to the thread."""
         while self._waiting:
-            if self._push() is False:
+            if self._push(_TURN_BYTES) is False:
                 self._settle_later()
                 return
-            if not self._baton:  # who has it looks here again, unless an exception of a signal's handler has lost it
+            if not self._baton:  # who has it looks here again, unless it is lost
                 if len(self._waiting) > _MANY:
                     self._settle_later()
                 return
@@ -176,14 +178,16 @@ class Output:
                 self._thread = None
 
     def _run(self) -> None:
+        seen: tuple[bytes | None, memoryview | None] = (None, None)
         seen_at = time.monotonic()
         while True:
-            is_out = self._push()
+            is_out = self._push(_TURN_BYTES)
+            state = (self._waiting[0] if self._waiting else None, self._rest)
             now = time.monotonic()
-            if is_out is not None:
-                seen_at = now
-            elif now - seen_at > _BATON_S:
-                self._baton = [None]
+            if is_out is not None or state[0] is not seen[0] or state[1] is not seen[1]:
+                seen, seen_at = state, now
+            elif now - seen_at > _BATON_S:  # nobody writes: an exception of a signal's handler has lost it
+                self._baton, seen_at = [None], now
             if not is_out:
                 self._pause(_POLL_MS)
             with self._guard:
@@ -213,7 +217,7 @@ class Output:
         return True
 
     def finish(self, timeout_s: float = 5.0) -> bool:
-        """Flush as long as somebody reads: give up after half a second in which nothing could be written.
+        """Flush as long as somebody reads: give up after half a second in which there was no room.
 
         Args:
             timeout_s: longest time to wait all the same, in seconds.
@@ -226,7 +230,8 @@ class Output:
             before = (self._waiting_bytes, self._rest)
             if self.flush(max(0.0, min(_STALLED_S, deadline - time.monotonic()))):
                 return True
-            if (self._waiting_bytes, self._rest) == before or time.monotonic() >= deadline:
+            is_stuck = (self._waiting_bytes, self._rest) == before and not self._channel.is_writable(0)
+            if is_stuck or time.monotonic() >= deadline:
                 return False
 
     def _pause(self, most_ms: float) -> None:
@@ -237,8 +242,12 @@ class Output:
 
     # ------------------------------------------------------------------ writing without waiting
 
-    def _push(self) -> bool | None:
-        """Write what waits in order; return whether everything is out, None where another thread is at it."""
+    def _push(self, most_bytes: float = inf) -> bool | None:
+        """Write what waits in order; return whether everything is out, None where another thread is at it.
+
+        Args:
+            most_bytes: how much to write before others get a turn.
+        """
         baton = self._baton
         try:
             baton.pop()
@@ -248,12 +257,12 @@ class Output:
             if sys.stdout is not self._stream and self._rest is None:
                 self._channel.close()
                 self._stream, self._channel = sys.stdout, Channel(sys.stdout)
-            return self._push_lines(self._channel)
+            return self._push_lines(self._channel, most_bytes)
         finally:
             baton.append(None)
 
-    def _push_lines(self, channel: Channel) -> bool:
-        while True:
+    def _push_lines(self, channel: Channel, most_bytes: float) -> bool:
+        while most_bytes > 0:
             with self._guard:
                 if not self._waiting and self._dropped:
                     self._tell_dropped()
@@ -269,6 +278,8 @@ class Output:
             with self._guard:
                 self._waiting.popleft()
                 self._waiting_bytes -= len(data)
+            most_bytes -= len(data)
+        return not self._waiting
 
     def _push_line(self, channel: Channel, data: bytes) -> bool:
         """Begin a line, or go on with it; return whether it is out."""

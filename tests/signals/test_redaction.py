@@ -169,7 +169,7 @@ def test_what_redaction_gives_back_is_clean() -> None:
 
 def patterns() -> dict[str, re.Pattern[str]]:
     found = {name: value for name, value in vars(redaction).items() if isinstance(value, re.Pattern)}
-    found |= {start: shape for start, shape in redaction._SHAPES}
+    found |= dict(redaction._SHAPES)
     found |= {name: value for name, value in vars(Redactor(["own"])).items() if isinstance(value, re.Pattern)}
     return found
 
