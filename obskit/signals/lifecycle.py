@@ -239,13 +239,15 @@ class Pipeline:
         self._await(errand)
         is_delivered = errand.done.is_set() and errand.is_delivered
         self._failed = None if is_delivered else (begun, deadline)
+        # What waits is lost only where the process may end now; after a flush it is tried again.
+        counts = undelivered(self._outlets, waiting_as="timeout" if is_saving and not is_delivered else None)
         if not is_delivered:
-            counts = undelivered(self._outlets, waiting_as="timeout")
             if is_last:
                 for outlet in self._outlets:
                     outlet.abandon("timeout")
             self._tally.announce(counts, kept=spooled(self._outlets), at_once=True)
         if is_last:
+            self._tally.correct(counts)
             _running.discard(self)
         return is_delivered
 

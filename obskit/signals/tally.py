@@ -104,6 +104,19 @@ class Tally:
             del self._problems[next(iter(self._problems))]
         self._say(str(problem))
 
+    def correct(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Log how many of the items that were said to be lost have been delivered after all.
+
+        Args:
+            counts: from `undelivered`, at the very end.
+        """
+        totals: Counter[str] = Counter()
+        for (signal, _), count in counts.items():
+            totals[signal] += count
+        if parts := _listed(self._said - totals):
+            self._say(f"obskit delivered {parts} after all")
+        self._said = totals
+
     def announce(
         self,
         counts: Mapping[tuple[str, str], int],

@@ -175,9 +175,10 @@ class Lines:
             self.raised += entry.get("error_type") == "ValueError"
         elif entry["severity"] not in {"INFO", "DEBUG"} and "ASGI" not in entry["message"]:
             self.others.append(entry["message"][:500])
-        if "did not deliver" in entry["message"]:
-            for count, what in re.findall(r"(\d+) (span|metric point|error)s?\b", entry["message"]):
-                self.lost[what] += int(count)
+        said = entry["message"]
+        if sign := 1 if "obskit did not deliver" in said else -1 if said.endswith("after all") else 0:
+            for count, what in re.findall(r"(\d+) (span|metric point|error)s?\b", said):
+                self.lost[what] += sign * int(count)
 
 
 class Memory:
@@ -309,7 +310,7 @@ def _verdict(
     served = set(lines.access)
     counted = sum(collector.counts.values())
     raised = lines.raised
-    lost = dict(lines.lost)
+    lost = {what: count for what, count in lines.lost.items() if count}
     checks = {
         "every answered request has its line": traffic.answered <= served,
         "every line is of a request that was sent": served <= traffic.answered | traffic.unanswered,

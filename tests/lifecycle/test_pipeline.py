@@ -231,6 +231,25 @@ def test_a_flush_too_short_for_the_spacing_says_so() -> None:
         assert bench.pipeline.status().queued["metrics"] == 1
 
 
+def test_what_is_said_to_be_lost_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """A flush calls nothing lost that is kept; what the end had given up and then delivered is taken back."""
+
+    def said() -> list[str]:
+        return [text for record in caplog.records if "deliver" in (text := record.getMessage())]
+
+    bench = Bench()
+    bench.spans(3)
+    bench.twin.trouble = Outcome(reason="503", retry_after_s=0.0)
+    assert not bench.pipeline.flush(0.3)
+    assert said() == []
+    assert not bench.pipeline.settle(0.3)
+    assert said() == ["obskit did not deliver 3 spans (timeout)"]
+    bench.twin.trouble = None
+    assert bench.pipeline.shutdown(5.0)
+    assert said()[1:] == ["obskit delivered 3 spans after all"]
+    assert len(bench.twin.spans) == 3
+
+
 def test_a_refused_export_does_not_start_the_spacing() -> None:
     """What was refused was not written, so the final metrics need not wait for the spacing after it."""
     with Bench(Twin(metric_spacing_s=60.0)) as bench:
