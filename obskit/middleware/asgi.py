@@ -70,7 +70,8 @@ class ASGIMiddleware:
             observer.finish(state, error)
             raise
         finally:
-            observer.finish(state)
+            if not state.is_finished or state.error is not None:
+                observer.finish(state)
             observer.leave(entered)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +86,9 @@ class ASGIMiddleware:
             await self.app(scope, receive, send)
 
     async def _unrecorded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _claim(scope, None)
+        # FastAPI's and Starlette's own telemetry, and apps inside, see that this request is taken care of.
+        scope[_SEEN] = scope["fastapi.telemetry"] = None
+        scope["starlette.opentelemetry"] = True
         with context.unrecorded():
             await self.app(scope, receive, send)
 
@@ -111,8 +114,12 @@ class ASGIMiddleware:
             state.request_bytes = int(value)
         if client := scope.get("client"):
             state.remote_ip = str(client[0])[:64]  # servers take it from headers too
-        _claim(scope, state, keep_fastapi=is_left)
-        scope["obskit.root_path"] = scope.get("root_path", "")
+        scope[_SEEN] = state
+        scope["starlette.opentelemetry"] = True
+        if not is_left:
+            scope["fastapi.telemetry"] = None
+        if root := scope.get("root_path"):
+            scope["obskit.root_path"] = root
         caller, states, cloud = header(b"traceparent"), header(b"tracestate"), header(b"x-cloud-trace-context")
         entered = self.observer.begin(
             state,
@@ -211,14 +218,6 @@ def _has_left(receive: Receive) -> bool:
         return False
     gone = getattr(server, "disconnected", None)
     return (getattr(server, "_closed", False) if gone is None else gone) is True
-
-
-def _claim(scope: Scope, state: RequestState | None, *, keep_fastapi: bool = False) -> None:
-    """Tell FastAPI's and Starlette's own telemetry, and apps inside, that this request is taken care of."""
-    scope[_SEEN] = state
-    scope["starlette.opentelemetry"] = True
-    if not keep_fastapi:
-        scope["fastapi.telemetry"] = None
 
 
 async def _in_thread(function: Callable[[], object]) -> None:

@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
 from obskit.config import Config
 from obskit.signals import context, logs
-from obskit.signals.context import RequestState, set_request
+from obskit.signals.context import RequestState, bound_around, reset_request, set_request
 from obskit.signals.durations import Durations
 from obskit.signals.incoming import caller_of
 from obskit.signals.redaction import Redactor
@@ -45,6 +45,7 @@ _KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
 _runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do
 _current: Any = getattr(_runtime, "_current_context", _runtime)
 get_current: Final = getattr(_current, "get", _runtime.get_current)
+reset: Final = getattr(_current, "reset", _runtime.detach)
 attach: Final = getattr(_current, "set", _runtime.attach)
 
 
@@ -164,8 +165,12 @@ class Observer:
 
     def leave(self, entered: Entered) -> None:
         """Undo `begin` for the code that runs on in this context."""
-        for token in entered:
-            context.leave(token)
+        state, current = entered
+        try:
+            reset_request(state)
+            reset(current)
+        except ValueError:  # a task that was cancelled may go on in another context
+            context.leave(current)
 
     # ------------------------------------------------------------------ end
 
@@ -219,15 +224,18 @@ class Observer:
             kind = ""
         else:
             kind = self._kind(state, is_complete=is_complete or is_websocket)
-        method, route, status = state.method, state.route, state.status
+        method, route, status = state.method, state._route or state.route, state.status  # noqa: SLF001 - saves a call
         series = self._series.get((method, route, status, kind, state.scheme))
         if series is None:
             series = self._new_series(state, kind)
         if not is_websocket:
             series.cell.record(state)
-        around = context.bound_to(state)
-        if state.span is not None:
-            self._end_span(state.span, state, kind, around)
+        around = context.bound_to(state) if state.bound else bound_around()
+        span = state.span
+        if type(span) is RequestSpan and span._live is None and state.error is None:  # noqa: SLF001 - nobody touched it
+            span.finish(kind, _who(around) if around else None)
+        elif span is not None:
+            self._end_span(span, state, kind, around)
         if self._lines is not None:
             logs.OUTPUT.write(self._lines.line(state, kind, around, series.head, series.http))
 
@@ -267,12 +275,8 @@ class Observer:
         return series
 
     def _end_span(self, span: trace.Span, state: RequestState, kind: str, around: Mapping[str, object]) -> None:
-        who = _who(around) if around else None
-        if state.error is None and type(span) is RequestSpan and span.is_untouched:
-            span.finish(kind, who)
-            return
         if span.is_recording():
-            attributes: dict[str, Any] = who or {}
+            attributes: dict[str, Any] = (_who(around) if around else None) or {}
             name = end_attributes(state, kind, attributes)
             if not state.sampled and (
                 share := self._keeper.share(state.route, state.elapsed_s, is_error=state.status >= 500)

@@ -14,6 +14,7 @@ from obskit.middleware.requests import Observer
 __all__ = ["Routes", "install"]
 
 _MARK: Final = "_obskit_middleware"
+_MARK_OF_OTHERS: Final = "_is_instrumented_by_opentelemetry"
 _MOST_KNOWN: Final = 2000
 _MOST_LAYERS: Final = 100
 
@@ -24,7 +25,8 @@ def install(app: Any, observer: Observer) -> None:
     The middleware goes around the whole stack, so that it sees what Starlette itself answers to an exception,
     and it does so on this one app: no class is changed, and it works on an app that is serving already.
     """
-    known = vars(app).get(_MARK)
+    marks = vars(app)
+    known = marks.get(_MARK)
     if known is not None:
         known.observer = observer
         return
@@ -33,9 +35,9 @@ def install(app: Any, observer: Observer) -> None:
         _not_built,
         observer,
         locate=routes.template,
-        is_left_to_others=lambda: _is_left_to_opentelemetry(app, middleware),
+        is_left_to_others=lambda: _MARK_OF_OTHERS in marks and _is_left_to_opentelemetry(app, middleware),
     )
-    vars(app)[_MARK] = middleware
+    marks[_MARK] = middleware
     build = app.build_middleware_stack
 
     def build_observed() -> ASGIMiddleware:
@@ -57,7 +59,7 @@ def _is_left_to_opentelemetry(app: Any, stack: Any) -> bool:
 
     Its mark on the app alone does not say so: it is there too when the middleware did not find its place.
     """
-    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+    if not getattr(app, _MARK_OF_OTHERS, False):
         return False
     for _ in range(_MOST_LAYERS):
         if type(stack).__name__ == "OpenTelemetryMiddleware" and type(stack).__module__.startswith("opentelemetry."):
@@ -80,15 +82,19 @@ class Routes:
 
     def template(self, scope: MutableMapping[str, Any]) -> str:
         """Return the full template, e.g. ``/api/items/{item_id}``; empty where no route has matched."""
-        route, endpoint = scope.get("route"), scope.get("endpoint")
-        if route is None and endpoint is None:
-            return ""
-        inner = scope.get("fastapi")
+        get = scope.get
+        route, endpoint = get("route"), None
+        if route is None:
+            endpoint = get("endpoint")
+            if endpoint is None:
+                return ""
+        inner = get("fastapi")
         effective = inner.get("effective_route_context") if inner else None
-        outer_root, root = scope.get("obskit.root_path", ""), scope.get("root_path", "")
+        outer_root, root = get("obskit.root_path", ""), get("root_path", "")
         key = (id(route if route is not None else endpoint), id(effective), outer_root, root)
         known = self._known.get(key)
         if known is None:
+            endpoint = get("endpoint")
             known = (self._find(route, endpoint, effective, outer_root, root), (route, endpoint), effective)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()

@@ -174,6 +174,10 @@ def enter(state: RequestState) -> Token[RequestState | None]:
 
 set_request: Final = _request.set
 """`enter` for the way of every request."""
+reset_request: Final = _request.reset
+"""`leave` for the way of every request; raises ValueError in another context."""
+bound_around: Final = _bound.get
+"""Return what is bound outside of requests, where the running code is."""
 
 
 def leave(token: Token[Any]) -> None:

@@ -30,13 +30,14 @@ class Caller:
         is_sampled: what the caller says of it.
     """
 
-    __slots__ = ("_states", "is_sampled", "span_id", "trace_id")
+    __slots__ = ("_number", "_states", "is_sampled", "span_id", "trace_id")
 
     def __init__(self, trace_id: str, span_id: str, is_sampled: bool, states: str) -> None:  # noqa: FBT001 - of one call
         self.trace_id = trace_id
         self.span_id = span_id
         self.is_sampled = is_sampled
         self._states = states
+        self._number = 0
 
     @property
     def context(self) -> SpanContext:
@@ -45,9 +46,13 @@ class Caller:
 
     def context_of(self, span_id: int, flags: TraceFlags, *, is_remote: bool) -> SpanContext:
         """Return the context of a span in the same trace."""
+        number = self._number
+        if not number:
+            number = self._number = int(self.trace_id, 16)
         states = self._states
-        state = TraceState.from_header([states]) if states and len(states) <= _MOST_CHARS else None
-        return SpanContext(int(self.trace_id, 16), span_id, is_remote, flags, state)
+        if not states or len(states) > _MOST_CHARS:
+            return SpanContext(number, span_id, is_remote, flags)
+        return SpanContext(number, span_id, is_remote, flags, TraceState.from_header([states]))
 
 
 def caller_of(traceparent: str, tracestate: str, cloud_trace: str) -> Caller | None:

@@ -145,11 +145,10 @@ class Pipeline:
             outlet.errors.put(report, size)
         self._wake()
 
-    def submit_request(self, span: RequestSpan) -> None:
+    def submit_request(self, span: RequestSpan, size_bytes: int) -> None:
         """Queue the span of a request that has ended; it gets the SDK's form on the export thread."""
-        size = span.size_bytes()
         for outlet in self._outlets:
-            outlet.spans.put(span, size)
+            outlet.spans.put(span, size_bytes)
 
     def keep_durations(self, durations: Durations) -> None:
         """Export these beside the meter provider's metrics."""

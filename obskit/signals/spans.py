@@ -22,6 +22,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from obskit._version import __version__
+from obskit.signals.sampling import SHARE
 from obskit.signals.serving import METHODS, end_attributes, start_attributes
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["HandedIds", "RequestSpan", "RequestSpans", "random_bits"]
 
 _EMPTY: Final = Context()
+_MOST_KNOWN: Final = 2000
 _BYTES: Final = 3000  # a request's state and span with short texts, measured with tracemalloc on CPython 3.11
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
@@ -41,6 +43,7 @@ _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
+_SERVER: Final = SpanKind.SERVER
 _SCOPE: Final = InstrumentationScope("obskit", __version__)
 
 # A generator of its own: an app that seeds the global one would get the same ids in every worker.
@@ -76,18 +79,20 @@ class RequestSpan(trace.Span, ReadableSpan):
         protocol: the version of HTTP, or ``websocket``.
     """
 
+    # Of most requests nobody sets these.
+    _kind_of_error = ""
+    _more: Mapping[str, Any] | None = None
+    _is_ended = False
+    _own: SpanContext | None = None
+    _live: Any = None
+    _made: ReadableSpan | None = None
+
     def __init__(self, spans: RequestSpans, state: RequestState, parent: Caller | None, protocol: str) -> None:
         # Not the SDK's: its fields are properties here.
         self._spans = spans
         self._state = state
         self._caller = parent
         self._protocol = protocol
-        self._kind_of_error = ""
-        self._more: Mapping[str, Any] | None = None
-        self._is_ended = False
-        self._own: SpanContext | None = None
-        self._live: Any = None
-        self._made: ReadableSpan | None = None
 
     # ------------------------------------------------------------------ who it is
 
@@ -203,30 +208,27 @@ class RequestSpan(trace.Span, ReadableSpan):
             more: further attributes, of the user and the session.
         """
         self._is_ended = True
-        self._kind_of_error = kind
-        self._more = more
+        if kind:
+            self._kind_of_error = kind
+        if more is not None:
+            self._more = more
         state = self._state
         if not state.sampled:
             share = self._spans.keeper.share(state.route, state.elapsed_s, is_error=bool(kind) and state.status >= 500)
             if not share:
                 return
             state.sampled, self._own = True, None
-            self._more = {**(more or {}), "obskit.sample_ratio": share}
-        self._spans.submit(self)
-
-    def size_bytes(self) -> int:
-        """Return about how much memory it keeps alive while it waits."""
-        state = self._state
-        size = _BYTES + len(state.path) + len(state.query) + len(state.user_agent) + len(state.referrer)
-        return size if self._more is None else size + sum(len(str(value)) for value in self._more.values())
+            self._more = {**(more or {}), SHARE: share}
+        size_bytes = _BYTES + len(state.path) + len(state.query) + len(state.user_agent) + len(state.referrer)
+        if more is not None:
+            size_bytes += sum(len(str(value)) for value in more.values())
+        self._spans.submit(self, size_bytes)
 
     def readable(self) -> ReadableSpan:
         """Return the SDK's form, once the request has ended."""
         made = self._made
         if made is None:
-            made = self._made = self._spans.built(
-                self, self._parent_context(), self._protocol, self._kind_of_error, self._more
-            )
+            made = self._made = self._spans.built(self)
         return made
 
 
@@ -235,7 +237,7 @@ class RequestSpans:
 
     Args:
         provider: obskit's own; its tracer makes the spans that take another one's place.
-        submit: takes each span that has ended and is to be kept; must not block.
+        submit: takes each span that is to be kept, and about how many bytes it keeps alive; must not block.
         sampler: decides which are exported.
         keeper: decides at the end which of the others are.
         shown: takes secrets out.
@@ -245,7 +247,7 @@ class RequestSpans:
     def __init__(
         self,
         provider: Any,
-        submit: Callable[[RequestSpan], None],
+        submit: Callable[[RequestSpan, int], None],
         sampler: OwnSampler,
         keeper: Keeper,
         shown: Shown,
@@ -257,6 +259,8 @@ class RequestSpans:
         self.sampler = sampler
         self.keeper = keeper
         self.lock = threading.RLock()
+        self._ratio = sampler.ratio
+        self._known: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._shown = shown
         self._identified = identified
         self._tracer = provider.get_tracer("obskit", __version__)
@@ -283,26 +287,48 @@ class RequestSpans:
         finally:
             _handed.reset(token)
 
-    def built(
-        self, span: RequestSpan, parent: SpanContext | None, protocol: str, kind: str, more: Mapping[str, Any] | None
-    ) -> ReadableSpan:
+    def built(self, span: RequestSpan) -> ReadableSpan:
         """Return the SDK's form of a span that has ended."""
-        state = span._state  # noqa: SLF001 - of this module
-        attributes = start_attributes(state, protocol, self._shown)
-        name = end_attributes(state, kind, attributes)
-        if self.sampler.ratio < 1.0:
-            attributes["obskit.sample_ratio"] = self.sampler.ratio
+        state, caller = span._state, span._caller  # noqa: SLF001 - of this module
+        more = span._more  # noqa: SLF001
+        key = (state.method, state.route, state.status, span._kind_of_error, state.scheme, state.host, span._protocol)  # noqa: SLF001
+        known = self._known.get(key)
+        if known is None:
+            known = self._learn(key, state, span)
+        name, common = known
+        attributes = common.copy()
+        path = state.path
+        attributes["url.path"] = self._shown.path(path if "?" not in path else path.partition("?")[0])
+        if state.query:
+            attributes["url.query"] = self._shown.query(state.query)
+        if state.remote_ip:
+            attributes["client.address"] = state.remote_ip
+        if state.user_agent:
+            attributes["user_agent.original"] = self._shown.agent(state.user_agent)
+        if self._ratio < 1.0:
+            attributes[SHARE] = self._ratio
         if more is not None:
             attributes.update(more)
         return ReadableSpan(
-            name=name,
-            context=span.get_span_context(),
-            parent=parent,
-            resource=self.resource,
-            attributes=attributes,
-            kind=SpanKind.SERVER,
+            name,
+            span.get_span_context(),
+            None if caller is None else caller.context,
+            self.resource,
+            attributes,
+            kind=_SERVER,
             status=_FAILED if state.status >= 500 else _UNSET,
             start_time=state.start_ns,
             end_time=state.start_ns + int(state.elapsed_s * 1e9),
             instrumentation_scope=_SCOPE,
         )
+
+    def _learn(self, key: tuple[Any, ...], state: RequestState, span: RequestSpan) -> tuple[str, dict[str, Any]]:
+        """Return the name, and the attributes that are the same for all requests of that kind."""
+        attributes = start_attributes(state, span._protocol, self._shown)  # noqa: SLF001 - of this module
+        name = end_attributes(state, span._kind_of_error, attributes)  # noqa: SLF001
+        for own in ("url.path", "url.query", "client.address", "user_agent.original"):
+            attributes.pop(own, None)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = name, attributes
+        return name, attributes
