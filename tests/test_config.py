@@ -97,7 +97,7 @@ def test_a_value_that_cannot_be_used_is_a_problem_and_the_next_source_decides(tm
     assert found.config.sample_ratio == 0.5
     assert found.config.exporters == ("auto",)
     assert found.config.enabled is True
-    assert found.config.flush_timeout == timedelta(seconds=7)
+    assert found.config.flush_timeout == timedelta(seconds=6)
     assert {problem.place for problem in found.problems} == {
         "code",
         "OBSKIT_SAMPLE_RATIO",

@@ -65,6 +65,7 @@ class Output:
         self._waiting_bytes = 0
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
         self._dropped = self._dropped_bytes = 0
+        self._has_had_room = False
         self._thread: threading.Thread | None = None
         self._stream: Any = None  # to be looked at anew: the parent's lock is not this process's
         self._channel = Channel(None)
@@ -227,16 +228,16 @@ class Output:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            before = (self._waiting_bytes, self._rest)
+            self._has_had_room = False
             if self.flush(max(0.0, min(_STALLED_S, deadline - time.monotonic()))):
                 return True
-            is_stuck = (self._waiting_bytes, self._rest) == before and not self._channel.is_writable(0)
-            if is_stuck or time.monotonic() >= deadline:
+            if not self._has_had_room or time.monotonic() >= deadline:
                 return False
 
     def _pause(self, most_ms: float) -> None:
         """Wait until standard output may take more."""
-        self._channel.is_writable(most_ms)
+        if self._channel.is_writable(most_ms):
+            self._has_had_room = True  # somebody reads, even if another process is the quicker one to write
         if not self._channel.is_locked:  # another process or thread may be writing, which no poll tells
             time.sleep(_PAUSE_S)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 import peers
 import pytest
 from collector import Collector
 from google_twin import GoogleTwin
-from sinks import SERVER, Sinks
-from wire import Service, environment, eventually, gunicorn, uvicorn
+from sinks import SERVER, Sinks, attributes
+from wire import APPS, Service, environment, eventually, gunicorn, uvicorn
 
 from obskit import catalog
 
@@ -234,3 +237,262 @@ def losses(printed: str) -> Counter[str]:
             number, _, noun = part.partition(" ")
             counts[noun if noun.endswith("s") else f"{noun}s"] += int(number)
     return counts
+
+
+# --------------------------------------------------------------------------- 7
+
+
+@pytest.mark.fault(7, "a counter at 100 before --preload forks three workers: 100 + requests")
+@pytest.mark.parametrize("name", params(["preload-sync", "preload-gthread", "preload-gevent", "preload-uvicorn"]))
+def test_counters_before_a_preload_fork_count_once(name: str, figure: Figure) -> None:
+    """What was counted before the fork is exported by the parent alone, at OTLP and at Google."""
+    with Sinks() as sinks:
+        env = sinks.environment(LIVING_BEFORE="100", OBSKIT_METRIC_EXPORT_INTERVAL="0.5s")
+        with Service(SERVERS[name], env) as service:
+            drive(service)
+            end(service, signal.SIGTERM)
+        total = sinks.collector.total("living.served")
+        assert total == 100 + REQUESTS - FAILING, service.printed
+        assert sinks.collector.count(DURATION) == google_count(sinks.google) == REQUESTS
+        at_google = {
+            series.resource.labels["task_id"]: series.points[0].value.int64_value
+            for series in sinks.google.series
+            if series.metric.type.endswith("living.served")
+        }
+        assert sum(at_google.values()) == total
+    figure(f"{total:.0f}")
+
+
+# --------------------------------------------------------------------------- 10
+
+
+@pytest.mark.fault(10, "frozen 100 ms after a response, thawed later, then ended")
+@pytest.mark.parametrize(
+    "frozen_s", [1.0, pytest.param(12.0, marks=pytest.mark.slow)], ids=["for a second", "longer than any deadline"]
+)
+def test_a_frozen_process_delivers_when_it_is_thawed(frozen_s: float, figure: Figure) -> None:
+    """SIGSTOP right after the last response, SIGCONT later, then SIGTERM: everything arrives."""
+    env = {"OBSKIT_TRACE_EXPORT_INTERVAL": "2s"}
+    with Collector() as collector, Service(SERVERS["uvicorn"], otlp(collector, **env)) as service:
+        drive(service)
+        time.sleep(0.1)
+        service.process.send_signal(signal.SIGSTOP)
+        time.sleep(frozen_s)
+        service.process.send_signal(signal.SIGCONT)
+        end(service, signal.SIGTERM)
+        assert len(server_spans(collector)) == collector.count(DURATION) == REQUESTS, service.printed
+        assert len(collector.events) == FAILING
+    figure("10 of 10")
+
+
+@pytest.mark.fault(10, "frozen in the middle of the last flush, for longer than it may take")
+@pytest.mark.slow
+def test_a_process_that_is_frozen_while_it_ends_delivers(figure: Figure) -> None:
+    """A freeze of 9 s in the last flush, while the backend answers 503, does not use up the flush's 6 s."""
+    env = {"OBSKIT_TRACE_EXPORT_INTERVAL": "1h", "OBSKIT_METRIC_EXPORT_INTERVAL": "1h", "OBSKIT_SENTRY_DSN": ""}
+    with Collector() as collector, Service(SERVERS["uvicorn"], otlp(collector, **env)) as service:
+        drive(service, REQUESTS, 0)
+        assert not collector.paths
+        collector.fault = lambda path, body: (503, {})
+        service.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: collector.paths)
+        service.process.send_signal(signal.SIGSTOP)
+        time.sleep(9.0)
+        collector.fault = lambda path, body: None
+        service.process.send_signal(signal.SIGCONT)
+        service.process.wait(20)
+        assert len(server_spans(collector)) == collector.count(DURATION) == REQUESTS, service.printed
+    figure("10 of 10 when frozen in the last flush")
+
+
+# --------------------------------------------------------------------------- 11
+
+
+@pytest.mark.fault(11, "kill -9 and restart, twenty times")
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_and_restarts(times: int, figure: Figure) -> None:
+    """After each kill -9 a new instance begins at a new start time; within one nothing decreases, the sum is right."""
+    with Collector() as collector:
+        seen = 0
+        for _ in range(times):
+            with Service(SERVERS["uvicorn"], otlp(collector)) as service:
+                drive(service, 5, 0)
+                seen += 5
+                assert eventually(lambda: collector.count(DURATION) >= seen), service.printed
+                service.process.kill()
+                service.process.wait(10)
+        history = collector.history(DURATION)
+        assert len(history) == times
+        assert collector.count(DURATION) == collector.total("living.served") == seen
+        firsts = []
+        for points in history.values():
+            assert len({point.start_time_unix_nano for point in points}) == 1
+            assert [point.count for point in points] == sorted(point.count for point in points)
+            assert all(point.start_time_unix_nano < point.time_unix_nano for point in points)
+            firsts.append(points[0].start_time_unix_nano)
+        assert firsts == sorted(set(firsts))
+    figure(f"{times} starts, {len(history)} instances, {seen} of {seen} counted")
+
+
+# --------------------------------------------------------------------------- 12
+
+FORKING = """
+import os, signal, sys, time
+import obskit
+from opentelemetry import metrics
+
+handle = obskit.instrument()
+count = metrics.get_meter("forking").create_counter("forking.count")
+failed, slowest = 0, 0.0
+for number in range(int(sys.argv[1])):
+    for _ in range(5):
+        with obskit.span("parent"):
+            count.add(1)
+    pid = os.fork()
+    if pid == 0:
+        begun = time.monotonic()
+        with obskit.span("child"):
+            count.add(1)
+        is_delivered = handle.flush(5)
+        os._exit(0 if is_delivered and time.monotonic() - begun < 5 else 1)
+    failed += os.waitpid(pid, 0)[1] != 0
+print(failed)
+sys.exit(0 if handle.flush(10) else 2)
+"""
+
+
+@pytest.mark.fault(12, "a fork during an export, 200 times: every child exports within 5 s")
+@pytest.mark.parametrize("times", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("route", ["otlp", "gcp"])
+def test_forks_during_exports(route: str, times: int, figure: Figure) -> None:
+    """The parent exports all the time to a slow backend; every child's span and count arrive, and all the parent's."""
+    with Sinks() as sinks:
+
+        def slowly(*_: object) -> None:
+            time.sleep(0.02)
+
+        sinks.collector.fault = sinks.google.rule = slowly
+        settings = {"OBSKIT_TRACE_EXPORT_INTERVAL": "0.01s", "OBSKIT_METRIC_EXPORT_INTERVAL": "0.05s"}
+        env = sinks.environment(**settings) | {"OBSKIT_EXPORTERS": route, "OBSKIT_SENTRY_DSN": ""}
+        command = [sys.executable, "-c", FORKING, str(times)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+        assert (done.stdout.splitlines()[-1:], done.returncode) == (["0"], 0), done.stderr[-2000:]
+        names = Counter(
+            [span.name for span in sinks.collector.spans] + [span.display_name.value for span in sinks.google.spans]
+        )
+        assert names == {"child": times, "parent": 5 * times}
+        assert "Traceback" not in done.stderr
+    figure(f"{times} of {times} over {route}")
+
+
+# --------------------------------------------------------------------------- 13
+
+
+@pytest.mark.fault(13, "no credentials and no metadata server")
+@pytest.mark.parametrize("name", params(["uvicorn", "gunicorn-sync"], ("uvicorn",)))
+def test_no_credentials(name: str, tmp_path: Path, figure: Figure) -> None:
+    """Without credentials, project and metadata server the app serves within 3 s and each process warns once."""
+    env = environment(
+        OBSKIT_EXPORTERS="gcp",
+        CLOUDSDK_CONFIG=str(tmp_path),
+        GCE_METADATA_HOST="127.0.0.1:9",
+        GCE_METADATA_IP="127.0.0.1:9",
+    )
+    begun = time.monotonic()
+    with Service(SERVERS[name], env) as service:
+        assert service.request("/items/1")[0] == 200
+        took_s = time.monotonic() - begun
+        assert eventually(lambda: "no Google credentials" in service.printed)
+        drive(service)
+        end(service, signal.SIGTERM)
+        lines = service.lines()
+    warnings = [line for line in lines if line.get("logger") == "obskit" and line["severity"] != "INFO"]
+    told = [line for line in warnings if "did not deliver" not in line["message"]]
+    assert len(told) == (2 if name == "gunicorn-sync" else 1), warnings
+    assert "application-default login" in told[0]["message"]
+    figure(f"served after {took_s:.1f} s, 1 warning")
+
+
+@pytest.mark.fault(13, "an optional dependency that is broken")
+def test_a_broken_dependency(tmp_path: Path) -> None:
+    """With a Sentry client that cannot be imported the app serves, one warning says so, and OTLP gets everything."""
+    (tmp_path / "sentry_sdk.py").write_text("raise ImportError('broken on purpose')")
+    with Collector() as collector:
+        env = otlp(collector, PYTHONPATH=f"{APPS}{os.pathsep}{tmp_path}")
+        with Service(SERVERS["uvicorn"], env) as service:
+            drive(service)
+            end(service, signal.SIGTERM)
+            assert service.printed.count("broken on purpose") == 1, service.printed
+        assert len(server_spans(collector)) == collector.count(DURATION) == REQUESTS
+
+
+# --------------------------------------------------------------------------- 14
+
+
+@pytest.mark.fault(14, "gunicorn kills a worker that hangs")
+@pytest.mark.parametrize(
+    ("target", "worker"), [("living:wsgi", "sync"), pytest.param("living:asgi", UVICORN_WORKER, marks=pytest.mark.slow)]
+)
+def test_a_worker_that_is_killed_on_timeout(target: str, worker: str, figure: Figure) -> None:
+    """The request at which a worker hung arrives as a failed span, and so does everything before it."""
+    command = gunicorn(target, worker, "--timeout", "2")
+    with Collector() as collector, Service(command, otlp(collector)) as service:
+        drive(service)
+        with contextlib.suppress(OSError, HTTPException):  # sync workers answer 500 where they can
+            service.request("/block/30")
+        assert eventually(lambda: len(server_spans(collector)) == REQUESTS + 1), service.printed
+        last = server_spans(collector)[-1]
+        assert last.status.code == last.status.STATUS_CODE_ERROR
+        assert attributes(last)["error.type"] == "SystemExit"
+    figure("the span is an error")
+
+
+# --------------------------------------------------------------------------- 15
+
+ENDINGS = {
+    "returns": "",
+    "sys.exit": "import sys; sys.exit(3)",
+    "raises": "raise SystemExit('the end')",
+    "a thread goes on": "threading.Thread(target=lambda: (time.sleep(0.3), step())).start()",
+    "a daemon thread goes on": "threading.Thread(target=forever, daemon=True).start(); time.sleep(0.05)",
+    "a pool": "ThreadPoolExecutor(4).submit(lambda: (time.sleep(0.2), step()))",
+    "asyncio": "asyncio.run(asyncio.sleep(0.01))",
+    "at exit": "atexit.register(step)",
+    "forked workers": "p = multiprocessing.get_context('fork').Process(target=step); p.start(); p.join()",
+    "SIGTERM": "os.kill(os.getpid(), 15); time.sleep(9)",
+    "SIGINT": "os.kill(os.getpid(), 2); time.sleep(9)",
+}
+MORE = {"a thread goes on", "a pool", "at exit", "forked workers"}
+SCRIPT = """
+import asyncio, atexit, multiprocessing, os, threading, time
+from concurrent.futures import ThreadPoolExecutor
+import obskit
+def step():
+    with obskit.span("step"):
+        pass
+def forever():
+    while True:
+        obskit.get_logger("x").info("on and on")
+        time.sleep(0.001)
+{before}
+obskit.instrument()
+for _ in range(10):
+    step()
+try:
+    {ending}
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.fault(15, "scripts, threads, interpreter exit: all delivered, no traceback")
+@pytest.mark.parametrize("how", params(list(ENDINGS), ("returns", "a pool", "forked workers", "SIGTERM")))
+def test_scripts_end_without_a_word(how: str, figure: Figure) -> None:
+    """However a script ends, its spans arrive, also those of threads that outlive the main one, without a traceback."""
+    with Collector() as collector:
+        env = otlp(collector) | {"OBSKIT_TRACE_EXPORT_INTERVAL": "1h"}
+        done = run(SCRIPT.format(before="", ending=ENDINGS[how] or "pass"), env)
+        assert len(collector.spans) == 10 + (how in MORE), done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+        assert "Exception ignored" not in done.stderr + done.stdout
+    figure(f"{len(ENDINGS)} ways to end")

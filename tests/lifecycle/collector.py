@@ -155,6 +155,27 @@ class Collector:
         """Return the sum over all series of a histogram's counts."""
         return sum(point.count for (_, metric, _), point in self.points.items() if metric == name)
 
+    def total(self, name: str) -> float:
+        """Return the sum over all series of a counter's last values."""
+        return sum(
+            point.as_int if point.WhichOneof("value") == "as_int" else point.as_double
+            for (_, metric, _), point in self.points.items()
+            if metric == name
+        )
+
+    def history(self, name: str) -> dict[str, list[Any]]:
+        """Return every point of a metric in the order of arrival, by instance id."""
+        found: dict[str, list[Any]] = {}
+        for request in self._requests("/v1/metrics"):
+            for resource in request.resource_metrics:
+                own = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            points = getattr(metric, metric.WhichOneof("data")).data_points
+                            found.setdefault(own["service.instance.id"], []).extend(points)
+        return found
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

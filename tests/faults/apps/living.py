@@ -8,6 +8,7 @@ from pathlib import Path
 
 import flask
 from fastapi import FastAPI
+from opentelemetry import metrics
 
 import obskit
 
@@ -17,6 +18,7 @@ wsgi = flask.Flask("living")
 
 @asgi.get("/items/{item_id}")
 async def item(item_id: int) -> dict[str, int]:
+    served.add(1)
     return {"item": item_id, "pid": os.getpid()}
 
 
@@ -37,6 +39,7 @@ async def spans(count: int, size: int) -> dict[str, int]:
 
 @wsgi.get("/items/<int:item_id>")
 def wsgi_item(item_id: int) -> dict[str, int]:
+    served.add(1)
     return {"item": item_id, "pid": os.getpid()}
 
 
@@ -65,3 +68,5 @@ def resident_bytes() -> int:
 
 obskit.instrument(asgi)
 obskit.instrument(wsgi)
+served = metrics.get_meter("living").create_counter("living.served")
+served.add(int(os.environ.get("LIVING_BEFORE", "0")))
