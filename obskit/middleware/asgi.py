@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from obskit.middleware.requests import Observer
+from obskit.middleware.requests import Observer, leave
 from obskit.signals import context
 from obskit.signals.context import RequestState
 
@@ -72,7 +72,7 @@ class ASGIMiddleware:
         finally:
             if not state.is_finished or state.error is not None:
                 observer.finish(state)
-            observer.leave(entered)
+            leave(entered)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -160,7 +160,7 @@ class ASGIMiddleware:
             raise
         finally:
             observer.finish(state)
-            observer.leave(entered)
+            leave(entered)
 
     # ------------------------------------------------------------------ lifespan
 

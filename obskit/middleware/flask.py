@@ -18,7 +18,8 @@ _MARK: Final = "_obskit_middleware"
 
 def install(app: Flask, observer: Observer) -> None:
     """Observe the app. Again on the same app, only the observer changes."""
-    known = vars(app).get(_MARK)
+    marks = vars(app)
+    known = marks.get(_MARK)
     if known is not None:
         known.observer = observer
         return
@@ -26,9 +27,9 @@ def install(app: Flask, observer: Observer) -> None:
         app.wsgi_app,
         observer,
         locate=_template,
-        is_left_to_others=lambda: bool(getattr(app, "_is_instrumented_by_opentelemetry", False)),
+        is_left_to_others=lambda: bool(marks.get("_is_instrumented_by_opentelemetry")),
     )
-    vars(app)[_MARK] = middleware
+    marks[_MARK] = middleware
     app.wsgi_app = middleware  # type: ignore[method-assign]
     # Flask turns an exception into a response; only this signal tells of it. It serves mounted Flask apps too.
     got_request_exception.connect(_note_exception)

@@ -32,7 +32,7 @@ from obskit.signals.shown import Shown
 from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
 from obskit.signals.traces import error_type, fail, tracer
 
-__all__ = ["ENDED_BY_CLIENT", "Entered", "Observer", "attach", "get_current"]
+__all__ = ["ENDED_BY_CLIENT", "Entered", "Observer", "attach", "get_current", "leave"]
 
 _log = logging.getLogger("obskit")
 _WHO: Final = (("user_id", "user.id"), ("session_id", "session.id"), ("user_tier", "user.tier"))
@@ -51,6 +51,16 @@ attach: Final = getattr(_current, "set", _runtime.attach)
 
 Entered = tuple[Token[RequestState | None], Token[Context]]
 """What must be undone when a request's code has run."""
+
+
+def leave(entered: Entered) -> None:
+    """Undo `Observer.begin` for the code that runs on in this context."""
+    state, current = entered
+    try:
+        reset_request(state)
+        reset(current)
+    except ValueError:  # the running context is another one by now, see `context.leave`
+        context.leave(current)
 
 
 class Observer:
@@ -162,15 +172,6 @@ class Observer:
         """Take the ids of the span that another instrumentation has made current, if there is one by now."""
         if not state.trace_id:
             self._note(state, trace.get_current_span().get_span_context())
-
-    def leave(self, entered: Entered) -> None:
-        """Undo `begin` for the code that runs on in this context."""
-        state, current = entered
-        try:
-            reset_request(state)
-            reset(current)
-        except ValueError:  # a task that was cancelled may go on in another context
-            context.leave(current)
 
     # ------------------------------------------------------------------ end
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from opentelemetry.context import Context
 
-from obskit.middleware.requests import Entered, Observer, attach, get_current
+from obskit.middleware.requests import Observer, attach, get_current, leave
 from obskit.signals import context
-from obskit.signals.context import RequestState
+from obskit.signals.context import RequestState, set_request
 
 __all__ = ["App", "Locate", "WSGIMiddleware"]
 
@@ -83,7 +83,7 @@ class WSGIMiddleware:
             observer.finish(state, error)
             raise
         finally:
-            observer.leave(entered)
+            leave(entered)
         return _observed(body, environ, ending, inner)
 
     def _state(self, environ: Environ) -> RequestState:
@@ -135,12 +135,15 @@ class _Ending:
             if name.lower() == "content-length" and value.isdigit():
                 self._expected_bytes = int(value)
         state.locate()
-        self._observer.adopt(state)
+        if not state.trace_id:
+            self._observer.adopt(state)
 
     def complete(self) -> None:
         """The server has taken the whole body."""
-        self._observer.body_sent(self.state)
-        self._observer.finish(self.state)
+        state = self.state
+        self._observer.body_sent(state)
+        if not state.is_finished or state.error is not None:
+            self._observer.finish(state)
 
     def closed(self) -> None:
         """The server wants no more of the body, whether it has had all of it or not."""
@@ -150,7 +153,8 @@ class _Ending:
             state.is_disconnected = state.is_disconnected or not is_whole
             if is_whole:
                 self._observer.body_sent(state)
-        self._observer.finish(state)
+        if not state.is_finished or state.error is not None:
+            self._observer.finish(state)
 
     def failed(self, error: BaseException) -> None:
         """The body raised."""
@@ -190,37 +194,30 @@ class _Body:
         self._ending = ending
         self._inner = inner
 
-    def _enter(self) -> Entered:
-        return context.set_request(self._ending.state), attach(self._inner)
-
-    @staticmethod
-    def _leave(entered: Entered) -> None:
-        for token in entered:
-            context.leave(token)
-
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        entered = self._enter()
+        ending = self._ending
+        entered = set_request(ending.state), attach(self._inner)
         try:
             if self._pieces is None:
                 self._pieces = iter(self._body)
             piece = next(self._pieces)
         except StopIteration:
-            self._ending.complete()
+            ending.complete()
             raise
         except BaseException as error:
-            self._ending.failed(error)
+            ending.failed(error)
             raise
         finally:
-            self._leave(entered)
-        self._ending.state.response_bytes += len(piece)
+            leave(entered)
+        ending.state.response_bytes += len(piece)
         return piece
 
     def close(self) -> None:
         """Close the app's body, and end the request if it has not ended."""
-        entered = self._enter()
+        entered = set_request(self._ending.state), attach(self._inner)
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
@@ -230,4 +227,4 @@ class _Body:
             raise
         finally:
             self._ending.closed()
-            self._leave(entered)
+            leave(entered)
