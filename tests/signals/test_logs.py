@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import obskit
-from obskit.signals import consoles, logs, stdlib_logs
-from obskit.signals.lines import MAX_LINE_BYTES
+from obskit.config import MAX_LINE_BYTES
+from obskit.signals import consoles, context, logs, stdlib_logs
+from obskit.signals.context import RequestState
 
 Process = Callable[..., Any]
 
@@ -319,3 +320,143 @@ def test_lines_go_out_before_instrument_is_called(capsys: pytest.CaptureFixture[
     logs.configure(logs.Config(log_format="json"), logs.Redactor())
     obskit.get_logger().info("early")
     assert lines(capsys)[0]["service"] == "unknown_service"
+
+
+# --------------------------------------------------------------------------- lines that are put together from known parts
+
+
+def test_both_ways_of_a_line_say_the_same(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line put together from known parts has the fields of one that is made from a record, in one place of the code."""
+    process(environment="test")
+    log = obskit.get_logger("app")
+    fields: dict[str, Any] = {"text": "a-1", "n": 1, "share": 0.5, "yes": True, "none": None, "list": [1, {"a": "b"}]}
+    fields |= {"long": "x" * 100, "mail": "to jane@example.com", "wide": "é\u2028", "quote": '"\\', "count_tokens": 5}
+    with obskit.span("around"):
+        for odd in ({}, {"password": "x"}):
+            log.info("said 'twice'", **fields, **odd)
+    quick, slow = lines(capsys)
+    assert slow.pop("password") == "[REDACTED]"
+    for line in (quick, slow):
+        assert line.pop("time") == line.pop("timestamp")
+    assert quick == slow
+    assert quick["mail"] == "to [REDACTED]"
+    assert quick["environment"] == "test"
+
+
+def test_the_span_of_a_line_is_the_current_one(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """Inside a child span, in another thread's span, and after it again, a line has the ids of the span around it."""
+    process()
+    log = obskit.get_logger()
+    state = RequestState()
+    token = context.enter(state)
+    seen = []
+    try:
+        for _ in range(2):
+            with obskit.span("outer") as outer:
+                log.info("outer")
+                seen.append(outer.get_span_context())
+                with obskit.span("inner") as inner:
+                    log.info("inner")
+                    seen.append(inner.get_span_context())
+                log.info("outer again")
+                seen.append(outer.get_span_context())
+            log.info("none")
+    finally:
+        context.leave(token)
+    found = lines(capsys)
+    told = [(line["trace_id"], line["logging.googleapis.com/spanId"]) for line in found if line["message"] != "none"]
+    assert told == [(f"{ids.trace_id:032x}", f"{ids.span_id:016x}") for ids in seen]
+    assert ["trace_id" in line for line in found if line["message"] == "none"] == [False, False]
+
+
+def test_bound_fields_are_those_of_the_moment(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is bound, changed and taken away shows on the next line, once; a line's own field goes first."""
+    process()
+    log = obskit.get_logger()
+    token = context.enter(RequestState())
+    try:
+        for bound in ({"user_id": "u-1"}, {"user_id": "u-2", "items": [1]}, {"items": None}, {"token": "t"}):
+            obskit.bind(**bound)
+            log.info("same place", n=1)
+        log.info("own", user_id="mine")
+        items = [1]
+        obskit.bind(items=items)
+        log.info("before")
+        items.append(2)
+        log.info("after")
+    finally:
+        context.leave(token)
+    obskit.bind(outside="yes")
+    log.info("outside")
+    obskit.bind(outside=None)
+    log.info("nothing")
+    text = capsys.readouterr().out
+    found = [json.loads(line) for line in text.splitlines()]
+    assert [line.get("user_id") for line in found] == ["u-1", "u-2", "u-2", "u-2", "mine", "u-2", "u-2", None, None]
+    assert [line.get("items") for line in found[:4]] == [None, [1], None, None]
+    assert found[3]["token"] == "[REDACTED]"
+    assert [line["items"] for line in found[5:7]] == [[1], [1, 2]]
+    assert [line.get("outside") for line in found[7:]] == ["yes", None]
+    assert text.splitlines()[4].count("user_id") == 1
+
+
+def test_one_place_may_say_different_things(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """One place that logs through several loggers, at several levels, with several texts, is not taken for one line."""
+    process(log_level="debug")
+    for name, level, text in (
+        ("a", "info", "one"),
+        ("b", "info", "one"),
+        ("a", "error", "two"),
+        ("a", "info", "x" * 50),
+    ):
+        getattr(obskit.get_logger(name), level)(text)
+    found = [(line["logger"], line["severity"], line["message"]) for line in lines(capsys)]
+    assert found == [("a", "INFO", "one"), ("b", "INFO", "one"), ("a", "ERROR", "two"), ("a", "INFO", "x" * 50)]
+
+
+def test_a_place_that_is_gone_is_not_taken_for_another(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """Code that is made and thrown away again and again has its own place and text on each line."""
+    process()
+    for number in range(50):
+        scope: dict[str, Any] = {"log": obskit.get_logger()}
+        exec(compile("\n" * number + f"log.info('text {number}')", f"file{number}.py", "exec"), scope)
+        del scope
+    for number, line in enumerate(lines(capsys)):
+        place = line["logging.googleapis.com/sourceLocation"]
+        assert (line["message"], place["file"], place["line"]) == (
+            f"text {number}",
+            f"file{number}.py",
+            str(number + 1),
+        )
+
+
+def test_settings_that_change_hold_for_known_places(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """A place that has logged before another set-up shows that set-up's service and redaction."""
+
+    def say() -> None:
+        obskit.get_logger().info("said", patient="p-1")
+
+    for settings in ({"service_name": "one"}, {"service_name": "two", "redact_keys": "patient"}):
+        handle = process(**settings)
+        say()
+        handle.shutdown(5)
+    first, second = lines(capsys)
+    assert (first["service"], first["patient"]) == ("one", "p-1")
+    assert (second["service"], second["patient"]) == ("two", "[REDACTED]")
+
+
+def test_a_field_of_a_setting_s_name_goes_first(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """An app's own `environment` stands in for the setting's, once."""
+    process(environment="prod")
+    obskit.get_logger().info("said", environment="mine")
+    (text,) = capsys.readouterr().out.splitlines()
+    assert text.count('"environment"') == 1
+    assert json.loads(text)["environment"] == "mine"
+
+
+def test_a_message_keeps_its_fields_line_ends(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends behind a message are left out, those of a field stay."""
+    process()
+    obskit.get_logger().info("said\n\n", text="kept\n")
+    line = lines(capsys)[0]
+    assert (line["message"], line["text"]) == ("said", "kept\n")
