@@ -176,7 +176,10 @@ class Outlet:
         if self.is_broken:
             self.points_lost["unavailable"] = points  # of the last snapshot, which includes those before
             self.points_pending = 0
-        if destination is None or METRICS not in destination.handles:
+        if destination is None:
+            return Outcome()
+        if METRICS not in destination.handles:
+            self.points_pending = 0  # before it was loaded, it might have taken some
             return Outcome()
         outcome = self._sender(METRICS, destination, until)(flattened(data))
         self.points_sent += outcome.delivered

@@ -250,6 +250,15 @@ def test_what_is_said_to_be_lost_is_lost(caplog: pytest.LogCaptureFixture) -> No
     assert len(bench.twin.spans) == 3
 
 
+def test_a_destination_without_metrics_loses_none(caplog: pytest.LogCaptureFixture) -> None:
+    """What a destination of errors was only loaded to find out about is not lost to it."""
+    bench = Bench(Twin(), Twin([ERRORS]))
+    bench.counter.add(1)
+    assert bench.pipeline.shutdown(5.0)
+    assert not [record for record in caplog.records if "deliver" in record.getMessage()]
+    assert bench.pipeline.status().lost["metrics"] == 0
+
+
 def test_a_refused_export_does_not_start_the_spacing() -> None:
     """What was refused was not written, so the final metrics need not wait for the spacing after it."""
     with Bench(Twin(metric_spacing_s=60.0)) as bench:
