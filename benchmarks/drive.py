@@ -177,10 +177,11 @@ class Session:
     def flush(self, _: int) -> dict[str, Any]:
         """Export, while callgrind counts."""
         library = ctypes.CDLL(os.environ["BENCH_COUNTING"])
+        before = apps.spans()
         library.counting_begin()
         apps.flush()
         library.counting_end()
-        return {}
+        return {"spans": apps.spans() - before}
 
     def profile(self, requests: int) -> dict[str, Any]:
         """Serve requests while callgrind counts and every Python call is noted; `functions.py` reads the result."""

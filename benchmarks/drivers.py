@@ -191,7 +191,22 @@ def library(name: str) -> Path:
 def callgrind(folder: Path, **files: Path) -> list[str]:
     """Return the command that runs a program under callgrind, its results in a folder."""
     more = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
-    return ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}", *more]
+    return [
+        "valgrind",
+        "--tool=callgrind",
+        "--instr-atstart=no",
+        "--separate-threads=yes",
+        f"--callgrind-out-file={folder / 'out'}",
+        *more,
+    ]
+
+
+def _total(path: Path) -> int:
+    """Return the instructions of one thread between two dumps."""
+    found = re.search(r"^(?:summary|totals): (\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise RuntimeError("valgrind counted nothing")
+    return int(found[1])
 
 
 def counted(
@@ -200,7 +215,8 @@ def counted(
     """Count instructions, of all threads of the process together, while `drive.py` obeys one command after the other.
 
     Returns:
-        For each command the instructions and exported spans in all, and the lines written since the process began.
+        For each command the instructions in all and of the thread that serves, the exported spans, and the lines
+        written since the process began.
     """
     found = []
     with tempfile.TemporaryDirectory() as name:
@@ -210,11 +226,9 @@ def counted(
         with Driver(framework, variant, sink, options=options, prefix=prefix, BENCH_COUNTING=counting) as driver:
             for number, window in enumerate(windows, 1):
                 reply = driver.ask(*window)
-                text = (folder / f"out.{2 * number}").read_text(encoding="utf-8")
-                totals = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
-                if totals is None:
-                    raise RuntimeError("valgrind counted nothing")
-                found.append({"instructions": int(totals[1]), **reply})
+                threads = {path.suffix: _total(path) for path in folder.glob(f"out.{2 * number}-*")}
+                counts = {"instructions": sum(threads.values()), "thread_instructions": threads[f".{2 * number}-01"]}
+                found.append({**counts, **reply})
         for each in found:
             each["lines"] = driver.lines
     return found

@@ -44,7 +44,7 @@ def page(results: Results, chart: str) -> str:
         *table(["variant", "does"], [[name, variant.text] for name, variant in VARIANTS.items()], column="---"),
         "",
         "Instructions are those of all threads of the process together, counted by callgrind in one process, after a",
-        "warm-up, with the export of exactly these requests inside the window. Every span goes the whole way of its",
+        "warm-up, with the export of exactly these requests, which a flush ends. Every span goes the whole way of its",
         "SDK to an exporter that does nothing (ddtrace: to a dummy agent, which it must have); *over OTLP* is the same",
         "with spans and metrics really sent over OTLP/HTTP to another process. Instructions repeat to a fraction of a",
         "percent. CPU time and everything under a server does not: there the variants take turns with the bare app,",
@@ -78,13 +78,23 @@ def _requests(variants: Results) -> list[str]:
     bare, ours = found.get("bare", {}), found.get("obskit", {})
 
     def over(values: Results, unit: str) -> float | None:
-        base = bare.get(unit.removesuffix("_otlp"))
+        base = bare.get(unit.removesuffix("_otlp").removesuffix("_thread"))
         return values[unit] - base if unit in values and base is not None else None
 
-    head = ["a request, in process", "M instructions", "over bare", "times obskit's", "over OTLP", "CPU µs over bare"]
+    head = [
+        "a request, in process",
+        "M instructions",
+        "over bare",
+        "times obskit's",
+        "of it in the request's thread",
+        "over OTLP",
+        "CPU µs over bare",
+    ]
     rows = []
     for name, values in found.items():
-        counted, sent, cpu = (over(values, unit) for unit in ("instructions", "instructions_otlp", "cpu_us"))
+        counted, inside, sent, cpu = (
+            over(values, unit) for unit in ("instructions", "instructions_thread", "instructions_otlp", "cpu_us")
+        )
         own = over(ours, "instructions")
         is_peer = name not in {"bare", "obskit"}
         rows.append(
@@ -93,6 +103,7 @@ def _requests(variants: Results) -> list[str]:
                 f"{values['instructions'] / 1e6:.3f}" if "instructions" in values else "",
                 f"{counted / 1e6:+.3f}" if counted is not None and name != "bare" else "",
                 _times(counted, own) if counted is not None and own is not None and is_peer else "",
+                f"{inside / 1e6:+.3f}" if inside is not None and name != "bare" else "",
                 f"{sent / 1e6:+.3f}" if sent is not None else "",
                 _cpu(name, values, cpu),
             ]
