@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Point", "flattened", "mended_span", "rebuilt", "steadied"]
 
 _LEAST_INT: Final = -(2**63)
+_LEAST_NS: Final = 1_000_000  # between the start and the end of what a point covers; Cloud Monitoring wants some
 _MOST_INT: Final = 2**63 - 1
 
 Point = tuple[ResourceMetrics, ScopeMetrics, "Metric", Any]
@@ -146,14 +147,15 @@ def steadied(data: MetricsData, shift_ns: int) -> MetricsData:
     for resource, scope, metric, point in flattened(data):
         attributes = _values(point.attributes)
         at_ns = point.time_unix_nano + shift_ns
+        latest_ns = at_ns - _LEAST_NS
         start_ns = point.start_time_unix_nano
         changes: dict[str, Any] = {}
         if attributes is not point.attributes:
             changes["attributes"] = attributes
         if shift_ns:
             changes["time_unix_nano"] = at_ns
-        if start_ns and start_ns > at_ns:
-            changes["start_time_unix_nano"] = at_ns
+        if start_ns and start_ns > latest_ns:
+            changes["start_time_unix_nano"] = latest_ns
         has_changed = has_changed or bool(changes)
         points.append((resource, scope, metric, replace(point, **changes) if changes else point))
     return rebuilt(points) if has_changed else data

@@ -87,6 +87,7 @@ class Tally:
         self._problems: dict[tuple[str, str], Problem] = {}
         self._said: Counter[str] = Counter()
         self._said_at = float("-inf")
+        self._said_kept = ""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -136,7 +137,10 @@ class Tally:
             totals[signal] += count
         news = totals - self._said
         saved = _listed(kept or {})
-        if saved and not news and at_once:
+        is_new = kept is not None and saved != self._said_kept
+        if kept is not None:
+            self._said_kept = saved
+        if saved and is_new and not news:
             self._say(f"obskit keeps {saved} on disk until they can be delivered")
         if not news or not (at_once or self._clock() - self._said_at >= _SAY_EVERY_S):
             return

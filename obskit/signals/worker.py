@@ -82,6 +82,7 @@ class Worker:
         self._metrics_attempt = 0
         self._metrics_asked_until = float("-inf")
         self._delivered_print: tuple[object, ...] | None = None
+        self._saved_print: tuple[object, ...] | None = None
         self._counted: Undelivered = Undelivered()
         self._flushed: Undelivered = Undelivered()
         self._forked: tuple[str, Mapping[Any, Any], int] | None = None
@@ -251,7 +252,7 @@ class Worker:
             return False
         self._last = data
         takers = [outlet for outlet in self.outlets if outlet.takes_metrics]
-        if not takers or fingerprint(data) == self._delivered_print:
+        if not takers or fingerprint(data) in (self._delivered_print, self._saved_print):
             return False
         points = point_count(data)
         for outlet in takers:
@@ -260,8 +261,10 @@ class Worker:
 
     def save(self) -> None:
         """Put on disk what waits, where there is a spool; the process may end now."""
+        figures = None if self._last is None else fingerprint(self._last)
         for outlet in self.outlets:
-            outlet.save(self._last)
+            outlet.save(self._last if figures != self._saved_print else None)
+        self._saved_print = figures
 
     def close(self, reason: str, timeout_s: float) -> None:
         """Give up what waits, free the destinations, and say what was lost."""

@@ -43,7 +43,6 @@ class GoogleTwin:
         self.accepted: dict[str, list[Any]] = {name: [] for name in self.requests}
         self.rule: Any = lambda method, request: None
         self._server = grpc.server(ThreadPoolExecutor(4))
-        self._server.add_generic_rpc_handlers((_Handler(self),))
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
 
     @property
@@ -58,7 +57,12 @@ class GoogleTwin:
     def events(self) -> list[Any]:
         return [request.event for request in self.accepted["ReportErrorEvent"]]
 
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return what serves the methods."""
+        return _Handler(self)
+
     def __enter__(self) -> Self:
+        self._server.add_generic_rpc_handlers((self.handler(),))
         self._server.start()
         return self
 

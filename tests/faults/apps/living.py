@@ -37,6 +37,20 @@ async def spans(count: int, size: int) -> dict[str, int]:
     return much(count, size)
 
 
+@asgi.get("/errors/{count}/{size}")
+async def errors(count: int, size: int) -> dict[str, int]:
+    def fail(number: int) -> None:
+        variable = os.urandom(size)
+        raise ValueError(f"error {number} of {len(variable)} bytes")
+
+    for number in range(count):
+        try:
+            fail(number)
+        except ValueError as error:
+            obskit.report_error(error)
+    return {"rss": resident_bytes()}
+
+
 @wsgi.get("/items/<int:item_id>")
 def wsgi_item(item_id: int) -> dict[str, int]:
     served.add(1)
