@@ -24,6 +24,8 @@ _RESERVED: Final = frozenset(
     | {"httpRequest", "stack_trace", "traceback", "exception", "@type", "serviceContext", "endpoint", "latency_ms"}
 )
 _SPECIAL: Final = frozenset({"exc_info", "stack_info", "environment"})
+_LEAST_INT: Final = -(2**63)
+_MOST_INT: Final = 2**63 - 1
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _STACK_CHARS: Final = 64_000
 _SHORT_CHARS: Final = 1000
@@ -37,6 +39,12 @@ _bound: Final = contexts._bound.get  # noqa: SLF001 - the same package
 
 class NotOrdinary(Exception):
     """A line that cannot be put together from known parts."""
+
+
+def refuse(is_odd: bool) -> None:  # noqa: FBT001 - says whether
+    """Raise `NotOrdinary` if so."""
+    if is_odd:
+        raise NotOrdinary
 
 
 class Record(NamedTuple):
@@ -107,9 +115,22 @@ class Entries:
             self.heads[key] = head
         return head
 
-    def value(self, key: str, value: object) -> str:
-        """Return a field's value as JSON, without its secrets."""
-        return json_text(encode(key, value, self.redactor))
+    def longer(self, text: str, head: str, key: str, value: object) -> str:
+        """Return the text with one more field, without its secrets.
+
+        Raises:
+            NotOrdinary: it is too long by now.
+        """
+        kind = type(value)
+        if kind is str:
+            shown = self.text(value)
+        elif kind is int and _LEAST_INT <= value <= _MOST_INT:  # type: ignore[operator]
+            shown = str(value)
+        else:
+            shown = json_text(encode(key, value, self.redactor))
+        text = f"{text}{head}{shown}"
+        refuse(len(text) > MOST_QUICK_CHARS)
+        return text
 
     def tail(self, logger: str, location: tuple[str, int, str] | None, environment: str | None = None) -> str:
         """Return the JSON after a line's time: who says it, and where in the code."""
@@ -144,13 +165,21 @@ class Entries:
             state: of the current request, if there is one.
         """
         if state is not None and not state.bound and not _bound():
-            text = self._trace(context, state)
+            trace_id = state.trace_id
+            if trace_id and context.get(_SPAN_KEY) is state.span:
+                text = (
+                    f',"trace_id":"{trace_id}","logging.googleapis.com/trace":"{self._trace_start}{trace_id}"'
+                    f',"logging.googleapis.com/spanId":"{state.span_id}"'
+                    f',"logging.googleapis.com/trace_sampled":{"true" if state.sampled else "false"}'
+                )
+            else:
+                text = self._trace(context)
             state.log_fields = (context, text)
             return text
         fields = bound()
         if state is None and self._outside is not None and self._outside[0] is context and self._outside[1] is fields:
             return self._outside[2]
-        text = self._trace(context, state)
+        text = self._trace(context)
         is_constant = True
         for key, value in fields.items():
             text += self.field(key, value)
@@ -168,23 +197,17 @@ class Entries:
         name = str(key)
         return f",{quoted(field_name(name))}:{json_text(encode(name, value, self.redactor))}"
 
-    def _trace(self, context: Any, state: RequestState | None) -> str:
+    def _trace(self, context: Any) -> str:
+        """Return the JSON of the current trace, with a comma before it."""
         current = context.get(_SPAN_KEY)
-        if current is None:
+        span = current.get_span_context() if current is not None else None
+        if span is None or not span.is_valid:
             return ""
-        if state is not None and current is state.span and state.trace_id:
-            return self.trace(state.trace_id, state.span_id, is_sampled=state.sampled)
-        span = current.get_span_context()
-        if not span.is_valid:
-            return ""
-        return self.trace(f"{span.trace_id:032x}", f"{span.span_id:016x}", is_sampled=span.trace_flags.sampled)
-
-    def trace(self, trace_id: str, span_id: str, *, is_sampled: bool) -> str:
-        """Return the JSON of a trace, with a comma before it."""
+        trace_id = f"{span.trace_id:032x}"
         return (
             f',"trace_id":"{trace_id}","logging.googleapis.com/trace":"{self._trace_start}{trace_id}"'
-            f',"logging.googleapis.com/spanId":"{span_id}"'
-            f',"logging.googleapis.com/trace_sampled":{"true" if is_sampled else "false"}'
+            f',"logging.googleapis.com/spanId":"{span.span_id:016x}"'
+            f',"logging.googleapis.com/trace_sampled":{"true" if span.trace_flags.sampled else "false"}'
         )
 
     # ------------------------------------------------------------------ one record, whatever is in it
@@ -196,7 +219,7 @@ class Entries:
         start = f'{{"severity":"{record.severity}","message":'
         tail = self.tail(record.logger, record.location, "" if "environment" in safe else None)
         known = f',"time":"{when}","timestamp":"{when}"{tail}'
-        known += self._trace(otel_context.get_current(), None)
+        known += self._trace(otel_context.get_current())
         rest: dict[str, Any] = {}
         if record.error is not None:
             rest["error_type"] = type(record.error).__qualname__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import CodeType, FrameType
-from typing import Final
+from typing import Final, Protocol
 
 from obskit.signals.entries import LARGEST_QUICK_BYTES, Entries
 from obskit.signals.limits import Limits
@@ -55,6 +55,12 @@ class Site:
         self.tail = entries.tail(logger, (self.code.co_filename, line, self.code.co_qualname))
 
 
+class Named(Protocol):
+    """A logger."""
+
+    name: str
+
+
 class Level:
     """A level, with the places in the code that log at it.
 
@@ -69,9 +75,9 @@ class Level:
         self.severity = _SEVERITIES[number]
         self.sites: dict[int, Site] = {}
 
-    def site(self, logger: str, event: object, frame: FrameType, entries: Entries, limits: Limits) -> Site:
+    def site(self, caller: Named, event: object, frame: FrameType, entries: Entries, limits: Limits) -> Site:
         """Return what is known of a place that is new."""
-        code = frame.f_code
+        code, logger = frame.f_code, caller.name
         is_free = not limits.is_limited(logger) and limits.max_bytes(logger) >= LARGEST_QUICK_BYTES
         site = Site(code, self.severity, logger if is_free else None, event)
         site.write_down(entries, logger, frame.f_lineno)

@@ -12,20 +12,13 @@ import sys
 from collections.abc import Mapping
 from time import time_ns
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 from opentelemetry import context as otel_context
 
 from obskit.config import Config
 from obskit.signals import consoles, context
-from obskit.signals.entries import (
-    MOST_QUICK_CHARS,
-    Entries,
-    NotOrdinary,
-    Record,
-    field_name,
-    is_reported,
-)
+from obskit.signals.entries import Entries, Record, field_name, is_reported, refuse
 from obskit.signals.levels import LEVELS, Level, severity_of
 from obskit.signals.limits import Limits
 from obskit.signals.lines import described, encode, json_text, moment
@@ -87,7 +80,7 @@ def configure(config: Config, redactor: Redactor) -> None:
     _level = LEVELS[config.log_level]
     _is_readable = {"json": False, "console": True}.get(config.log_format)
     _json_stream = None
-    for level in (_DEBUG, _INFO, _WARNING, _ERROR, _CRITICAL):
+    for level in _levels:
         level.sites.clear()
 
 
@@ -145,11 +138,69 @@ def safe(key: str, value: object) -> Any:
 # --------------------------------------------------------------------------- obskit's own logger
 
 
-_DEBUG: Final = Level(10)
-_INFO: Final = Level(20)
-_WARNING: Final = Level(30)
-_ERROR: Final = Level(40)
-_CRITICAL: Final = Level(50)
+_INFO: Final = """Say what happened.
+
+        Args:
+            event: a short text; with `args` it is a ``%`` format, as in the standard library.
+            args: for the format.
+            fields: what is known about it; ``exc_info`` shows an exception with its stack.
+        """
+
+
+class _Method(Protocol):
+    """A method of a logger, as its users call it."""
+
+    def __call__(self, event: object = "", *args: Any, **fields: Any) -> None: ...
+
+
+_levels: Final[list[Level]] = []
+
+
+def _method(number: int, name: str, doc: str) -> _Method:
+    """Return the method of a level. It puts ordinary lines together itself: each call costs what three fields do."""
+    level = Level(number)
+    sites = level.sites
+    _levels.append(level)
+
+    def say(self: Logger, event: object = "", *args: Any, **fields: Any) -> None:
+        if _level > number:
+            return
+        frame = sys._getframe(1)  # noqa: SLF001 - what logging itself uses
+        if args or sys.stdout is not _json_stream:
+            self._write(level.severity, event, args, fields, frame)
+            return
+        try:
+            entries = _entries
+            site = sites.get(id(frame.f_code) + frame.f_lasti) or level.site(self, event, frame, entries, _limits)
+            head = site.head if event is site.event else f'{site.start}{entries.message(event)},"time":"'
+            shown = {**self.fields, **fields} if self.fields else fields
+            heads, text = entries.heads, ""
+            for key in shown:
+                named = heads.get(key) or entries.head(key)
+                value = shown[key]
+                if type(value) is str and len(value) < SHORT and HAS_SIGNS(value) is None:
+                    text = f'{text}{named}"{value}"'
+                else:
+                    text = entries.longer(text, named, key, value)
+            current, state = _otel_context(), _request()
+            if state is None:
+                around = entries.around(current, None)
+            else:
+                known = state.log_fields
+                around = known[1] if known is not None and known[0] is current else entries.around(current, state)
+                if state.bound:
+                    refuse(not state.bound.keys().isdisjoint(shown))
+            if site.logger != self.name:
+                refuse(True)
+            when = moment(time_ns())
+            line = f'{head}{when}","timestamp":"{when}"{site.tail}{around}{text}}}\n'
+        except Exception:  # noqa: BLE001 - the other way takes whatever there is
+            self._write(level.severity, event, args, fields, frame)
+        else:
+            OUTPUT.write(line)
+
+    say.__name__, say.__qualname__, say.__doc__ = name, f"Logger.{name}", doc
+    return cast("_Method", say)  # bound to a logger it is one
 
 
 class Logger:
@@ -158,119 +209,51 @@ class Logger:
     Args:
         name: shown as the field ``logger``; may be empty.
         fields: shown on each line.
+
+    Attributes:
+        name: as given.
+        fields: as given.
     """
 
-    __slots__ = ("_fields", "_logger_name")
+    __slots__ = ("fields", "name")
 
     def __init__(self, name: str = "", fields: Mapping[str, Any] | None = None) -> None:
-        self._logger_name = name
-        self._fields = dict(fields or {})
+        self.name = name
+        self.fields = dict(fields or {})
 
     def bind(self, **fields: Any) -> Logger:
         """Return a logger that shows these fields on each line, beside those of this one."""
-        return Logger(self._logger_name, {**self._fields, **fields})
+        return Logger(self.name, {**self.fields, **fields})
 
     def unbind(self, *names: str) -> Logger:
         """Return a logger without these fields."""
-        return Logger(self._logger_name, {key: value for key, value in self._fields.items() if key not in names})
+        return Logger(self.name, {key: value for key, value in self.fields.items() if key not in names})
 
     def new(self, **fields: Any) -> Logger:
         """Return a logger with these fields only."""
-        return Logger(self._logger_name, fields)
+        return Logger(self.name, fields)
 
-    def debug(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what only a developer wants to know."""
-        if _level <= 10:
-            self._say(_DEBUG, event, args, fields)
-
-    def info(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what happened.
-
-        Args:
-            event: a short text; with `args` it is a ``%`` format, as in the standard library.
-            args: for the format.
-            fields: what is known about it; ``exc_info`` shows an exception with its stack.
-        """
-        if _level <= 20:
-            self._say(_INFO, event, args, fields)
-
-    def warning(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what may be wrong."""
-        if _level <= 30:
-            self._say(_WARNING, event, args, fields)
-
-    warn = warning
-
-    def error(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what went wrong."""
-        if _level <= 40:
-            self._say(_ERROR, event, args, fields)
+    debug = _method(10, "debug", "Say what only a developer wants to know; arguments as of `info`.")
+    info = _method(20, "info", _INFO)
+    warn = warning = _method(30, "warning", "Say what may be wrong; arguments as of `info`.")
+    error = _method(40, "error", "Say what went wrong; arguments as of `info`.")
+    fatal = critical = _method(50, "critical", "Say what stops the service; arguments as of `info`.")
 
     def exception(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what went wrong, with the exception that is being handled."""
-        fields.setdefault("exc_info", True)
-        self._say(_ERROR, event, args, fields)
-
-    def critical(self, event: object = "", *args: Any, **fields: Any) -> None:
-        """Say what stops the service."""
-        self._say(_CRITICAL, event, args, fields)
-
-    fatal = critical
+        """Say what went wrong, with the exception that is being handled; arguments as of `info`."""
+        if _level <= logging.ERROR:
+            fields = {"exc_info": True, **fields}
+            self._write("ERROR", event, args, fields, sys._getframe(1))  # noqa: SLF001
 
     def log(self, level: int, event: object = "", *args: Any, **fields: Any) -> None:
         """Say it at a level of the standard library."""
         if _level <= level:
             self._write(severity_of(level), event, args, fields, sys._getframe(1))  # noqa: SLF001
 
-    def _say(  # noqa: PLR0912 - each call of a function costs what three fields do
-        self, level: Level, event: object, args: tuple[Any, ...], fields: dict[str, Any]
-    ) -> None:
-        """Put an ordinary line together from parts that are known; leave any other to `_write`."""
-        frame = sys._getframe(2)  # noqa: SLF001 - what logging itself uses
-        if args or sys.stdout is not _json_stream:
-            self._write(level.severity, event, args, fields, frame)
-            return
-        try:
-            entries = _entries
-            site = level.sites.get(id(frame.f_code) + frame.f_lasti) or level.site(
-                self._logger_name, event, frame, entries, _limits
-            )
-            head = site.head if event is site.event else f'{site.start}{entries.message(event)},"time":"'
-            if self._fields:
-                fields = {**self._fields, **fields}
-            heads = entries.heads
-            text = ""
-            for key in fields:
-                named = heads.get(key) or entries.head(key)
-                value = fields[key]
-                if type(value) is str:
-                    if len(value) < SHORT and HAS_SIGNS(value) is None:
-                        text = f'{text}{named}"{value}"'
-                    else:
-                        text = _limited(f"{text}{named}{entries.text(value)}")
-                else:
-                    text = _limited(f"{text}{named}{entries.value(key, value)}")
-            current, state = _otel_context(), _request()
-            if state is None:
-                around = entries.around(current, None)
-            else:
-                known = state.log_fields
-                around = known[1] if known is not None and known[0] is current else entries.around(current, state)
-                if state.bound:
-                    _refuse(not state.bound.keys().isdisjoint(fields))
-            when = moment(time_ns())
-            line = f'{head}{when}","timestamp":"{when}"{site.tail}{around}{text}}}\n'
-            if site.logger != self._logger_name:
-                _refuse(True)
-        except Exception:  # noqa: BLE001 - the other way takes whatever there is
-            self._write(level.severity, event, args, fields, frame)
-        else:
-            OUTPUT.write(line)
-
     def _write(
         self, severity: str, event: object, args: tuple[Any, ...], fields: dict[str, Any], frame: FrameType
     ) -> None:
-        fields = {**self._fields, **fields}
+        fields = {**self.fields, **fields}
         error = error_of(fields.pop("exc_info", None))
         fields.pop("stack_info", None)
         code = frame.f_code
@@ -279,21 +262,11 @@ class Logger:
                 severity=severity,
                 message=formatted(event, args),
                 fields=fields,
-                logger=self._logger_name,
+                logger=self.name,
                 error=error,
                 location=(code.co_filename, frame.f_lineno, code.co_qualname),
             )
         )
-
-
-def _limited(text: str) -> str:
-    _refuse(len(text) > MOST_QUICK_CHARS)
-    return text
-
-
-def _refuse(is_odd: bool) -> None:  # noqa: FBT001 - says whether
-    if is_odd:
-        raise NotOrdinary
 
 
 def formatted(event: object, args: Any) -> str:
