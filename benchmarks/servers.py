@@ -18,6 +18,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,10 +29,17 @@ import drivers
 from variants import HERE, ROOT, VARIANTS, environment
 
 CONNECTIONS = 50
+GENERATIONS = 3
 
 
 class Server:
-    """One variant under its server."""
+    """One variant under its server.
+
+    Attributes:
+        port: where it listens.
+        pid: of its one worker.
+        rss_start_mib: the worker's resident memory after a few requests.
+    """
 
     def __init__(self, framework: str, variant: str, sink: str, *, venv: str = "", **more: str) -> None:
         python = environment(venv or VARIANTS[variant].environment)
@@ -58,6 +67,8 @@ class Server:
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
         self.pid = int(children[0]) if framework == "flask" else pid
+        self.load("closed", 0.05, 1)
+        self.rss_start_mib = self.rss_mib()
 
     def _drain(self) -> None:
         assert self._process.stdout is not None
@@ -126,89 +137,119 @@ def quantile_ms(samples: Sequence[Sequence[float]], share: float) -> float:
 # --------------------------------------------------------------------------- throughput, latency, memory
 
 
+@dataclass
+class _Seen:
+    """What was seen of one variant, over all rounds."""
+
+    rps: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    p99_times: list[float] = field(default_factory=list)
+    rss_start_mib: list[float] = field(default_factory=list)
+    rss_mib: list[float] = field(default_factory=list)
+
+
 def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seconds: float) -> dict[str, Any]:
-    """Return by variant throughput, latency and memory, or why there are none."""
-    results: dict[str, Any] = {variant: {} for variant in variants}
-    servers: dict[str, Server] = {}
-    try:
-        for variant in ["bare", *(variant for variant in variants if variant != "bare")]:
-            try:
-                servers[variant] = Server(framework, variant, sink)
-                servers[variant].load("closed", 0.05, 1)
-                results.setdefault(variant, {})["rss_start_mib"] = round(servers[variant].rss_mib(), 1)
-            except (RuntimeError, OSError) as error:
-                results[variant] = {"failed": str(error)}
-        _throughput(framework, servers, results, rounds, seconds)
-        _latency(servers, results, rounds, seconds)
-        for variant, server in servers.items():
-            results[variant]["rss_mib"] = round(server.rss_mib(), 1)
-    finally:
-        for server in servers.values():
-            server.__exit__(None, None, None)
-    return results
+    """Return by variant throughput, latency and memory, or why there are none.
+
+    The rounds are shared out to `GENERATIONS` sets of servers, as a process may be lucky with its place in memory.
+    """
+    names = ["bare", *(variant for variant in variants if variant != "bare")]
+    seen: dict[str, _Seen] = defaultdict(_Seen)
+    failed: dict[str, dict[str, str]] = {}
+    rates: list[float] = []
+    done = 0
+    for generation in range(GENERATIONS):
+        share = round(rounds * (generation + 1) / GENERATIONS) - done
+        done += share
+        if not share:
+            continue
+        with ExitStack() as stack:
+            running: dict[str, Server] = {}
+            for variant in names:
+                if variant in failed:
+                    continue
+                try:
+                    running[variant] = stack.enter_context(Server(framework, variant, sink))
+                    running[variant].load("closed", 1, CONNECTIONS)
+                except (RuntimeError, OSError) as error:
+                    running.pop(variant, None)
+                    failed[variant] = {"failed": str(error)}
+            for number in range(share):
+                _throughput(running, seen, seconds, done + number)
+            rates.append(statistics.median(seen["bare"].rps) / 10)
+            for number in range(share):
+                _latency(running, seen, 2 * seconds, rates[0], done + number)
+            for variant, server in running.items():
+                seen[variant].rss_start_mib.append(server.rss_start_mib)
+                seen[variant].rss_mib.append(server.rss_mib())
+        print(f"{framework}: {done} of {rounds} rounds", file=sys.stderr, flush=True)
+    return {variant: _medians(seen[variant], rates[0]) for variant in names if variant not in failed} | failed
 
 
-def _throughput(framework: str, servers: dict[str, Server], results: Any, rounds: int, seconds: float) -> None:
-    for server in servers.values():
-        server.load("closed", 1, CONNECTIONS)
-    rates, ratios = defaultdict(list), defaultdict(list)
-    for number in range(rounds):
-        order = [variant for variant in servers if variant != "bare"]
-        random.Random(number).shuffle(order)
-        before = servers["bare"].load("closed", seconds, CONNECTIONS)["rps"]
-        rates["bare"].append(before)
-        for variant in order:  # each between two rounds of bare, as the machine's speed changes
-            rate = servers[variant].load("closed", seconds, CONNECTIONS)["rps"]
-            after = servers["bare"].load("closed", seconds, CONNECTIONS)["rps"]
-            rates["bare"].append(after)
-            rates[variant].append(rate)
-            ratios[variant].append(rate / ((before + after) / 2))
-            before = after
-        print(f"{framework}: round {number + 1} of {rounds} of throughput", file=sys.stderr, flush=True)
-    for variant, values in rates.items():
-        results[variant]["rps"] = round(statistics.median(values))
-        results[variant]["throughput_ratio"] = round(statistics.median(ratios[variant] or [1.0]), 3)
+def _throughput(servers: dict[str, Server], seen: dict[str, _Seen], seconds: float, seed: int) -> None:
+    before = servers["bare"].load("closed", seconds, CONNECTIONS)["rps"]
+    seen["bare"].rps.append(before)
+    for variant in _shuffled(servers, seed):  # each between two rounds of bare, as the machine's speed changes
+        rate = servers[variant].load("closed", seconds, CONNECTIONS)["rps"]
+        after = servers["bare"].load("closed", seconds, CONNECTIONS)["rps"]
+        seen["bare"].rps.append(after)
+        seen[variant].rps.append(rate)
+        seen[variant].shares.append(rate / ((before + after) / 2))
+        before = after
 
 
-def _latency(servers: dict[str, Server], results: Any, rounds: int, seconds: float) -> None:
-    rate = results["bare"]["rps"] / 10
-    found = defaultdict(list)
-    for number in range(rounds):
-        order = list(servers)
-        random.Random(100 + number).shuffle(order)
-        for variant in order:
-            samples = servers[variant].load("paced", 2 * seconds, CONNECTIONS, rate)["samples"]
-            samples = samples[len(samples) // 10 :]
-            found[variant].append((quantile_ms(samples, 0.5), quantile_ms(samples, 0.99)))
-    for variant, values in found.items():
-        p50, p99 = (statistics.median(column) for column in zip(*values, strict=True))
-        ratios = [own[1] / bare[1] for own, bare in zip(values, found["bare"], strict=True)]
-        results[variant] |= {
-            "p50_ms": round(p50, 2),
-            "p99_ms": round(p99, 2),
-            "p99_ratio": round(statistics.median(ratios), 2),
-            "latency_rps": round(rate),
-        }
+def _latency(servers: dict[str, Server], seen: dict[str, _Seen], seconds: float, rate: float, seed: int) -> None:
+    for variant in ["bare", *_shuffled(servers, seed)]:
+        samples = servers[variant].load("paced", seconds, CONNECTIONS, rate)["samples"]
+        samples = samples[len(samples) // 10 :]
+        p99 = quantile_ms(samples, 0.99)
+        seen[variant].p50_ms.append(quantile_ms(samples, 0.5))
+        seen[variant].p99_ms.append(p99)
+        seen[variant].p99_times.append(p99 / seen["bare"].p99_ms[-1])
+
+
+def _shuffled(servers: dict[str, Server], seed: int) -> list[str]:
+    order = [variant for variant in servers if variant != "bare"]
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _medians(seen: _Seen, rate: float) -> dict[str, Any]:
+    return {
+        "rps": round(statistics.median(seen.rps)),
+        "throughput_ratio": round(statistics.median(seen.shares or [1.0]), 3),
+        "p50_ms": round(statistics.median(seen.p50_ms), 2),
+        "p99_ms": round(statistics.median(seen.p99_ms), 2),
+        "p99_ratio": round(statistics.median(seen.p99_times), 2),
+        "latency_rps": round(rate),
+        "rss_start_mib": round(statistics.median(seen.rss_start_mib), 1),
+        "rss_mib": round(statistics.median(seen.rss_mib), 1),
+    }
 
 
 # --------------------------------------------------------------------------- streams
 
 
 def streams(framework: str, sink: str, *, rounds: int) -> dict[str, Any]:
-    """Return how fast a streamed response of 1 GiB in chunks of 64 KiB is, bare and under obskit."""
-    with Server(framework, "bare", sink) as bare, Server(framework, "obskit", sink) as ours:
-        speeds: dict[Server, list[float]] = {bare: [], ours: []}
-        for server in speeds:
-            server.load("stream", apps.STREAM_BYTES)
-        ratios = []
-        for number in range(rounds):
-            pair = [bare, ours] if number % 2 else [ours, bare]
-            for server in pair:
-                speeds[server].append(server.load("stream", apps.STREAM_BYTES)["mib_per_s"])
-            ratios.append(speeds[ours][-1] / speeds[bare][-1])
+    """Return how fast a streamed response of 1 GiB in chunks of 64 KiB is, bare and under obskit; a pair a round.
+
+    Every fifth round has servers of its own, as a process may be lucky with its place in memory.
+    """
+    speeds: dict[str, list[float]] = {"bare": [], "obskit": []}
+    for begin in range(0, rounds, 5):
+        with ExitStack() as stack:
+            pair = {variant: stack.enter_context(Server(framework, variant, sink)) for variant in speeds}
+            for server in pair.values():
+                server.load("stream", apps.STREAM_BYTES)
+            for number in range(begin, min(begin + 5, rounds)):
+                for variant in sorted(pair, reverse=bool(number % 2)):
+                    speeds[variant].append(pair[variant].load("stream", apps.STREAM_BYTES)["mib_per_s"])
+    ratios = [own / bare for bare, own in zip(speeds["bare"], speeds["obskit"], strict=True)]
     return {
-        "bare_mib_per_s": round(statistics.median(speeds[bare])),
-        "obskit_mib_per_s": round(statistics.median(speeds[ours])),
+        "bare_mib_per_s": round(statistics.median(speeds["bare"])),
+        "obskit_mib_per_s": round(statistics.median(speeds["obskit"])),
         "ratio": round(statistics.median(ratios), 3),
     }
 
