@@ -32,7 +32,7 @@ class Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. Never raises."""
-        if otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY):  # noqa: SLF001 - their own packages do
+        if _is_exporting():
             return
         extra = {key: value for key, value in vars(record).items() if key not in _OWN}
         logs.write(
@@ -46,6 +46,17 @@ class Handler(logging.Handler):
                 time_ns=int(record.created * 1e9),
             )
         )
+
+
+def _is_exporting() -> bool:
+    return bool(otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY))  # noqa: SLF001 - their own packages do
+
+
+class _Quiet(logging.Filter):
+    """Keeps what exporting logs from the app's own handlers too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the protocol's
+        return not _is_exporting()
 
 
 class _Redirect(logging.Filter):
@@ -80,6 +91,7 @@ def _without_colours(text: str) -> str:
 _handler: Final = Handler()
 _redirect: Final = _Redirect()
 _silence: Final = _Silence()
+_quiet: Final = _Quiet()
 _silences_access = True
 
 
@@ -98,6 +110,8 @@ def install(*, level: str, access_log: bool) -> None:
     for handler in tuple(root.handlers):
         if _writes_to_terminal(handler):
             root.removeHandler(handler)
+        else:
+            handler.addFilter(_quiet)
     _handler.setLevel(LEVELS[level])
     if _handler not in root.handlers:
         root.addHandler(_handler)
@@ -115,7 +129,10 @@ def install(*, level: str, access_log: bool) -> None:
 
 def uninstall() -> None:
     """Take the handler and the filters away again."""
-    logging.getLogger().removeHandler(_handler)
+    root = logging.getLogger()
+    root.removeHandler(_handler)
+    for handler in root.handlers:
+        handler.removeFilter(_quiet)
     for name in _SERVERS:
         logging.getLogger(name).removeFilter(_redirect)
     for name in _ACCESS:

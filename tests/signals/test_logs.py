@@ -315,6 +315,32 @@ def test_the_export_threads_records_are_left_out(process: Process, capsys: pytes
     assert [line["message"] for line in lines(capsys)] == ["yes"]
 
 
+def test_the_apps_own_handlers_are_spared_too(process: Process) -> None:
+    """A handler that the app has put on the root logger gets no record of exporting either."""
+    from opentelemetry import context as otel_context
+
+    from obskit.signals.worker import suppressed
+
+    kept: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record.getMessage())
+
+    keep = Keep()
+    logging.getLogger().addHandler(keep)
+    try:
+        process(log_level="debug")
+        token = otel_context.attach(suppressed())
+        logging.getLogger("urllib3").debug("no")
+        otel_context.detach(token)
+        logging.getLogger("urllib3").debug("yes")
+    finally:
+        logging.getLogger().removeHandler(keep)
+    assert "no" not in kept
+    assert "yes" in kept
+
+
 def test_lines_go_out_before_instrument_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     """A logger works without any set-up."""
     logs.configure(logs.Config(log_format="json"), logs.Redactor())
