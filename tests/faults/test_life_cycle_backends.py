@@ -191,7 +191,7 @@ def test_recovery_after_an_outage(kind: str, figure: Figure) -> None:
         with Service(uvicorn("living:asgi"), env) as service:
             drive(service, 8)
             assert [service.request(f"/fail/{number}")[0] for number in range(2)] == [500, 500]
-            assert eventually(lambda: len(server_spans(collector)) == 10 and len(collector.events) == 2, 40)
+            assert eventually(lambda: len(server_spans(collector)) == 10 and len(collector.events) == 2, 60)
             assert eventually(lambda: collector.count(DURATION) == 10 and len(collector.records) == 2, 40)
             end(service)
         spans = server_spans(collector)
