@@ -107,7 +107,7 @@ def test_settings_come_with_their_source_and_without_their_secrets(tmp_path):
     assert shown["sentry_dsn"] == (settings.MASKED, "SENTRY_DSN")
     assert shown["log_level"] == ("debug", str(tmp_path / "pyproject.toml"))
     assert shown["otlp_endpoint"] == ("http://***@c:4318", "OBSKIT_OTLP_ENDPOINT")
-    assert shown["flush_timeout"] == ("7s", "default")
+    assert shown["flush_timeout"] == ("6s", "default")
 
 
 def test_unusable_and_unknown_settings_are_problems(doctor):
