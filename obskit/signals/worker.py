@@ -213,7 +213,7 @@ class Worker:
                 outlet.store.hurry()
             if outlet.spans.queued or outlet.errors.queued:
                 outlet.load()
-        has_metrics = self._has_new_metrics()
+        has_metrics, sent = self._has_new_metrics(), self._sent()
         while self._clock() < deadline:
             for place, outlet in enumerate(self.outlets):
                 # One that does not answer must not use up the time of those behind it.
@@ -222,11 +222,12 @@ class Worker:
             now = self._clock()
             ready_at = max(self._metrics_ready_at(), retry_at)
             if has_metrics and ready_at <= now < deadline:
-                self._metrics_attempt = min(self._metrics_attempt, 1)
                 has_metrics = not self._export_metrics(deadline)
                 retry_at = self._metrics_due_at
                 ready_at = max(self._metrics_ready_at(), retry_at)
-            _shorten(lane for lane, _ in marks)
+            if self._sent() > sent:  # it fails at times; one that is gone is not worth the whole deadline
+                self._metrics_attempt = min(self._metrics_attempt, 1)
+                _shorten(lane for lane, _ in marks)
             waits = [
                 wait
                 for lane, mark in marks
@@ -245,6 +246,9 @@ class Worker:
         if any(outlet.store is not None and any(outlet.store.waiting().values()) for outlet in self.outlets):
             return False  # safe on disk is not delivered
         return is_whole and all(lane.accepted - lane.queued >= mark for lane, mark in marks)
+
+    def _sent(self) -> int:
+        return sum(sum(outlet.sent().values()) for outlet in self.outlets)
 
     def _has_new_metrics(self) -> bool:
         data = self._read() if self.outlets else None
