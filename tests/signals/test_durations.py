@@ -1,0 +1,111 @@
+"""The histogram of request durations, beside what the SDK makes of the same values."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+
+from obskit import catalog
+from obskit.signals import metrics
+from obskit.signals.context import RequestState
+from obskit.signals.durations import Durations
+
+LABELS = {"http.request.method": "GET", "http.route": "/a", "http.response.status_code": 200, "url.scheme": "http"}
+VALUES = (0.0001, 0.005, 0.0051, 0.3, 0.3, 9.9, 10.0, 10.1, 500.0)
+
+
+@pytest.fixture
+def reader() -> Iterator[InMemoryMetricReader]:
+    found = InMemoryMetricReader()
+    provider = MeterProvider([found], shutdown_on_exit=False)
+    metrics.use_provider(provider)
+    yield found
+    provider.shutdown()
+
+
+def state(elapsed_s: float, *, sampled: bool = False) -> RequestState:
+    request = RequestState("GET", "/a")
+    request.elapsed_s, request.sampled = elapsed_s, sampled
+    request.trace_id, request.span_id, request.start_ns = "a" * 32, "b" * 16, 1_000
+    return request
+
+
+def only(data: Any) -> Any:
+    (metric,) = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
+    return metric
+
+
+def test_it_is_what_the_sdk_makes_of_it(reader: InMemoryMetricReader):
+    """Name, unit, bounds, buckets, count, sum, least and most are the SDK's."""
+    own = Durations(lambda: Resource({}), is_own=True)
+    theirs = Durations(lambda: Resource({}), is_own=False)
+    for value in VALUES:
+        own.cell(LABELS).record(state(value))
+        theirs.cell(LABELS).record(state(value))
+    ours, sdk = only(own.added_to(None)), only(reader.get_metrics_data())
+    assert (ours.name, ours.unit, ours.description) == (sdk.name, sdk.unit, sdk.description)
+    assert ours.data.aggregation_temporality == sdk.data.aggregation_temporality
+    (mine,), (its,) = ours.data.data_points, sdk.data.data_points
+    for field in ("count", "sum", "min", "max"):
+        assert getattr(mine, field) == pytest.approx(getattr(its, field))
+    assert tuple(mine.bucket_counts) == tuple(its.bucket_counts)
+    assert tuple(mine.explicit_bounds) == tuple(its.explicit_bounds)
+    assert dict(mine.attributes) == dict(its.attributes)
+
+
+def test_points_are_added_to_the_providers(reader: InMemoryMetricReader):
+    """One snapshot holds both, in the scope that both belong to."""
+    metrics.record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "spans", "obskit.reason": "x"})
+    durations = Durations(lambda: Resource({}), is_own=True)
+    durations.cell(LABELS).record(state(0.1))
+    data = durations.added_to(reader.get_metrics_data())
+    assert data is not None
+    (resource,) = data.resource_metrics
+    (scope,) = resource.scope_metrics
+    assert {metric.name for metric in scope.metrics} == {"http.server.request.duration", "obskit.telemetry.lost"}
+
+
+def test_nothing_recorded_is_no_point():
+    """A snapshot without requests stays as it is."""
+    durations = Durations(lambda: Resource({}), is_own=True)
+    durations.cell(LABELS)
+    assert durations.added_to(None) is None
+
+
+def test_threads_lose_no_request(reader: InMemoryMetricReader):
+    """Eight threads record while another one reads."""
+    durations = Durations(lambda: Resource({}), is_own=True)
+    cell = durations.cell(LABELS)
+    threads = [threading.Thread(target=lambda: [cell.record(state(0.1)) for _ in range(2_000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        durations.added_to(None)
+    assert only(durations.added_to(None)).data.data_points[0].count == 16_000
+
+
+def test_a_sampled_request_is_the_exemplar_of_its_bucket(reader: InMemoryMetricReader):
+    """The point leads to a trace that was exported, and only to such a one."""
+    durations = Durations(lambda: Resource({}), is_own=True)
+    durations.cell(LABELS).record(state(0.1))
+    assert only(durations.added_to(None)).data.data_points[0].exemplars == []
+    durations.cell(LABELS).record(state(0.3, sampled=True))
+    (exemplar,) = only(durations.added_to(None)).data.data_points[0].exemplars
+    assert (exemplar.value, exemplar.trace_id, exemplar.span_id) == (0.3, int("a" * 32, 16), int("b" * 16, 16))
+
+
+def test_too_many_routes_share_a_cell(reader: InMemoryMetricReader):
+    """Beyond the label's cap everything is counted under `other`."""
+    durations = Durations(lambda: Resource({}), is_own=True)
+    cap = next(label.cap for label in catalog.HTTP_SERVER_DURATION.labels if label.name == "http.route")
+    for number in range(cap + 50):
+        durations.cell({**LABELS, "http.route": f"/r{number}"}).record(state(0.1))
+    points = only(durations.added_to(None)).data.data_points
+    assert len(points) == cap + 1
+    assert [point.count for point in points if point.attributes["http.route"] == catalog.OTHER] == [50]
