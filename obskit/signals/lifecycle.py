@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
@@ -17,6 +16,7 @@ from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
 from obskit.signals.delivery import Destination, Outcome, Status
+from obskit.signals.errands import GRACE_S, Errand
 from obskit.signals.forks import once_threads_last
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
 from obskit.signals.metrics import record
@@ -41,12 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
 
-_LEAST_TIMEOUT_S: Final = 0.1
+_LEAST_TIMEOUT_S: Final = 0.3
 _FORK_WAIT_S: Final = 1.0  # a fork in the middle of a call is better than one that takes long
-_GRACE_S: Final = 0.1  # between the thread's own deadline and that of the caller who waits for it
 _SAVING_S: Final = 1.5  # of the time for the end, where there is a disk to put the rest on
-_FROZEN_S: Final = 2.0  # a wait that takes so much longer than it should was a frozen process's
-_SLICE_S: Final = 0.5  # a caller who waits notices within this time that the process was frozen
 
 _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
@@ -54,17 +51,6 @@ _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 def running() -> tuple[Pipeline, ...]:
     """Return the pipelines that are started in this process."""
     return tuple(pipeline for pipeline in _running if pipeline.is_running)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Errand:
-    """What a caller wants of the export thread."""
-
-    deadline: float = 0.0
-    is_last: bool = False
-    is_saving: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
-    is_delivered: bool = False
 
 
 class Pipeline:
@@ -98,7 +84,7 @@ class Pipeline:
     def _renew(self) -> None:
         cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
         # By the module's name: gevent may have replaced it since this one was imported, and would be blocked by it.
-        self._commands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
         self._is_woken = False
         self._gate = threading.Lock()
         self._awake = AwakeClock()
@@ -233,11 +219,11 @@ class Pipeline:
             return not any(outlet.spans.queued or outlet.errors.queued for outlet in self._outlets)
         begun = time.monotonic()
         deadline = self._deadline(begun, timeout_s, is_last=is_saving)
-        errand = _Errand(deadline=deadline - _GRACE_S, is_last=is_last, is_saving=is_saving)
+        errand = Errand(deadline=deadline - GRACE_S, is_last=is_last, is_saving=is_saving)
         self._commands.put(errand)
-        self._await(errand)
+        errand.wait()
         is_delivered = errand.done.is_set() and errand.is_delivered
-        self._failed = None if is_delivered else (begun, deadline)
+        self._failed = None if is_delivered else (begun, time.monotonic())
         # What waits is lost only where the process may end now; after a flush it is tried again.
         counts = undelivered(self._outlets, waiting_as="timeout" if is_saving and not is_delivered else None)
         if not is_delivered:
@@ -249,16 +235,6 @@ class Pipeline:
             self._tally.correct(counts)
             _running.discard(self)
         return is_delivered
-
-    @staticmethod
-    def _await(errand: _Errand) -> None:
-        """Wait for the export thread until the errand's deadline, which a frozen process does not come nearer to."""
-        while (wait_s := min(_SLICE_S, errand.deadline + _GRACE_S - time.monotonic())) > 0:
-            begun = time.monotonic()
-            if errand.done.wait(wait_s):
-                return
-            if (beyond_s := time.monotonic() - begun - wait_s) > _FROZEN_S:
-                errand.deadline += beyond_s
 
     def _deadline(self, begun: float, timeout_s: float | None, *, is_last: bool) -> float:
         timeout_s = self._config.flush_timeout.total_seconds() if timeout_s is None else timeout_s
@@ -303,7 +279,7 @@ class Pipeline:
             if errand is not None and errand.is_last:
                 return
 
-    def _serve(self, errand: _Errand) -> None:
+    def _serve(self, errand: Errand) -> None:
         worker, left_s = self._worker, errand.deadline - time.monotonic()
         saving_s = min(_SAVING_S, left_s / 3) if errand.is_saving and self._config.spool_directory else 0.0
         errand.is_delivered = worker.flush(self._awake() + left_s - saving_s)
@@ -332,6 +308,7 @@ class Pipeline:
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self._worker.has_forked = True
         if self._is_held:
             self._is_held = False
             self._metric_tap.release()

@@ -140,6 +140,13 @@ class Outlet:
             if lane.signal not in self.destination.handles:
                 lane.close("")
 
+    def hurry(self) -> None:
+        """Get ready for a flush: forget one's own patience, and load the destination of what waits."""
+        for each in (*self.lanes, *((self.store,) if self.store else ())):
+            each.hurry()
+        if self.spans.queued or self.errors.queued:
+            self.load()
+
     def pump(self, until: float, pressed: Callable[[], bool] = lambda: False) -> None:
         """Deliver spans and errors that are waiting, and what is on disk for this destination.
 

@@ -27,6 +27,7 @@ __all__ = ["Worker", "suppressed"]
 _MOST_PATIENCE_S: Final = 0.5
 """Longest backoff of a lane's own in a flush: its deadline is near, and may be the process' end."""
 
+_PARENT_S: Final = 1.0
 _STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
 
 
@@ -44,6 +45,10 @@ def suppressed() -> Any:
 
 class Worker:
     """Delivers through its outlets. Called by one thread at a time.
+
+    Attributes:
+        has_forked: whether the process is the parent of others that deliver. It ends after they have, so it does not
+            take as long again for a backend that refuses it too.
 
     Args:
         config: the settings in force.
@@ -69,6 +74,7 @@ class Worker:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self.outlets = tuple(outlets)
+        self.has_forked = False
         self._tap = tap
         self._tally = tally
         self._count_lost = count_lost
@@ -205,29 +211,27 @@ class Worker:
             Whether everything recorded since the last flush was delivered.
         """
         marks = [(lane, lane.accepted) for outlet in self.outlets for lane in outlet.lanes]
-        for lane, _ in marks:
-            lane.hurry()
         self._metrics_attempt, retry_at = 0, self._metrics_asked_until
         for outlet in self.outlets:
-            if outlet.store is not None:
-                outlet.store.hurry()
-            if outlet.spans.queued or outlet.errors.queued:
-                outlet.load()
+            outlet.hurry()
         has_metrics, sent = self._has_new_metrics(), self._sent()
+        first, most_s = self._clock(), _PARENT_S if self.has_forked else float("inf")
         while self._clock() < deadline:
             for place, outlet in enumerate(self.outlets):
                 # One that does not answer must not use up the time of those behind it.
                 share_s = (deadline - self._clock()) / (len(self.outlets) - place)
-                outlet.pump(self._clock() + share_s)
+                outlet.pump(self._clock() + min(share_s, most_s))
             now = self._clock()
             ready_at = max(self._metrics_ready_at(), retry_at)
             if has_metrics and ready_at <= now < deadline:
-                has_metrics = not self._export_metrics(deadline)
+                has_metrics = not self._export_metrics(min(deadline, now + most_s))
                 retry_at = self._metrics_due_at
                 ready_at = max(self._metrics_ready_at(), retry_at)
             if self._sent() > sent:  # it fails at times; one that is gone is not worth the whole deadline
                 self._metrics_attempt = min(self._metrics_attempt, 1)
                 _shorten(lane for lane, _ in marks)
+            elif self._metrics_attempt or any(lane.is_pausing for lane, _ in marks):
+                deadline = min(deadline, first + most_s)
             waits = [
                 wait
                 for lane, mark in marks

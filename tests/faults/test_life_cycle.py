@@ -14,7 +14,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-import peers
+import life_peers  # noqa: F401 - registers what other tools come to
 import pytest
 from collector import Collector
 from google_twin import GoogleTwin
@@ -44,9 +44,6 @@ SERVERS = {
 QUICK = ("uvicorn-no-lifespan", "uvicorn-2", "gunicorn-gthread", "gunicorn-uvicorn", "preload-sync")
 REQUESTS = 10
 FAILING = 2
-
-peers.opentelemetry(1, "sigterm")
-peers.opentelemetry(7, "preload")
 
 
 def params(names: list[str], quick: tuple[str, ...] = QUICK) -> list:
@@ -209,7 +206,7 @@ def test_an_unreachable_backend_costs_seconds_and_a_line(name: str, figure: Figu
     with Service(SERVERS[name], env) as service:
         drive(service)
         took_s = end(service, signal.SIGTERM)
-        assert took_s < 8.0 + (1.0 if "preload" in name else 0.0), service.printed
+        assert took_s < 8.0, service.printed
         lost = losses(service.printed)
         assert lost["spans"] == REQUESTS, service.printed
         assert lost["errors"] == 2 * FAILING, service.printed  # to OTLP and to Sentry

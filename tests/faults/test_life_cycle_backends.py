@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import peers
 import pytest
 from collector import HANG, RESET, Collector
 from google.rpc.error_details_pb2 import RetryInfo
@@ -33,9 +32,6 @@ DURATION = catalog.HTTP_SERVER_DURATION.name
 NOBODY = "http://127.0.0.1:9"
 MIB = 1024 * 1024
 MOST_MIB = 64
-
-peers.opentelemetry(5, "outage")
-peers.opentelemetry(6, "silence")
 
 
 def otlp(url: str, **settings: str) -> dict[str, str]:
@@ -201,7 +197,10 @@ def test_recovery_after_an_outage(kind: str, figure: Figure) -> None:
         if kind in {"Retry-After", "RetryInfo"}:
             waits = [later - earlier for earlier, later in zip(at["/v1/traces"], at["/v1/traces"][1:4], strict=False)]
             assert all(wait >= 0.99 for wait in waits[:3]), waits
-    figure("10 of 10 after 429 to 504, resets and hangs" if kind == "503" else "pauses kept" if "R" in kind else "")
+    if kind == "503":
+        figure("10 of 10 after 429 to 504, resets and hangs")
+    elif "R" in kind:
+        figure("Retry-After and RetryInfo kept")
 
 
 @pytest.mark.fault(4, "60 s of 503, then recovery: delivered, within a byte cap")

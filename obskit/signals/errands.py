@@ -1,0 +1,44 @@
+"""What a caller wants of the export thread, and how long the caller waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["GRACE_S", "Errand"]
+
+GRACE_S: Final = 0.1
+"""Seconds between the export thread's own deadline and that of the caller who waits for it."""
+
+_SLICE_S: Final = 0.5  # a caller who waits notices within this time that the process was frozen
+_FROZEN_S: Final = 2.0  # a wait that takes so much longer than it should was a frozen process's
+
+
+@dataclass(slots=True, kw_only=True)
+class Errand:
+    """A flush, or an end.
+
+    Attributes:
+        deadline: for the export thread, in monotonic seconds; a frozen process does not come nearer to it.
+        is_last: whether the thread is to end afterwards.
+        is_saving: whether what cannot be delivered goes to disk.
+        done: set when the thread has finished with it.
+        is_delivered: whether everything was.
+    """
+
+    deadline: float = 0.0
+    is_last: bool = False
+    is_saving: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    is_delivered: bool = False
+
+    def wait(self) -> None:
+        """Wait until it is done, or a moment longer than the export thread may take."""
+        while (wait_s := min(_SLICE_S, self.deadline + GRACE_S - time.monotonic())) > 0:
+            begun = time.monotonic()
+            if self.done.wait(wait_s):
+                return
+            if (beyond_s := time.monotonic() - begun - wait_s) > _FROZEN_S:
+                self.deadline += beyond_s
