@@ -135,7 +135,7 @@ def test_everything_arrives_after_a_signal(name: str, how: signal.Signals, figur
 
 
 @pytest.mark.fault(1, "the same at Google's APIs, Sentry and OTLP at once")
-@pytest.mark.parametrize("name", params(["uvicorn-no-lifespan", "preload-sync", "uvicorn-2"], ("preload-sync",)))
+@pytest.mark.parametrize("name", params(["uvicorn-no-lifespan", "preload-sync", "uvicorn-2"], ("uvicorn-no-lifespan",)))
 def test_every_destination_gets_everything(name: str) -> None:
     """With three kinds of destinations each of them gets all that it takes, from workers forked of a loaded app too."""
     with Sinks() as sinks, Service(SERVERS[name], sinks.environment()) as service:
@@ -194,7 +194,7 @@ def test_recycled_workers_lose_nothing(command: list[str], figure: Figure) -> No
 
 
 @pytest.mark.fault(2, "nobody at the endpoint: ends within 8 s, one line counts the loss")
-@pytest.mark.parametrize("name", params(list(SERVERS), ("uvicorn", "gunicorn-gthread")))
+@pytest.mark.parametrize("name", params(list(SERVERS), ("uvicorn",)))
 def test_an_unreachable_backend_costs_seconds_and_a_line(name: str, figure: Figure) -> None:
     """With nobody at any endpoint a server ends within 8 s over all signals, and its lines count exactly what is lost."""
     nobody = "http://127.0.0.1:9"

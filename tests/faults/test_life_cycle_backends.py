@@ -454,7 +454,10 @@ print(json.dumps(handle.status().lost["spans"]))
 
 
 @pytest.mark.fault(9, "creating a metric descriptor is forbidden or over quota")
-@pytest.mark.parametrize("code", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED])
+@pytest.mark.parametrize(
+    "code",
+    [grpc.StatusCode.PERMISSION_DENIED, pytest.param(grpc.StatusCode.RESOURCE_EXHAUSTED, marks=pytest.mark.slow)],
+)
 def test_a_forbidden_descriptor(code: grpc.StatusCode, figure: Figure) -> None:
     """The other metrics and all spans go on, one message names what is missing, and it is mended without a restart."""
     is_forbidden = True
