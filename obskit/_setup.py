@@ -284,7 +284,8 @@ def _start(resolved: Resolved) -> None:
     stdlib_logs.install(level=config.log_level, access_log=config.access_log)
     resource = build_resource(config)
     factories = [] if _process.is_rehearsal else _factories(config, resource)
-    pipeline = Pipeline(config, resource, factories)
+    shown = Shown(redactor)
+    pipeline = Pipeline(config, resource, factories, shown)
     tracers = providers.tracer_provider(config, resource, pipeline.span_processor)
     meters = providers.meter_provider(resource, pipeline.metric_reader, tell=_tell)
     traces.use_provider(tracers, redactor)
@@ -295,9 +296,7 @@ def _start(resolved: Resolved) -> None:
     spans = None
     if isinstance(tracers, providers.OwnTracerProvider):
         sampler: Any = tracers.sampler
-        spans = RequestSpans(
-            tracers, pipeline.submit_request, sampler, keeper, Shown(redactor), identified=pipeline.identified
-        )
+        spans = RequestSpans(tracers, pipeline.ended, pipeline.submit_request, sampler, keeper, shown)
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
@@ -346,6 +345,8 @@ def _auto(config: Config, environ: Mapping[str, str]) -> str:
 
 
 def _create(path: str, config: Config, resource: Resource) -> Any:
+    import_aside = _load("obskit.signals.imports:import_aside")
+    import_aside(path.partition(":")[0])
     return _load(path)(config, resource)
 
 

@@ -22,7 +22,7 @@ from obskit.config import Config
 from obskit.signals import context, logs
 from obskit.signals.context import RequestState, bound_around, reset_request, set_request
 from obskit.signals.durations import Durations
-from obskit.signals.incoming import caller_of
+from obskit.signals.incoming import Caller, caller_of, parent_context
 from obskit.signals.redaction import Redactor
 from obskit.signals.reports import report_unhandled
 from obskit.signals.requestlines import RequestLines
@@ -135,7 +135,7 @@ class Observer:
                 span = self._sdk_span(state, caller, protocol)
             else:
                 state.span_id = f"{random_bits(64) or 1:016x}"
-                state.trace_id = f"{random_bits(128) or 1:032x}" if caller is None else caller.trace_id
+                state.trace_id = f"{random_bits(128) or 1:032x}" if caller is None else caller[0]
                 state.sampled = self._takes_all or self._is_taken(state, caller)
                 span = RequestSpan(self._spans, state, caller, protocol)
             state.span = span
@@ -146,15 +146,17 @@ class Observer:
             self._failed("begin", error)
             return None
 
-    def _is_taken(self, state: RequestState, caller: Any) -> bool:
+    def _is_taken(self, state: RequestState, caller: Caller | None) -> bool:
         if caller is not None and self._trusts_incoming:
-            return bool(caller.is_sampled)
+            return caller[2]
         return self._spans is not None and self._spans.sampler.takes(int(state.trace_id, 16))
 
-    def _sdk_span(self, state: RequestState, caller: Any, protocol: str) -> trace.Span:
+    def _sdk_span(self, state: RequestState, caller: Caller | None, protocol: str) -> trace.Span:
         span = tracer().start_span(
             state.method if state.method in METHODS else "HTTP",
-            context=_EMPTY if caller is None else trace.set_span_in_context(NonRecordingSpan(caller.context), _EMPTY),
+            context=_EMPTY
+            if caller is None
+            else trace.set_span_in_context(NonRecordingSpan(parent_context(caller)), _EMPTY),
             kind=SpanKind.SERVER,
             attributes=start_attributes(state, protocol, self._shown),
             start_time=state.start_ns,
@@ -304,6 +306,10 @@ class _Series(NamedTuple):
     cell: Any
     head: str
     http: str
+
+
+def _around(caller: Caller) -> Context:
+    return trace.set_span_in_context(NonRecordingSpan(parent_context(caller)), _EMPTY)
 
 
 def _who(around: Mapping[str, object]) -> dict[str, Any] | None:

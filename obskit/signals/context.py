@@ -148,8 +148,8 @@ class RequestState:
         self._route = self._locate(self._source) or self._route
 
     def release(self) -> None:
-        """Forget the framework's objects; the route stays."""
-        self._source = None
+        """Forget the framework's objects, and the span, which knows this; the route stays."""
+        self._source = self.span = None
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
-__all__ = ["Caller", "caller_of"]
+__all__ = ["Caller", "caller_of", "parent_context", "span_context"]
 
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII).fullmatch
 _USUAL: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0[0-9a-f]", re.ASCII).fullmatch
@@ -20,39 +20,31 @@ _NO_SPAN: Final = "0" * 16
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 
+Caller = tuple[str, str, bool, str]
+"""The span that a request was sent from: trace id and span id in hex digits, whether it is sampled, its tracestate.
 
-class Caller:
-    """The span that a request was sent from.
+No class of its own: the garbage collector lets a tuple of such values alone.
+"""
 
-    Attributes:
-        trace_id: 32 hex digits.
+
+def parent_context(caller: Caller) -> SpanContext:
+    """Return the caller's span, as OpenTelemetry knows it."""
+    return span_context(caller, caller[1], is_sampled=caller[2], is_remote=True)
+
+
+def span_context(caller: Caller, span_id: str, *, is_sampled: bool, is_remote: bool) -> SpanContext:
+    """Return the context of a span in the caller's trace.
+
+    Args:
+        caller: the caller's span.
         span_id: 16 hex digits.
-        is_sampled: what the caller says of it.
+        is_sampled: whether the span is exported.
+        is_remote: whether it is the caller's own.
     """
-
-    __slots__ = ("_number", "_states", "is_sampled", "span_id", "trace_id")
-
-    def __init__(self, trace_id: str, span_id: str, is_sampled: bool, states: str) -> None:  # noqa: FBT001 - of one call
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.is_sampled = is_sampled
-        self._states = states
-        self._number = 0
-
-    @property
-    def context(self) -> SpanContext:
-        """The caller's span, as OpenTelemetry knows it."""
-        return self.context_of(int(self.span_id, 16), _SAMPLED if self.is_sampled else _UNSAMPLED, is_remote=True)
-
-    def context_of(self, span_id: int, flags: TraceFlags, *, is_remote: bool) -> SpanContext:
-        """Return the context of a span in the same trace."""
-        number = self._number
-        if not number:
-            number = self._number = int(self.trace_id, 16)
-        states = self._states
-        if not states or len(states) > _MOST_CHARS:
-            return SpanContext(number, span_id, is_remote, flags)
-        return SpanContext(number, span_id, is_remote, flags, TraceState.from_header([states]))
+    states, flags = caller[3], _SAMPLED if is_sampled else _UNSAMPLED
+    if not states or len(states) > _MOST_CHARS:
+        return SpanContext(int(caller[0], 16), int(span_id, 16), is_remote, flags)
+    return SpanContext(int(caller[0], 16), int(span_id, 16), is_remote, flags, TraceState.from_header([states]))
 
 
 def caller_of(traceparent: str, tracestate: str, cloud_trace: str) -> Caller | None:
@@ -71,7 +63,7 @@ def caller_of(traceparent: str, tracestate: str, cloud_trace: str) -> Caller | N
         else:
             trace_id, span_id = match.groups()
             if trace_id != _NO_TRACE and span_id != _NO_SPAN:
-                return Caller(trace_id, span_id, traceparent[54] in "13579bdf", tracestate)
+                return trace_id, span_id, traceparent[54] in "13579bdf", tracestate
     return _from_cloud(cloud_trace) if caller is None and cloud_trace else caller
 
 
@@ -82,7 +74,7 @@ def _unusual(traceparent: str, tracestate: str) -> Caller | None:
     version, trace_id, span_id, flags, rest = match.groups()
     if version == "ff" or (version == "00" and rest) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    return Caller(trace_id, span_id, bool(int(flags, 16) & TraceFlags.SAMPLED), tracestate)
+    return trace_id, span_id, bool(int(flags, 16) & TraceFlags.SAMPLED), tracestate
 
 
 def _from_cloud(header: str) -> Caller | None:
@@ -94,4 +86,4 @@ def _from_cloud(header: str) -> Caller | None:
     number = int(span_id or 0) or secrets.randbits(64) or 1
     if number >= 1 << 64 or trace_id == _NO_TRACE:
         return None
-    return Caller(trace_id.lower(), f"{number:016x}", options == "1", "")
+    return trace_id.lower(), f"{number:016x}", options == "1", ""

@@ -16,6 +16,7 @@ from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
 from obskit.signals.delivery import Destination, Outcome, Status
+from obskit.signals.ended import EndedSpans
 from obskit.signals.errands import GRACE_S, Errand
 from obskit.signals.forks import once_threads_last
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
@@ -23,6 +24,7 @@ from obskit.signals.metrics import record
 from obskit.signals.outlets import Outlet
 from obskit.signals.redaction import Redactor
 from obskit.signals.resource import instance_id
+from obskit.signals.shown import Shown
 from obskit.signals.tally import Tally, spooled, status_of, undelivered
 from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
 from obskit.signals.times import AwakeClock
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
     from obskit.signals.durations import Durations
+    from obskit.signals.ended import Record
     from obskit.signals.reports import ErrorReport
-    from obskit.signals.spans import RequestSpan
     from obskit.signals.spool import Store
 
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
@@ -64,9 +66,16 @@ class Pipeline:
         config: the settings in force.
         resource: the process's resource; kept for destinations that are made from it.
         factories: make the destinations, on the export thread.
+        shown: takes secrets out of what is known of requests.
     """
 
-    def __init__(self, config: Config, resource: Resource, factories: Sequence[Callable[[], Destination]]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        resource: Resource,
+        factories: Sequence[Callable[[], Destination]],
+        shown: Shown | None = None,
+    ) -> None:
         self.resource = resource
         self._config = config
         self._factories = tuple(factories)
@@ -74,7 +83,9 @@ class Pipeline:
         self._span_tap = SpanTap(self._submit_span, self.flush)
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
-        self._veil = Veil(Redactor(config.redact_keys))
+        redactor = Redactor(config.redact_keys)
+        self._veil = Veil(redactor)
+        self.ended = EndedSpans(lambda: self._worker.renewed(resource), config.sample_ratio, shown or Shown(redactor))
         self._at_fork: tuple[Baseline, int] = ({}, 0)
         self._is_gated = self._is_held = False
         self._failed: tuple[float, float] | None = None
@@ -98,6 +109,7 @@ class Pipeline:
                 wake=self._wake,
                 store=self._store(),
                 veil=self._veil.span,
+                ended=self.ended,
             )
             for make in self._factories
         )
@@ -131,18 +143,14 @@ class Pipeline:
             outlet.errors.put(report, size)
         self._wake()
 
-    def submit_request(self, span: RequestSpan, size_bytes: int) -> None:
-        """Queue the span of a request that has ended; it gets the SDK's form on the export thread."""
+    def submit_request(self, record: Record, size_bytes: int) -> None:
+        """Queue the span of a request that has ended; it becomes one again on the export thread."""
         for outlet in self._outlets:
-            outlet.spans.put(span, size_bytes)
+            outlet.spans.put(record, size_bytes)
 
     def keep_durations(self, durations: Durations) -> None:
         """Export these beside the meter provider's metrics."""
         self._metric_tap.durations = durations
-
-    def identified(self, resource: Resource) -> Resource:
-        """Return the resource with this process's id, which one that was made before a fork has not."""
-        return self._worker.renewed(resource)
 
     def _submit_span(self, span: ReadableSpan) -> None:
         self._worker.renew_span(span)

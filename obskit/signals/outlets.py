@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
+from obskit.signals.ended import EndedSpan, EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
-from obskit.signals.spans import RequestSpan
 from obskit.signals.times import AwakeClock
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Outlet:
         wake: called when much is waiting.
         store: where to put what cannot be delivered; None gives it up.
         veil: takes the secrets out of a span that the app may have put them on.
+        ended: knows what records of requests leave out; None where there are none.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Outlet:
         wake: Callable[[], None] = lambda: None,
         store: Store | None = None,
         veil: Callable[[ReadableSpan], ReadableSpan] = lambda span: span,
+        ended: EndedSpans | None = None,
     ) -> None:
         self.destination: Destination | None = None
         self.is_broken = False
@@ -72,6 +74,7 @@ class Outlet:
         self.mended: Counter[str] = Counter()
         self.store = store
         self._veil = veil
+        self._ended = ended
         self._factory = factory
         self._tell = tell
         self._gate = nullcontext() if gate is None else gate
@@ -240,8 +243,8 @@ class Outlet:
     # ------------------------------------------------------------------ one call
 
     def _readable(self, span: Any) -> Any:
-        if type(span) is RequestSpan:  # obskit itself puts no secret on a span, and nothing that no backend could read
-            return span.readable()
+        if type(span) is tuple and self._ended is not None:
+            return EndedSpan(self._ended, span)  # obskit puts no secret on it, and nothing that no backend could read
         whole = self._veil(span)
         mended = mended_span(whole)
         if mended is not whole:

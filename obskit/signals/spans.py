@@ -18,12 +18,13 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind
 
 from obskit._version import __version__
+from obskit.signals.ended import SCOPE, EndedSpan, EndedSpans, Record, own_context, record_of
+from obskit.signals.incoming import parent_context
 from obskit.signals.sampling import SHARE
-from obskit.signals.serving import METHODS, end_attributes, start_attributes
+from obskit.signals.serving import METHODS, start_attributes
 
 if TYPE_CHECKING:
     from obskit.signals.context import RequestState
@@ -34,17 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["HandedIds", "RequestSpan", "RequestSpans", "random_bits"]
 
 _EMPTY: Final = Context()
-_MOST_KNOWN: Final = 2000
-_BYTES: Final = 3000  # a request's state and span with short texts, measured with tracemalloc on CPython 3.11
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
-_RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
-_SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
-_UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
-_FAILED: Final = Status(StatusCode.ERROR)
-_UNSET: Final = Status(StatusCode.UNSET)
-_SERVER: Final = SpanKind.SERVER
-_SCOPE: Final = InstrumentationScope("obskit", __version__)
+_BYTES: Final = 1100  # a record with short texts, measured with tracemalloc on CPython 3.11
 
 # A generator of its own: an app that seeds the global one would get the same ids in every worker.
 _random: Final = Random()  # noqa: S311 - an id, not a secret
@@ -85,7 +76,6 @@ class RequestSpan(trace.Span, ReadableSpan):
     _is_ended = False
     _own: SpanContext | None = None
     _live: Any = None
-    _made: ReadableSpan | None = None
 
     def __init__(self, spans: RequestSpans, state: RequestState, parent: Caller | None, protocol: str) -> None:
         # Not the SDK's: its fields are properties here.
@@ -101,17 +91,11 @@ class RequestSpan(trace.Span, ReadableSpan):
         own = self._own
         if own is None:
             state = self._state
-            if self._caller is None:
-                flags = _SAMPLED_ROOT if state.sampled else _UNSAMPLED_ROOT
-                own = SpanContext(int(state.trace_id, 16), int(state.span_id, 16), is_remote=False, trace_flags=flags)
-            else:
-                flags = _SAMPLED if state.sampled else _UNSAMPLED
-                own = self._caller.context_of(int(state.span_id, 16), flags, is_remote=False)
-            self._own = own
+            own = self._own = own_context(state.trace_id, state.span_id, self._caller, is_sampled=state.sampled)
         return own
 
     def _parent_context(self) -> SpanContext | None:
-        return None if self._caller is None else self._caller.context
+        return None if self._caller is None else parent_context(self._caller)
 
     def is_recording(self) -> bool:
         """Return whether the request runs on."""
@@ -128,7 +112,7 @@ class RequestSpan(trace.Span, ReadableSpan):
         """Return the SDK's span that has taken, or takes now, this one's place; what has ended is read-only."""
         if self._live is None:
             if self._is_ended:
-                return self.readable()
+                return EndedSpan(self._spans.ended, self._record())
             with self._spans.lock:
                 if self._live is None:
                     self._live = self._spans.promoted(self)
@@ -187,8 +171,8 @@ class RequestSpan(trace.Span, ReadableSpan):
     attributes = property(lambda self: self.full().attributes)
     events = property(lambda self: self.full().events)
     links = property(lambda self: self.full().links)
-    resource = property(lambda self: self._spans.resource)
-    instrumentation_scope = property(lambda _: _SCOPE)
+    resource = property(lambda self: self._spans.ended.resource())
+    instrumentation_scope = property(lambda _: SCOPE)
     instrumentation_info = property(lambda self: self.full().instrumentation_info)
     dropped_attributes = property(lambda self: self.full().dropped_attributes)
     dropped_events = property(lambda self: self.full().dropped_events)
@@ -219,17 +203,13 @@ class RequestSpan(trace.Span, ReadableSpan):
                 return
             state.sampled, self._own = True, None
             self._more = {**(more or {}), SHARE: share}
-        size_bytes = _BYTES + len(state.path) + len(state.query) + len(state.user_agent) + len(state.referrer)
+        size_bytes = _BYTES + len(state.path) + len(state.query) + len(state.user_agent)
         if more is not None:
             size_bytes += sum(len(str(value)) for value in more.values())
-        self._spans.submit(self, size_bytes)
+        self._spans.submit(self._record(), size_bytes)
 
-    def readable(self) -> ReadableSpan:
-        """Return the SDK's form, once the request has ended."""
-        made = self._made
-        if made is None:
-            made = self._made = self._spans.built(self)
-        return made
+    def _record(self) -> Record:
+        return record_of(self._state, self._caller, self._kind_of_error, self._protocol, self._more)
 
 
 class RequestSpans:
@@ -237,38 +217,31 @@ class RequestSpans:
 
     Args:
         provider: obskit's own; its tracer makes the spans that take another one's place.
-        submit: takes each span that is to be kept, and about how many bytes it keeps alive; must not block.
+        ended: knows the spans that have ended.
+        submit: takes the record of each span that is to be kept, and about how many bytes it keeps alive; must not
+            block.
         sampler: decides which are exported.
         keeper: decides at the end which of the others are.
         shown: takes secrets out.
-        identified: puts this process's id on a resource.
     """
 
     def __init__(
         self,
         provider: Any,
-        submit: Callable[[RequestSpan, int], None],
+        ended: EndedSpans,
+        submit: Callable[[Record, int], None],
         sampler: OwnSampler,
         keeper: Keeper,
         shown: Shown,
-        *,
-        identified: Callable[[Any], Any],
     ) -> None:
         self.provider = provider
+        self.ended = ended
         self.submit = submit
         self.sampler = sampler
         self.keeper = keeper
         self.lock = threading.RLock()
-        self._ratio = sampler.ratio
-        self._known: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._shown = shown
-        self._identified = identified
         self._tracer = provider.get_tracer("obskit", __version__)
-
-    @property
-    def resource(self) -> Any:
-        """The resource of this process."""
-        return self._identified(self.provider.resource)
 
     def promoted(self, span: RequestSpan) -> Any:
         """Return a running span of the SDK with the ids of this one."""
@@ -286,49 +259,3 @@ class RequestSpans:
             )
         finally:
             _handed.reset(token)
-
-    def built(self, span: RequestSpan) -> ReadableSpan:
-        """Return the SDK's form of a span that has ended."""
-        state, caller = span._state, span._caller  # noqa: SLF001 - of this module
-        more = span._more  # noqa: SLF001
-        key = (state.method, state.route, state.status, span._kind_of_error, state.scheme, state.host, span._protocol)  # noqa: SLF001
-        known = self._known.get(key)
-        if known is None:
-            known = self._learn(key, state, span)
-        name, common = known
-        attributes = common.copy()
-        path = state.path
-        attributes["url.path"] = self._shown.path(path if "?" not in path else path.partition("?")[0])
-        if state.query:
-            attributes["url.query"] = self._shown.query(state.query)
-        if state.remote_ip:
-            attributes["client.address"] = state.remote_ip
-        if state.user_agent:
-            attributes["user_agent.original"] = self._shown.agent(state.user_agent)
-        if self._ratio < 1.0:
-            attributes[SHARE] = self._ratio
-        if more is not None:
-            attributes.update(more)
-        return ReadableSpan(
-            name,
-            span.get_span_context(),
-            None if caller is None else caller.context,
-            self.resource,
-            attributes,
-            kind=_SERVER,
-            status=_FAILED if state.status >= 500 else _UNSET,
-            start_time=state.start_ns,
-            end_time=state.start_ns + int(state.elapsed_s * 1e9),
-            instrumentation_scope=_SCOPE,
-        )
-
-    def _learn(self, key: tuple[Any, ...], state: RequestState, span: RequestSpan) -> tuple[str, dict[str, Any]]:
-        """Return the name, and the attributes that are the same for all requests of that kind."""
-        attributes = start_attributes(state, span._protocol, self._shown)  # noqa: SLF001 - of this module
-        name = end_attributes(state, span._kind_of_error, attributes)  # noqa: SLF001
-        for own in ("url.path", "url.query", "client.address", "user_agent.original"):
-            attributes.pop(own, None)
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[key] = name, attributes
-        return name, attributes
