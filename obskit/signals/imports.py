@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-__all__ = ["awaited", "forget", "when_imported"]
+__all__ = ["awaited", "forget", "import_aside", "when_imported"]
 
 _log = logging.getLogger("obskit")
 _wanted: Final[dict[str, Callable[[ModuleType], None]]] = {}
+
+
+def import_aside(name: str) -> ModuleType:
+    """Import a module that takes long, so that others go on meanwhile.
+
+    Where gevent has replaced threads, one of its own would hold up every greenlet for as long as the import takes.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        with suppress(RuntimeError):  # the interpreter ends, and has no more threads
+            importlib.import_module("gevent").get_hub().threadpool.apply(importlib.import_module, (name,))
+    return importlib.import_module(name)
 
 
 def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
