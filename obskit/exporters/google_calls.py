@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import google.auth
@@ -106,12 +108,23 @@ class Access:
             self._channel.close()
 
 
+def _yield_to_greenlets() -> None:
+    """Let gRPC wait in threads of gevent's, where it is at work, and not in the one that all greenlets share.
+
+    It has to be asked for before the first channel. An app that uses gRPC itself has asked before.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading") and "grpc.experimental.gevent" not in sys.modules:
+        import_module("grpc.experimental.gevent").init_gevent()
+
+
 def open_access(config: Config) -> Access:
     """Find the credentials and the project.
 
     Raises:
         ConfigError: there are no credentials, or no project is known.
     """
+    _yield_to_greenlets()
     if config.local_endpoint:
         return Access(config.project or "local-project", None, config.local_endpoint)
     try:
