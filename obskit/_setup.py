@@ -287,10 +287,10 @@ def _start(resolved: Resolved) -> None:
     shown = Shown(redactor)
     pipeline = Pipeline(config, resource, factories, shown)
     tracers = providers.tracer_provider(config, resource, pipeline.span_processor)
-    meters = providers.meter_provider(resource, pipeline.metric_reader, tell=_tell)
+    meters = providers.meter_provider(resource, lambda: pipeline.metric_reader, tell=_tell)
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
-    durations = Durations(lambda: resource, is_own=isinstance(meters, providers.OwnMeterProvider))
+    durations = Durations(lambda: resource, is_own=type(meters) is providers.OwnMeterProvider)
     pipeline.keep_durations(durations)
     keeper = Keeper(config)
     spans = None

@@ -15,16 +15,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    ResourceMetrics,
-    ScopeMetrics,
-)
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from obskit import catalog
@@ -32,6 +22,7 @@ from obskit._version import __version__
 from obskit.signals.metrics import admit, record
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import HistogramDataPoint, MetricsData
     from opentelemetry.sdk.resources import Resource
 
     from obskit.signals.context import RequestState
@@ -63,7 +54,7 @@ class Cell:
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._sum = 0.0
         self._least, self._most = float("inf"), float("-inf")
-        self._exemplars: dict[int, Exemplar] = {}
+        self._exemplars: dict[int, tuple[float, int, str, str]] = {}
 
     def record(self, state: RequestState) -> None:
         """Record the duration of a request that has ended."""
@@ -87,33 +78,26 @@ class Cell:
                 self._most = max(self._most, value)
             last, self.last = self.last, None
             if last is not None and last.sampled and last.trace_id:
-                self._exemplars[bisect_left(_BOUNDS, last.elapsed_s)] = Exemplar(
-                    filtered_attributes={},
-                    value=last.elapsed_s,
-                    time_unix_nano=last.start_ns + int(last.elapsed_s * 1e9),
-                    span_id=int(last.span_id, 16),
-                    trace_id=int(last.trace_id, 16),
-                )
+                at_ns = last.start_ns + int(last.elapsed_s * 1e9)
+                seen = (last.elapsed_s, at_ns, last.span_id, last.trace_id)
+                self._exemplars[bisect_left(_BOUNDS, last.elapsed_s)] = seen
 
     def point(self, now_ns: int) -> HistogramDataPoint | None:
         """Return the series' cumulative point, None when nothing was recorded."""
         self.fold()
         with self._lock:
             count = sum(self._buckets)
-            exemplars = list(self._exemplars.values())
             if not count:
                 return None
-            return HistogramDataPoint(
-                attributes=dict(self.labels),
-                start_time_unix_nano=self.start_ns,
-                time_unix_nano=max(now_ns, self.start_ns),
-                count=count,
-                sum=self._sum,
-                bucket_counts=tuple(self._buckets),
-                explicit_bounds=_BOUNDS,
-                min=self._least,
-                max=self._most,
-                exemplars=exemplars,
+            from obskit.signals import points  # noqa: PLC0415 - the SDK's metrics take long to import
+
+            return points.histogram_point(
+                dict(self.labels),
+                times_ns=(self.start_ns, max(now_ns, self.start_ns)),
+                buckets=self._buckets,
+                bounds=_BOUNDS,
+                figures=(self._sum, self._least, self._most),
+                exemplars=self._exemplars.values(),
             )
 
     def renew(self) -> None:
@@ -173,22 +157,9 @@ class Durations:
         points = [point for cell in cells if (point := cell.point(now_ns)) is not None]
         if not points:
             return data
-        histogram = Histogram(data_points=points, aggregation_temporality=AggregationTemporality.CUMULATIVE)
-        metric = Metric(name=_METRIC.name, description=_METRIC.help, unit=_METRIC.unit, data=histogram)
-        parts = list(data.resource_metrics) if data is not None else []
-        for place, part in enumerate(parts):
-            for number, scope in enumerate(part.scope_metrics):
-                if scope.scope.name == _SCOPE.name:
-                    scopes = list(part.scope_metrics)
-                    scopes[number] = ScopeMetrics(scope.scope, [metric, *scope.metrics], scope.schema_url)
-                    parts[place] = ResourceMetrics(part.resource, scopes, part.schema_url)
-                    return MetricsData(parts)
-        scope = ScopeMetrics(_SCOPE, [metric], "")
-        if parts:
-            parts[0] = ResourceMetrics(parts[0].resource, [*parts[0].scope_metrics, scope], parts[0].schema_url)
-        else:
-            parts = [ResourceMetrics(self._resource(), [scope], "")]
-        return MetricsData(parts)
+        from obskit.signals.points import histogram, joined  # noqa: PLC0415 - the SDK's metrics take long to import
+
+        return joined(data, histogram(_METRIC, points), _SCOPE, self._resource)
 
     def renew(self) -> None:
         """Replace the locks after a fork."""

@@ -134,7 +134,7 @@ class Pipeline:
     @property
     def metric_reader(self) -> MetricReader:
         """The reader to give to the meter provider."""
-        return self._metric_tap
+        return self._metric_tap.reader
 
     def submit_error(self, report: ErrorReport) -> None:
         """Queue an error report; it goes out at once, not with the next interval."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics.export import Metric
+    from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 
 __all__ = ["Point", "flattened", "mended_span", "rebuilt", "steadied"]
 
@@ -19,7 +18,7 @@ _LEAST_INT: Final = -(2**63)
 _LEAST_NS: Final = 1_000_000  # between the start and the end of what a point covers; Cloud Monitoring wants some
 _MOST_INT: Final = 2**63 - 1
 
-Point = tuple[ResourceMetrics, ScopeMetrics, "Metric", Any]
+Point = tuple["ResourceMetrics", "ScopeMetrics", "Metric", Any]
 """One metric point with all that it belongs to."""
 
 
@@ -117,6 +116,8 @@ def flattened(data: MetricsData) -> list[Point]:
 
 def rebuilt(points: Sequence[Point]) -> MetricsData:
     """Return a snapshot of these points, which are in the order of `flattened`."""
+    from opentelemetry.sdk.metrics.export import MetricsData  # noqa: PLC0415 - where there is a point, it is loaded
+
     resources: list[ResourceMetrics] = []
     owner = scope_owner = metric_owner = None
     for resource, scope, metric, point in points:

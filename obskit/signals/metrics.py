@@ -17,7 +17,7 @@ from obskit._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.metrics import Meter, MeterProvider
+    from opentelemetry.metrics import MeterProvider
 
     from obskit.catalog import Metric
 
@@ -32,7 +32,7 @@ _MOST_CHARS: Final = 200
 _MOST_KNOWN: Final = 20_000
 
 _lock = threading.Lock()
-_meter: Meter | None = None
+_provider: MeterProvider | None = None
 _recorders: dict[str, Callable[..., None]] = {}
 _seen: dict[tuple[str, str], set[Value]] = {}
 _known: dict[_Key, Mapping[str, Value]] = {}
@@ -50,9 +50,9 @@ if hasattr(os, "register_at_fork"):  # a thread of the parent may have held the 
 
 def use_provider(provider: MeterProvider) -> None:
     """Record through this provider from here on, and begin the labels' caps anew."""
-    global _meter
+    global _provider
     with _lock:
-        _meter = provider.get_meter("obskit", __version__)
+        _provider = provider
         _recorders.clear()
         _seen.clear()
         _known.clear()
@@ -109,7 +109,7 @@ def _capped(metric: str, label: str, cap: int, value: Value) -> Value:
 
 
 def _recorder(metric: Metric) -> Callable[..., None]:
-    meter = _meter or metrics.get_meter("obskit", __version__)
+    meter = (metrics.get_meter_provider() if _provider is None else _provider).get_meter("obskit", __version__)
     record_on: Callable[..., None]
     with _lock:
         if metric.kind is catalog.Kind.COUNTER:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from obskit.errors import Problem
@@ -15,9 +18,11 @@ from obskit.signals.spans import HandedIds
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.util.types import Attributes
 
     from obskit.config import Config
 
@@ -42,8 +47,90 @@ class OwnTracerProvider(TracerProvider):
         super().add_span_processor(span_processor)
 
 
-class OwnMeterProvider(MeterProvider):
-    """The provider of a process that has none, or one that takes no further reader."""
+class OwnMeterProvider(metrics.MeterProvider):
+    """The provider of a process that has none, or one that takes no further reader.
+
+    It is the SDK's, behind a door: the SDK's metrics are imported when somebody first asks for a meter, or for
+    anything else of it.
+
+    Args:
+        resource: of this process.
+        reader: returns what reads the points.
+    """
+
+    def __init__(self, resource: Resource, reader: Callable[[], MetricReader]) -> None:
+        self._make: Callable[[], MeterProvider] = lambda: _sdk_provider(resource, reader())
+        self._made: MeterProvider | None = None
+        self._lock = threading.RLock()
+        self._is_held = False
+        _doors.add(self)
+
+    @property
+    def __class__(self) -> type:
+        """The SDK's class, for those who ask whether it is one; who does has imported it."""
+        sdk = sys.modules.get("opentelemetry.sdk.metrics")
+        return getattr(sdk, "MeterProvider", OwnMeterProvider)
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError(f"obskit's meter provider cannot become a {kind.__name__}")
+
+    def whole(self) -> MeterProvider:
+        """Return the SDK's provider, made now if it was not before."""
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = self._make()
+        return self._made
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> metrics.Meter:
+        """As the SDK's."""
+        return self.whole().get_meter(name, version, schema_url, attributes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole(), name)
+
+    def hold(self) -> None:
+        """Wait for what is being made: a fork in the middle of it would leave it so in the child."""
+        self._is_held = self._lock.acquire(timeout=_FORK_WAIT_S)
+
+    def release(self) -> None:
+        """Go on."""
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
+
+    def renew(self) -> None:
+        """Replace the lock in a child."""
+        self._is_held, self._lock = False, threading.RLock()
+
+
+def _sdk_provider(resource: Resource, reader: MetricReader) -> MeterProvider:
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - takes long, and most apps never need it
+
+    return MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+
+
+_FORK_WAIT_S: Final = 1.0
+_doors: Final[weakref.WeakSet[OwnMeterProvider]] = weakref.WeakSet()
+
+
+def _at_fork(name: str) -> Callable[[], None]:
+    def call() -> None:
+        for door in tuple(_doors):
+            getattr(door, name)()
+
+    return call
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_at_fork("hold"), after_in_parent=_at_fork("release"), after_in_child=_at_fork("renew"))
 
 
 class _Relay(SpanProcessor):
@@ -67,7 +154,7 @@ class _Relay(SpanProcessor):
 
 # obskit's own providers that are the process's global ones; they stay so for good.
 _global_tracers: Final[list[tuple[OwnTracerProvider, _Relay]]] = []
-_global_meters: Final[list[MeterProvider]] = []
+_global_meters: Final[list[OwnMeterProvider]] = []
 
 
 def tracer_provider(config: Config, resource: Resource, processor: SpanProcessor) -> Any:
@@ -96,21 +183,21 @@ def tracer_provider(config: Config, resource: Resource, processor: SpanProcessor
     return provider
 
 
-def meter_provider(resource: Resource, reader: MetricReader, *, tell: Callable[[Problem], None]) -> Any:
+def meter_provider(resource: Resource, reader: Callable[[], MetricReader], *, tell: Callable[[Problem], None]) -> Any:
     """Return the provider for obskit's metrics; those of the app reach the reader too, where that can be.
 
     Args:
         resource: of this process, for a provider of obskit's own.
-        reader: reads the points.
+        reader: returns what reads the points; called when there is first something to read.
         tell: told where the app's provider cannot be shared.
     """
     existing = metrics.get_meter_provider()
     is_own = any(provider is existing for provider in _global_meters)
-    add = getattr(existing, "add_metric_reader", None)
-    if add is not None and not is_own:
-        add(reader)
+    add = None if is_own else getattr(existing, "add_metric_reader", None)
+    if add is not None:
+        add(reader())
         return existing
-    provider = OwnMeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    provider = OwnMeterProvider(resource, reader)
     if type(existing).__name__ == "_ProxyMeterProvider":
         metrics.set_meter_provider(provider)
         _global_meters.append(provider)

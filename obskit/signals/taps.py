@@ -7,13 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.metrics.export import (
-    HistogramDataPoint,
-    MetricReader,
-    MetricsData,
-    NumberDataPoint,
-    Sum,
-)
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -22,10 +15,12 @@ from obskit.signals.sampling import is_kept
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from obskit.signals.durations import Durations
+    from obskit.signals.readers import Reader
 
 __all__ = ["Baseline", "MetricTap", "SpanTap", "baseline", "fingerprint", "point_count", "since", "with_resource"]
 
@@ -65,8 +60,11 @@ class SpanTap(SpanProcessor):
         return self._flush(timeout_millis / 1000)
 
 
-class MetricTap(MetricReader):
-    """Collects when the pipeline asks, and never on its own. Temporality is cumulative throughout.
+class MetricTap:
+    """Reads the metrics when the pipeline asks, and never on its own. Temporality is cumulative throughout.
+
+    The SDK's metrics take as long to import as all of obskit, so they are not before somebody has made an instrument,
+    or there is a point to export.
 
     Attributes:
         durations: what is recorded beside the provider.
@@ -76,28 +74,28 @@ class MetricTap(MetricReader):
     """
 
     def __init__(self, flush: Callable[[float | None], bool]) -> None:
-        super().__init__()
         self.durations: Durations | None = None
         self._flush = flush
-        self._received: list[MetricsData] = []
-        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def reader(self) -> Reader:
+        """The SDK's reader, to give to a meter provider."""
+        with self._lock:
+            if self._reader is None:
+                from obskit.signals.readers import Reader  # noqa: PLC0415 - the SDK's metrics take long to import
+
+                self._reader = Reader(self._flush)
+            return self._reader
 
     def read(self, timeout_s: float = 5.0) -> MetricsData | None:
-        """Return a snapshot of every metric of the provider, None when there is no provider or no point."""
-        if not self.is_connected:
-            return None
+        """Return a snapshot of every metric, None where there is no point."""
         with self._lock:
-            self._received.clear()
-            self.collect(timeout_millis=timeout_s * 1000)
-            data = self._received.pop() if self._received else None
+            data = None if self._reader is None else self._reader.snapshot(timeout_s)
             if self.durations is not None:
                 data = self.durations.added_to(data)
         return data if data is not None and point_count(data) else None
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether a meter provider has this reader; without one there is nothing to read, and nothing is wrong."""
-        return bool(getattr(self, "_collect", None))
 
     def hold(self, timeout_s: float) -> bool:
         """Keep everybody from reading until `release`; return whether that is so."""
@@ -109,19 +107,9 @@ class MetricTap(MetricReader):
 
     def renew_after_fork(self) -> None:
         """Replace the locks on the way to this reader, whose owners may not exist in this process."""
-        self._lock = threading.Lock()
-        renew_locks(self)
-
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        self._received.append(metrics_data)
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Deliver what waits within the time given."""
-        return self._flush(timeout_millis / 1000)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Deliver what waits; the provider that this reader was given to is about to end."""
-        self._flush(timeout_millis / 1000)
+        self._lock = threading.RLock()
+        if self._reader is not None:
+            renew_locks(self._reader)
 
 
 def point_count(data: MetricsData) -> int:
@@ -154,9 +142,8 @@ def _key(point: Any) -> tuple[object, ...]:
 
 def with_resource(data: MetricsData, resource_of: Callable[[Resource], Resource]) -> MetricsData:
     """Return the snapshot with each resource replaced."""
-    return MetricsData(
-        resource_metrics=[replace(part, resource=resource_of(part.resource)) for part in data.resource_metrics]
-    )
+    parts = [replace(part, resource=resource_of(part.resource)) for part in data.resource_metrics]
+    return replace(data, resource_metrics=parts)
 
 
 Baseline = Mapping[tuple[object, ...], Any]
@@ -177,9 +164,7 @@ def baseline(data: MetricsData | None) -> Baseline:
 
 
 def _is_cumulative(data: Any) -> bool:
-    return (isinstance(data, Sum) and data.is_monotonic) or (
-        not isinstance(data, Sum) and hasattr(data, "aggregation_temporality")
-    )
+    return bool(getattr(data, "is_monotonic", hasattr(data, "aggregation_temporality")))
 
 
 def since(data: MetricsData, before: Baseline, start_ns: int) -> MetricsData:
@@ -195,7 +180,8 @@ def since(data: MetricsData, before: Baseline, start_ns: int) -> MetricsData:
     """
     if not before:
         return data
-    return MetricsData(
+    return replace(
+        data,
         resource_metrics=[
             replace(
                 part,
@@ -205,7 +191,7 @@ def since(data: MetricsData, before: Baseline, start_ns: int) -> MetricsData:
                 ],
             )
             for part in data.resource_metrics
-        ]
+        ],
     )
 
 
@@ -224,11 +210,11 @@ def _metrics_since(scope: str, metrics: Sequence[Any], before: Baseline, start_n
 
 
 def _difference(point: Any, old: Any, start_ns: int) -> Any:
-    if isinstance(point, NumberDataPoint):
+    if hasattr(point, "value"):
         if point.value == old.value:
             return None
         return replace(point, value=point.value - old.value, start_time_unix_nano=start_ns)
-    if isinstance(point, HistogramDataPoint):
+    if hasattr(point, "explicit_bounds"):
         if point.count == old.count:
             return None
         return replace(

@@ -120,7 +120,7 @@ def test_points_stay_in_order_when_the_clock_is_set_back() -> None:
     twin = Twin()
     outlet = Outlet(lambda: twin, queue_bytes=10_000, tell=lambda problem: None)
     tap = MetricTap(lambda _: True)
-    meters = MeterProvider([tap], shutdown_on_exit=False)
+    meters = MeterProvider([tap.reader], shutdown_on_exit=False)
     counter = meters.get_meter("t").create_counter("t")
     worker = Worker(Config(), [outlet], tap, Tally(), count_lost=lambda *_: None, wall=lambda: wall[0])
     for step_s in (0, -HOUR_S, 0):
