@@ -30,6 +30,8 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _STACK_CHARS: Final = 64_000
 _SHORT_CHARS: Final = 1000
 _MOST_HEADS: Final = 5000
+_MOST_CLEAN: Final = 2000
+_MOST_CLEAN_CHARS: Final = 100
 MOST_QUICK_CHARS: Final = 8000
 """Longer texts are put together in the way that counts bytes."""
 LARGEST_QUICK_BYTES: Final = 128 * 1024
@@ -80,6 +82,19 @@ def is_reported(error: BaseException) -> bool:
     return bool(getattr(error, "__obskit_reported__", False))
 
 
+class _Heads(dict[str, str]):
+    """What stands before a field's value, by its name; what is new is made by `make`, and kept if there is room."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        self._make = make
+
+    def __missing__(self, key: str) -> str:
+        head = self._make(key)
+        if len(self) < _MOST_HEADS:
+            self[key] = head
+        return head
+
+
 class Entries:
     """Makes the JSON of records.
 
@@ -93,7 +108,8 @@ class Entries:
         self, config: Config, redactor: Redactor, max_bytes: Callable[[str], int] = lambda _: MAX_LINE_BYTES
     ) -> None:
         self.redactor = redactor
-        self.heads: dict[str, str] = {}
+        self.heads: dict[str, str] = _Heads(self._head)
+        self._clean: dict[str, str] = {}
         self._max_bytes = max_bytes
         self._service = f',"service":{quoted(config.service_name)}'
         self._environment = f',"environment":{quoted(config.environment)}' if config.environment else ""
@@ -102,7 +118,7 @@ class Entries:
 
     # ------------------------------------------------------------------ parts that hold for many lines
 
-    def head(self, key: str) -> str:
+    def _head(self, key: str) -> str:
         """Return what stands before a field's value.
 
         Raises:
@@ -110,10 +126,7 @@ class Entries:
         """
         if key in _SPECIAL or field_name(key) != key or self.redactor.is_secret(key):
             raise NotOrdinary
-        head = f",{quoted(key)}:"
-        if len(self.heads) < _MOST_HEADS:
-            self.heads[key] = head
-        return head
+        return f",{quoted(key)}:"
 
     def longer(self, text: str, head: str, key: str, value: object) -> str:
         """Return the text with one more field, without its secrets.
@@ -123,7 +136,7 @@ class Entries:
         """
         kind = type(value)
         if kind is str:
-            shown = self.text(value)
+            shown = self._clean.get(value) or self._text(value)  # type: ignore[call-overload,arg-type]
         elif kind is int and _LEAST_INT <= value <= _MOST_INT:  # type: ignore[operator]
             shown = str(value)
         else:
@@ -142,6 +155,15 @@ class Entries:
             place = f'{{"file":{quoted(file)},"line":"{line}","function":{quoted(function)}}}'
             placed = f',"{_PREFIX}sourceLocation":{place}'
         return f"{self._service}{named}{environment}{placed}"
+
+    def _text(self, text: str) -> str:
+        """Return a text as JSON, and remember it where it holds no secret: ids, names and the like come again."""
+        shown = self.text(text)
+        if len(text) <= _MOST_CLEAN_CHARS and shown[1:-1] == text:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean[text] = shown
+        return shown
 
     def text(self, text: object) -> str:
         """Return a text as JSON, without its secrets.

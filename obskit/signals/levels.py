@@ -31,6 +31,7 @@ class Site:
     """A place in the code that logs, with what is the same in all of its lines.
 
     Attributes:
+        at: where in the code.
         code: kept alive, so that no other can take its address.
         logger: the name of the logger that is called; None where its lines must be counted or measured.
         event: what is said there, if it is always the same.
@@ -39,10 +40,11 @@ class Site:
         tail: what follows the time.
     """
 
-    __slots__ = ("code", "event", "head", "logger", "start", "tail")
+    __slots__ = ("at", "code", "event", "head", "logger", "start", "tail")
 
-    def __init__(self, code: CodeType, severity: str, logger: str | None, event: object) -> None:
+    def __init__(self, code: CodeType, at: int, severity: str, logger: str | None, event: object) -> None:
         self.code = code
+        self.at = at
         self.logger = logger
         self.event = event if type(event) is str and event in code.co_consts else None
         self.start = f'{{"severity":"{severity}","message":'
@@ -66,21 +68,32 @@ class Level:
 
     Attributes:
         severity: as Cloud Logging spells it.
-        sites: by the address of the instruction that logs.
+        by_event: the place that says a text, where it is always the same; of several the last one that was new.
     """
 
-    __slots__ = ("severity", "sites")
+    __slots__ = ("_sites", "by_event", "severity")
 
     def __init__(self, number: int) -> None:
         self.severity = _SEVERITIES[number]
-        self.sites: dict[int, Site] = {}
+        self.by_event: dict[object, Site] = {}
+        self._sites: dict[int, Site] = {}  # by the address of the instruction that logs
+
+    def forget(self) -> None:
+        """Forget all places, as other settings hold from here on."""
+        self.by_event.clear()
+        self._sites.clear()
 
     def site(self, caller: Named, event: object, frame: FrameType, entries: Entries, limits: Limits) -> Site:
-        """Return what is known of a place that is new."""
-        code, logger = frame.f_code, caller.name
+        """Return what is known of a place, also of a new one."""
+        code, logger, at = frame.f_code, caller.name, frame.f_lasti
+        known = self._sites.get(id(code) + at)
+        if known is not None:
+            return known
         is_free = not limits.is_limited(logger) and limits.max_bytes(logger) >= LARGEST_QUICK_BYTES
-        site = Site(code, self.severity, logger if is_free else None, event)
+        site = Site(code, at, self.severity, logger if is_free else None, event)
         site.write_down(entries, logger, frame.f_lineno)
-        if len(self.sites) < _MOST_SITES:
-            self.sites[id(code) + frame.f_lasti] = site
+        if len(self._sites) < _MOST_SITES:
+            self._sites[id(code) + at] = site
+            if site.event is not None:
+                self.by_event[site.event] = site
         return site

@@ -9,13 +9,13 @@ from datetime import date, datetime
 from datetime import time as clock_time
 from enum import Enum
 from json import JSONEncoder
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring as escaped
 from typing import Any, Final
 
 from obskit.config import MAX_LINE_BYTES
 from obskit.signals.redaction import REDACTED, Redactor
 
-__all__ = ["MAX_LINE_BYTES", "encode", "json_text", "moment", "plain", "quoted"]
+__all__ = ["MAX_LINE_BYTES", "encode", "escaped", "json_text", "moment", "plain", "quoted"]
 
 _MOST_DEPTH: Final = 6
 _MOST_ITEMS: Final = 1000
@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Return the text as a JSON string: quotes, control characters and line ends are escaped."""
-    return encode_basestring(text) if text.isascii() else encode_basestring(plain(text)).translate(_MORE_CONTROLS)
+    return escaped(text) if text.isascii() else escaped(plain(text)).translate(_MORE_CONTROLS)
 
 
 def described(value: object) -> str:

@@ -21,9 +21,9 @@ from obskit.signals import consoles, context
 from obskit.signals.entries import Entries, Record, field_name, is_reported, refuse
 from obskit.signals.levels import LEVELS, Level, severity_of
 from obskit.signals.limits import Limits
-from obskit.signals.lines import described, encode, json_text, moment
+from obskit.signals.lines import described, encode, escaped, json_text, moment
 from obskit.signals.outputs import Output
-from obskit.signals.redaction import HAS_SIGNS, SHORT, Redactor
+from obskit.signals.redaction import HAS_SIGNS, SHORT, SHORTEST, Redactor
 
 __all__ = [
     "LEVELS",
@@ -66,6 +66,7 @@ _level = logging.INFO
 _is_readable: bool | None = None
 _json_stream: Any = None  # the standard output to which lines are surely JSON
 # Looked up once, without the layers in between, which cost more than they do.
+_frame: Final = sys._getframe  # noqa: SLF001 - what logging itself uses
 _request: Final = context._request.get  # noqa: SLF001 - the same package
 _runtime: Final = otel_context._RUNTIME_CONTEXT  # noqa: SLF001
 _otel_context: Final = getattr(getattr(_runtime, "_current_context", None), "get", _runtime.get_current)
@@ -81,7 +82,7 @@ def configure(config: Config, redactor: Redactor) -> None:
     _is_readable = {"json": False, "console": True}.get(config.log_format)
     _json_stream = None
     for level in _levels:
-        level.sites.clear()
+        level.forget()
 
 
 def is_readable() -> bool:
@@ -156,38 +157,42 @@ class _Method(Protocol):
 _levels: Final[list[Level]] = []
 
 
-def _method(number: int, name: str, doc: str) -> _Method:
-    """Return the method of a level. It puts ordinary lines together itself: each call costs what three fields do."""
+def _method(number: int, name: str, doc: str) -> _Method:  # noqa: C901 - a call costs what three fields do
+    """Return the method of a level, which puts ordinary lines together without calling anything of obskit's."""
     level = Level(number)
-    sites = level.sites
+    known_site = level.by_event.get
     _levels.append(level)
 
-    def say(self: Logger, event: object = "", *args: Any, **fields: Any) -> None:
+    def say(self: Logger, event: object = "", *args: Any, **fields: Any) -> None:  # noqa: C901, PLR0912 - likewise
         if _level > number:
             return
-        frame = sys._getframe(1)  # noqa: SLF001 - what logging itself uses
+        frame = _frame(1)
         if args or sys.stdout is not _json_stream:
             self._write(level.severity, event, args, fields, frame)
             return
         try:
-            entries = _entries
-            site = sites.get(id(frame.f_code) + frame.f_lasti) or level.site(self, event, frame, entries, _limits)
-            head = site.head if event is site.event else f'{site.start}{entries.message(event)},"time":"'
+            site = known_site(event)
+            if site is None or site.at != frame.f_lasti or site.code is not frame.f_code:
+                site = level.site(self, event, frame, _entries, _limits)
+            head = site.head if event is site.event else f'{site.start}{_entries.message(event)},"time":"'
             shown = {**self.fields, **fields} if self.fields else fields
-            heads, text = entries.heads, ""
+            heads, text = _entries.heads, ""
             for key in shown:
-                named = heads.get(key) or entries.head(key)
                 value = shown[key]
-                if type(value) is str and len(value) < SHORT and HAS_SIGNS(value) is None:
-                    text = f'{text}{named}"{value}"'
+                if type(value) is not str:
+                    text = _entries.longer(text, heads[key], key, value)
+                elif len(value) < SHORTEST and value.isascii():
+                    text = f"{text}{heads[key]}{escaped(value)}"
+                elif len(value) < SHORT and HAS_SIGNS(value) is None:
+                    text = f'{text}{heads[key]}"{value}"'
                 else:
-                    text = entries.longer(text, named, key, value)
+                    text = _entries.longer(text, heads[key], key, value)
             current, state = _otel_context(), _request()
             if state is None:
-                around = entries.around(current, None)
+                around = _entries.around(current, None)
             else:
                 known = state.log_fields
-                around = known[1] if known is not None and known[0] is current else entries.around(current, state)
+                around = known[1] if known is not None and known[0] is current else _entries.around(current, state)
                 if state.bound:
                     refuse(not state.bound.keys().isdisjoint(shown))
             if site.logger != self.name:

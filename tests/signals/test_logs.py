@@ -486,3 +486,44 @@ def test_a_message_keeps_its_fields_line_ends(process: Process, capsys: pytest.C
     obskit.get_logger().info("said\n\n", text="kept\n")
     line = lines(capsys)[0]
     assert (line["message"], line["text"]) == ("said", "kept\n")
+
+
+def test_places_that_say_the_same_are_told_apart(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two places with one text keep their own lines in the code, whichever of them speaks."""
+    process(service_name="s", log_format="json")
+    log = obskit.get_logger("shop")
+    capsys.readouterr()
+    for _ in range(3):
+        log.info("done")
+        log.info("done")
+    places = [each["logging.googleapis.com/sourceLocation"]["line"] for each in lines(capsys)]
+    assert len(set(places)) == 2
+    assert places == places[:2] * 3
+
+
+def test_a_text_that_was_shown_is_still_a_secret_elsewhere(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is remembered of values holds for names that are no secrets only, and never for what holds one."""
+    process(service_name="s", log_format="json")
+    log = obskit.get_logger("shop")
+    capsys.readouterr()
+    text, key = "correct horse battery", "AIza" + "x" * 35
+    for _ in range(2):
+        log.info("seen", note=text, short="a", six="abc-def", other=key)
+        log.info("seen", password=text, token="a", api_key="abc-def")
+    shown = lines(capsys)
+    assert [each.get("note") for each in shown] == [text, None] * 2
+    assert [each.get("other") for each in shown] == ["[REDACTED]", None] * 2
+    assert [(each["password"], each["token"], each["api_key"]) for each in shown[1::2]] == [("[REDACTED]",) * 3] * 2
+
+
+@pytest.mark.parametrize("text", ['"', "a\\", "\x00\x1b", "\x85é", "\u2028", "\ud800", "", "12345", "a\nb", "123456\n"])
+def test_short_texts_are_valid_json(process: Process, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """The shortest texts, which are looked at least, come out as they were, on one line."""
+    process(service_name="s", log_format="json")
+    log = obskit.get_logger("shop")
+    capsys.readouterr()
+    log.info("seen", value=text)
+    (line,) = lines(capsys)
+    assert line["value"] == text.replace("\ud800", "\ufffd")

@@ -209,3 +209,10 @@ def test_no_pattern_repeats_a_repetition_that_could_overlap() -> None:
                 first_kind, first = body[0]
                 assert (str(first_kind), chr(first)) == ("LITERAL", "."), name
                 assert not re.compile("[A-Za-z0-9-]").match(".")
+
+
+def test_the_look_that_comes_first_overlooks_no_shape() -> None:
+    """Whatever begins as a secret of some shape does is searched for it."""
+    for start, _ in redaction._SHAPES:
+        assert redaction.may_have_shapes(f"text before {start}and behind"), start
+    assert not redaction.may_have_shapes("0f8fad5b-d9cb-469f-a165-70867728950e")
