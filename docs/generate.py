@@ -23,7 +23,7 @@ def configuration() -> str:
     rows = [
         "# Configuration",
         "",
-        "Generated from the settings table in `obskit/config.py`; do not edit.",
+        "Generated from the settings table in `obskit/config/settings.py`; do not edit.",
         "",
         "A keyword of `obskit.instrument(app, …)` wins over the environment, which wins over `[tool.obskit]` in",
         "`pyproject.toml`, which wins over the default. An unknown name is a warning that names the nearest one; a",

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 __all__ = [
     "BackendError",
@@ -112,5 +111,7 @@ def report(
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was probably meant to be, or None."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for those who have misspelt something
+
     matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
