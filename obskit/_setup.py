@@ -345,8 +345,9 @@ def _auto(config: Config, environ: Mapping[str, str]) -> str:
 
 
 def _create(path: str, config: Config, resource: Resource) -> Any:
-    import_aside = _load("obskit.signals.imports:import_aside")
-    import_aside(path.partition(":")[0])
+    if path == _EXPORTERS["gcp"]:  # the others take little time, and what Sentry imports may start a process meanwhile
+        import_aside = _load("obskit.signals.imports:import_aside")
+        import_aside(path.partition(":")[0])
     return _load(path)(config, resource)
 
 

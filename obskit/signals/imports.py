@@ -28,8 +28,14 @@ def import_aside(name: str) -> ModuleType:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
         with suppress(RuntimeError):  # the interpreter ends, and has no more threads
-            importlib.import_module("gevent").get_hub().threadpool.apply(importlib.import_module, (name,))
+            importlib.import_module("gevent").get_hub().threadpool.apply(_try_import, (name,))
     return importlib.import_module(name)
+
+
+def _try_import(name: str) -> None:
+    """Import a module as far as that goes in a thread outside of gevent's loop, where no process can be started."""
+    with suppress(Exception):  # whatever it was, the import that follows meets it again if it is not of the thread
+        importlib.import_module(name)
 
 
 def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
