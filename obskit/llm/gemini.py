@@ -19,12 +19,10 @@ from obskit.llm.gemini_call import Begin, fail, finish_with, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
-from obskit.signals.imports import forget, when_imported
 
-__all__ = ["install", "problems", "uninstall"]
+__all__ = ["follow_calls", "problems", "uninstall"]
 
 _log = logging.getLogger("obskit")
-_MODULE: Final = "google.genai"
 _MARK: Final = "_obskit_original"
 
 
@@ -51,24 +49,20 @@ _replaced: Final[list[tuple[Any, str, Any, Any]]] = []
 _problems: Final[list[Problem]] = []
 
 
-def install(*, is_recording: bool = True) -> None:
-    """Record calls from now on, or from the moment that the app imports google-genai.
+def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
+    """Record calls from now on.
 
     Args:
+        genai: the SDK.
         is_recording: off leaves the calls alone, and only keeps obskit's own imports from disturbing them.
     """
-
-    def patch(genai: ModuleType) -> None:
-        _keep_apart(genai)
-        if is_recording:
-            _patch(genai)
-
-    when_imported(_MODULE, patch)
+    _keep_apart(genai)
+    if is_recording:
+        _patch(genai)
 
 
 def uninstall() -> None:
     """Put everything back that nobody else has replaced since."""
-    forget(_MODULE)
     _problems.clear()
     while _replaced:
         owner, name, original, replacement = _replaced.pop()

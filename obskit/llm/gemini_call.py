@@ -8,7 +8,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from obskit.llm import prompts
-from obskit.llm.record import Call, settings
+from obskit.llm.record import Call
+from obskit.llm.settings import settings
 from obskit.llm.usage import GeminiUsage, Usage
 
 __all__ = ["Begin", "Reply", "error_attributes", "fail", "finish", "finish_with", "request_attributes"]

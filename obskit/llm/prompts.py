@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from obskit.llm.record import redact
+from obskit.llm.settings import redact
 
 __all__ = ["of_reply", "of_request"]
 

@@ -13,12 +13,11 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from obskit import catalog
-from obskit.config import Config
 from obskit.llm import prices
+from obskit.llm.settings import configure, redact, settings
 from obskit.llm.usage import Usage, from_totals
 from obskit.signals.context import RequestState, bound, current_request
 from obskit.signals.metrics import record
-from obskit.signals.redaction import Redactor
 from obskit.signals.traces import tracer
 
 __all__ = ["Call", "configure", "current_call", "error_type", "is_suppressed", "record_usage", "redact", "settings"]
@@ -31,25 +30,7 @@ _SUPPRESSED: Final = (
 )
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
 
-_config = Config()
-_redactor: Redactor = Redactor()
 _totals_lock: Final = threading.Lock()
-
-
-def configure(config: Config) -> None:
-    """Take the settings that calls depend on: prices, capture of prompts, what is secret."""
-    global _config, _redactor
-    _config, _redactor = config, Redactor(config.redact_keys)
-
-
-def settings() -> Config:
-    """Return the settings in force."""
-    return _config
-
-
-def redact(text: str) -> str:
-    """Return the text without what looks like a secret."""
-    return _redactor.text(text)
 
 
 def current_call() -> Call | None:
@@ -119,7 +100,8 @@ class Call:
             attributes=on_span,
             start_time=time.time_ns() - int(begun_s_ago * 1e9),
         )
-        if _config.prices is None or model not in _config.prices:
+        own = settings().prices
+        if own is None or model not in own:
             prices.warm_up()
 
     @contextmanager
@@ -209,7 +191,7 @@ class Call:
         description = kind
         if isinstance(error, BaseException):
             status = getattr(error, "status", None)
-            description = f"{kind} {status}" if status else _redactor.text(f"{kind}: {error}")[:200]
+            description = f"{kind} {status}" if status else redact(f"{kind}: {error}")[:200]
         self._span.set_status(Status(StatusCode.ERROR, description))
 
     def _account(self, usage: Usage | None, cost_usd: float | None) -> None:
@@ -217,7 +199,7 @@ class Call:
             self._count_tokens(usage)
             if cost_usd is None and usage.total:
                 models = (self.response_model, self._model)
-                cost_usd = prices.price(self._provider, models, usage, _config.prices)
+                cost_usd = prices.price(self._provider, models, usage, settings().prices)
             elif cost_usd is None:
                 cost_usd = 0.0
         if cost_usd is None:

@@ -18,10 +18,10 @@ from google.genai import errors, types
 from opentelemetry.trace import StatusCode
 
 import obskit
+from obskit import llm as hooks
 from obskit.config import Config
 from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
-from obskit.llm import gemini as hooks
 from obskit.llm import record, streams
 from obskit.signals import context
 from obskit.testing import Captured
@@ -532,7 +532,7 @@ def test_private_functions_gone(
         monkeypatch.setattr(models.Models, "_renamed", original, raising=False)
         monkeypatch.setattr(models.Models, "_generate_content_with_continuation", original)
         with caplog.at_level(logging.WARNING, logger="obskit"):
-            hooks.install()
+            hooks.install(Config())
         assert any("_generate_content is gone" in str(problem) for problem in hooks.problems())
         assert any("_generate_content is gone" in message for message in caplog.messages)
         once(client)
@@ -540,5 +540,5 @@ def test_private_functions_gone(
     finally:
         hooks.uninstall()
         monkeypatch.undo()
-        hooks.install()
+        hooks.install(Config())
     assert hooks.problems() == ()
