@@ -6,6 +6,7 @@ collected, and both are handed over on obskit's own export thread, as to any des
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from obskit import _setup
@@ -15,11 +16,16 @@ from obskit.signals.delivery import Outcome
 COUNTS = {"spans": 0, "refused": 0}
 
 
+_made = attrgetter("context", "parent", "start_time", "end_time", "attributes", "status", "resource")
+
+
 class Nothing(Store):
-    """Counts spans, and forgets them."""
+    """Asks each span for all that it makes when it is asked, counts it, and forgets it."""
 
     def add(self, *, spans: Any = (), **_: Any) -> None:
-        COUNTS["spans"] += len(spans)
+        for span in spans:
+            _made(span)
+            COUNTS["spans"] += 1
 
 
 class Stuck(MemoryDestination):

@@ -192,7 +192,7 @@ def capture() -> Iterator[Captured]:
     write, is_readable = logs.OUTPUT.write, logs._is_readable  # noqa: SLF001 - the same package
 
     def tee(line: str) -> None:
-        seen._lines.append(line)  # noqa: SLF001 - the same module
+        seen._lines.extend(f"{one}\n" for one in line.split("\n")[:-1])  # noqa: SLF001 - the same module
         write(line)
 
     logs.OUTPUT.write = tee  # type: ignore[method-assign]
@@ -200,6 +200,7 @@ def capture() -> Iterator[Captured]:
     try:
         yield seen
     finally:
+        logs.OUTPUT.flush(0)
         logs.OUTPUT.write = write  # type: ignore[method-assign]
         logs._is_readable = is_readable  # noqa: SLF001
         _deliver()

@@ -18,12 +18,12 @@ from obskit.signals.context import RequestState
 from obskit.signals.incoming import parent_context, span_context
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import end_attributes, start_attributes
+from obskit.signals.shown import Shown, is_plain_path
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from obskit.signals.incoming import Caller
-    from obskit.signals.shown import Shown
 
 __all__ = ["SCOPE", "EndedSpan", "EndedSpans", "Record", "own_context", "record_of"]
 
@@ -32,6 +32,8 @@ Record = tuple[Any, ...]
 
 SCOPE: Final = InstrumentationScope("obskit", __version__)
 _MOST_KNOWN: Final = 2000
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
@@ -51,11 +53,16 @@ def record_of(
         protocol: the version of HTTP, or ``websocket``.
         more: further attributes.
     """
-    return (
+    parent_id, is_parent_sampled, states = "", False, ""
+    if caller is not None:
+        _, parent_id, is_parent_sampled, states = caller
+    return (  # no object of its own for the caller, see above
         state.trace_id,
         state.span_id,
         state.sampled,
-        caller,
+        parent_id,
+        is_parent_sampled,
+        states,
         state.start_ns,
         state.elapsed_s,
         state.method,
@@ -107,29 +114,36 @@ class EndedSpan(ReadableSpan):
         # Not the SDK's, whose fields are made here when they are asked for.
         self._spans = spans
         self._record = record
+        self._name, self._common = spans.common(record)
 
     def get_span_context(self) -> SpanContext:
         """Return the ids of this span."""
-        record = self._record
-        return own_context(record[0], record[1], record[3], is_sampled=record[2])
+        trace_id, span_id, is_sampled, parent_id, _, states = self._record[:6]
+        if parent_id and not states:  # as most are
+            return SpanContext(int(trace_id, 16), int(span_id, 16), False, _SAMPLED if is_sampled else _UNSAMPLED)
+        caller = (trace_id, parent_id, False, states) if parent_id else None
+        return own_context(trace_id, span_id, caller, is_sampled=is_sampled)
 
     def _caller_context(self) -> SpanContext | None:
-        caller = self._record[3]
-        return None if caller is None else parent_context(caller)
+        trace_id, _, _, parent_id, is_sampled, states = self._record[:6]
+        if not parent_id:
+            return None
+        if states:
+            return parent_context((trace_id, parent_id, is_sampled, states))
+        return SpanContext(int(trace_id, 16), int(parent_id, 16), True, _SAMPLED if is_sampled else _UNSAMPLED)
 
     def _ended_at(self) -> int:
-        record = self._record
-        return int(record[4] + int(record[5] * 1e9))
+        start_ns, elapsed_s = self._record[6:8]
+        return int(start_ns + int(elapsed_s * 1e9))
 
     def _all_attributes(self) -> dict[str, Any]:
-        return self._spans.attributes(self._record)
+        return self._spans.attributes(self._record, self._common)
 
     context = property(get_span_context)
     parent = property(_caller_context)
-    name = property(lambda self: self._spans.common(self._record)[0])
-    start_time = property(lambda self: self._record[4])
+    start_time = property(lambda self: self._record[6])
     end_time = property(_ended_at)
-    status = property(lambda self: _FAILED if self._record[8] >= 500 else _UNSET)
+    status = property(lambda self: _FAILED if self._record[10] >= 500 else _UNSET)
     attributes = property(_all_attributes)
     resource = property(lambda self: self._spans.resource())
 
@@ -167,15 +181,20 @@ class EndedSpans:
 
     def common(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Return the name, and the attributes that are the same for all requests of that kind."""
-        key = record[6:13]
+        key = record[8:15]
         known = self._known.get(key)
         return self._learn(key) if known is None else known
 
-    def attributes(self, record: Record) -> dict[str, Any]:
-        """Return all attributes."""
-        path, query, remote_ip, agent, more = record[13:]
-        attributes = self.common(record)[1].copy()
-        attributes["url.path"] = self._shown.path(path if "?" not in path else path.partition("?")[0])
+    def attributes(self, record: Record, common: dict[str, Any]) -> dict[str, Any]:
+        """Return all attributes.
+
+        Args:
+            record: of the span.
+            common: those that are the same for all requests of that kind.
+        """
+        path, query, remote_ip, agent, more = record[15:]
+        attributes = common.copy()
+        attributes["url.path"] = path if is_plain_path(path) is not None else self._shown.path(path.partition("?")[0])
         if query:
             attributes["url.query"] = self._shown.query(query)
         if remote_ip:

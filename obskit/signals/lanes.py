@@ -100,7 +100,9 @@ class Lane:
         self._prepare = prepare
         self._wake = wake
         self._put_lock = threading.RLock()  # re-entrant: a signal handler may end a span while its thread is in put
-        self._items: deque[tuple[Any, int]] = deque()
+        # Side by side, as a pair for each would be one more object for the garbage collector to look at.
+        self._items: deque[Any] = deque()
+        self._sizes: deque[int] = deque()
         self._room = cap_bytes
         self._urgent_room = self._wake_room = cap_bytes - min(BATCH_BYTES, cap_bytes // 4)
         self._put_count = 0
@@ -126,7 +128,8 @@ class Lane:
                 return self._refuse(size_bytes)
             self._room = room
             self._put_count += 1
-            self._items.append((item, size_bytes))
+            self._sizes.append(size_bytes)
+            self._items.append(item)
         if room < self._urgent_room:
             self._wake()
         return True
@@ -228,7 +231,7 @@ class Lane:
         with self._settle_lock:
             size, is_full = 0, bool(self._flight)
             while self._items and not is_full:
-                item, item_size = self._items.popleft()
+                item, item_size = self._items.popleft(), self._sizes.popleft()
                 try:
                     self._flight.append((self._prepare(item), item_size))
                 except Exception as error:  # noqa: BLE001 - one item that cannot be read, and no other
@@ -236,7 +239,7 @@ class Lane:
                     self._give_back(item_size)
                     continue
                 size += item_size
-                following = self._items[0][1] if self._items else 0
+                following = self._sizes[0] if self._items else 0
                 is_full = len(self._flight) >= BATCH_ITEMS or size + following > BATCH_BYTES
             return bool(self._flight)
 
@@ -272,8 +275,12 @@ class Lane:
             self._lost[reason] += count
 
     def _drop(self, count: int) -> int:
-        count = min(count, len(self._flight))
-        self._give_back(sum(self._flight.popleft()[1] for _ in range(count)))
+        flight = self._flight
+        count = min(count, len(flight))
+        size = 0
+        for _ in range(count):
+            size += flight.popleft()[1]
+        self._give_back(size)
         return count
 
     def _give_back(self, size: int) -> None:
@@ -292,6 +299,7 @@ class Lane:
                 self._closed_as, self._room, self._most_bytes = reason, -1, ITEM_BYTES
             count = len(self._items) + len(self._flight)
             self._items.clear()
+            self._sizes.clear()
             self._flight.clear()
             if reason:
                 self._lost[reason] += count

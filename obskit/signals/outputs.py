@@ -61,8 +61,9 @@ class Output:
         # Who takes the baton out may write; list.pop and list.append cannot be interrupted, and cost less than a lock.
         self._baton: list[None] = [None]
         self._guard = threading.RLock()
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes] = deque()  # each one line, or several
         self._waiting_bytes = 0
+        self._gathered: deque[str] = deque()
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
         self._dropped = self._dropped_bytes = 0
         self._has_had_room = False
@@ -83,8 +84,29 @@ class Output:
 
     # ------------------------------------------------------------------ the thread that says the line
 
+    def gather(self, line: str, soon: Callable[[Callable[[], object]], object]) -> None:
+        """Write one line together with those that are said before the event loop's next turn.
+
+        Args:
+            line: ends in a newline.
+            soon: lets the event loop call something in its next turn, e.g. `AbstractEventLoop.call_soon`.
+        """
+        gathered = self._gathered
+        gathered.append(line)
+        if len(gathered) == 1:
+            try:
+                soon(self._write_gathered)
+            except RuntimeError:  # it is closed
+                self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        if lines := self._take_gathered():
+            self.write(lines)
+
     def write(self, line: str) -> None:
-        """Write one line, which ends in a newline, whole. Never raises, and never waits for a reader."""
+        """Write one line, or several, which end in newlines, whole. Never raises, and never waits for a reader."""
+        if self._gathered:
+            line = self._take_gathered() + line
         try:
             data = line.encode()
         except UnicodeEncodeError:
@@ -119,6 +141,14 @@ class Output:
         elif self._waiting:
             self._settle()
 
+    def _take_gathered(self) -> str:
+        lines = []
+        try:
+            while True:  # another thread may be at it too
+                lines.append(self._gathered.popleft())
+        except IndexError:
+            return "".join(lines)
+
     def _write_unlocked(self, channel: Channel, data: bytes) -> int:
         written = os.write(channel.fd, data) if channel.is_patient else _pwritev(channel.fd, (data,), -1, NO_WAIT)
         if written < len(data):
@@ -129,17 +159,17 @@ class Output:
         return written
 
     def _keep(self, data: bytes) -> None:
-        """Let a line wait, if there is room, and see whether it can be written."""
+        """Let lines wait, if there is room, and see whether they can be written."""
         with self._guard:
             is_dropped = self._has_no_room(len(data))
             if is_dropped:
-                self._dropped += 1
+                self._dropped += data.count(b"\n")
                 self._dropped_bytes += len(data)
             else:
                 self._waiting.append(data)
                 self._waiting_bytes += len(data)
         if is_dropped:
-            _count_lost("queue_full")
+            _count_lost("queue_full", data)
         if self._thread is None:
             self._settle()
 
@@ -206,6 +236,7 @@ class Output:
             Whether nothing waits any more. What does is kept, and written when there is room.
         """
         deadline = time.monotonic() + timeout_s
+        self._write_gathered()
         while self._waiting or self._dropped:
             is_out = self._push()
             left_s = deadline - time.monotonic()
@@ -275,7 +306,7 @@ class Output:
                     return False
             except (AttributeError, OSError, ValueError):  # there is none, it is closed, or its reader is gone
                 self._end_line(channel)
-                _count_lost("not_written")
+                _count_lost("not_written", data)
             with self._guard:
                 self._waiting.popleft()
                 self._waiting_bytes -= len(data)
@@ -310,7 +341,7 @@ class Output:
         channel.unlock()
 
 
-def _count_lost(reason: str) -> None:
+def _count_lost(reason: str, data: bytes) -> None:
     from obskit.signals.metrics import record  # noqa: PLC0415 - metrics log, so they come later
 
-    record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "logs", "obskit.reason": reason})
+    record(catalog.TELEMETRY_LOST, data.count(b"\n"), {"obskit.signal": "logs", "obskit.reason": reason})

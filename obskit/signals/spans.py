@@ -206,7 +206,8 @@ class RequestSpan(trace.Span, ReadableSpan):
         size_bytes = _BYTES + len(state.path) + len(state.query) + len(state.user_agent)
         if more is not None:
             size_bytes += sum(len(str(value)) for value in more.values())
-        self._spans.submit(self._record(), size_bytes)
+        record = record_of(state, self._caller, kind, self._protocol, self._more)
+        self._spans.submit(record, size_bytes)
 
     def _record(self) -> Record:
         return record_of(self._state, self._caller, self._kind_of_error, self._protocol, self._more)

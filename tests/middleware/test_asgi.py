@@ -352,3 +352,23 @@ def test_an_app_that_never_answers_is_an_error(instrument: Instrument) -> None:
     observed = instrument(app)
     asyncio.run(serve(app, http_scope("/x")))
     assert only(observed.server_spans()).attributes["error.type"] == "incomplete_response"
+
+
+def test_requests_at_the_same_time_have_a_line_each(instrument: Instrument) -> None:
+    """Their lines are gathered for one write, and all out when the event loop is through."""
+    begun = []
+
+    async def meet(request: Any) -> PlainTextResponse:
+        begun.append(request)
+        while len(begun) < 20:
+            await asyncio.sleep(0)
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Route("/meet", meet)])
+    observed = instrument(app)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(serve(app, http_scope("/meet")) for _ in range(20)))
+
+    asyncio.run(all_at_once())
+    assert len(observed.access_lines()) == 20

@@ -317,3 +317,44 @@ def test_an_output_that_does_not_block(pipe: Pipe, kernel: str) -> None:
     for line in said:
         output.write(line)
     assert [line.decode() + "\n" for line in pipe.drain(output)] == said
+
+
+def test_gathered_lines_go_out_together(pipe: Pipe) -> None:
+    """Lines of one turn of the event loop are one write, in order, before a line that is said after them."""
+    output, soon = pipe.output(), []
+    for line in ("1\n", "2\n", "3\n"):
+        output.gather(line, soon.append)
+    assert len(soon) == 1
+    output.write("4\n")
+    assert pipe.read() == b"1\n2\n3\n4\n"
+    soon.pop()()
+    output.gather("5\n", soon.append)
+    soon.pop()()
+    assert pipe.read() == b"5\n"
+
+
+def test_gathered_lines_do_not_wait_for_a_loop_that_has_ended(pipe: Pipe) -> None:
+    """A closed loop takes no call; a flush needs none."""
+
+    def refuse(_: Any) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    output = pipe.output()
+    output.gather("1\n", refuse)
+    assert pipe.read() == b"1\n"
+    output.gather("2\n", lambda _: None)
+    assert output.flush()
+    assert pipe.read() == b"2\n"
+
+
+def test_dropped_lines_are_counted_one_by_one(pipe: Pipe) -> None:
+    """Lines that were gathered and dropped together are as many as they are."""
+    output = pipe.output(buffer_bytes=200_000)
+    for line in lines(20, 150_000):
+        output.write(line)
+    for line in lines(5, 60_000):
+        output.gather(line, lambda _: None)
+    dropped = output._dropped
+    output._write_gathered()
+    assert output._dropped - dropped == 5
+    pipe.drain(output)
