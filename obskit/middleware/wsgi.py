@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from typing import Any, Final
 from urllib.parse import quote
 
-from opentelemetry.context import Context
-
-from obskit.middleware.requests import Observer, attach, get_current, leave
+from obskit.middleware.requests import Observer
 from obskit.signals import context
-from obskit.signals.context import RequestState, set_request
+from obskit.signals.context import RequestState
 
 __all__ = ["App", "Locate", "WSGIMiddleware"]
 
@@ -18,6 +17,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 Locate = Callable[[Environ], str]
+Run = Callable[..., Any]
 
 _SEEN: Final = "obskit.request"
 
@@ -60,7 +60,11 @@ class WSGIMiddleware:
                 return self.app(environ, start_response)
         state = self._state(environ)
         environ[_SEEN] = state
-        entered = observer.begin(
+        # One context for all of the request's code: to enter it for each piece of a body costs little, a token that one
+        # step has taken holds in the next ones, and the server's thread is in no trace between them.
+        run = copy_context().run
+        entered = run(
+            observer.begin,
             state,
             environ.get("HTTP_TRACEPARENT", ""),
             environ.get("HTTP_TRACESTATE", ""),
@@ -76,15 +80,12 @@ class WSGIMiddleware:
             ending.response_began(status, headers)
             return start_response(status, headers, *exc_info)
 
-        inner = get_current()
         try:
-            body = self.app(environ, observed_start)
+            body = run(self.app, environ, observed_start)
         except BaseException as error:
-            observer.finish(state, error)
+            run(observer.finish, state, error)
             raise
-        finally:
-            leave(entered)
-        return _observed(body, environ, ending, inner)
+        return _observed(body, environ, ending, run)
 
     def _state(self, environ: Environ) -> RequestState:
         script = environ.get("SCRIPT_NAME", "")
@@ -161,70 +162,70 @@ class _Ending:
         self._observer.finish(self.state, error)
 
 
-def _observed(body: Iterable[bytes], environ: Environ, ending: _Ending, inner: Context) -> Iterable[bytes]:
+def _observed(body: Iterable[bytes], environ: Environ, ending: _Ending, run: Run) -> Iterable[bytes]:
     wrapper = environ.get("wsgi.file_wrapper")
     if isinstance(wrapper, type) and isinstance(body, wrapper):
         # The server sends the file by itself, which it only does for its own kind of object.
-        return _watch_file(body, ending)
-    return _Body(body, ending, inner)
+        return _watch_file(body, ending, run)
+    return _Body(body, ending, run)
 
 
-def _watch_file(body: Any, ending: _Ending) -> Iterable[bytes]:
+def _watch_file(body: Any, ending: _Ending, run: Run) -> Iterable[bytes]:
     close = getattr(body, "close", None)
 
     def observed_close() -> None:
         try:
             if close is not None:
-                close()
+                run(close)
         finally:
-            ending.complete()
+            run(ending.complete)
 
     body.close = observed_close
     return body  # type: ignore[no-any-return]
 
 
+def _pieces(body: Iterable[bytes], ending: _Ending, run: Run) -> Iterator[bytes]:
+    state = ending.state
+    try:
+        make = run(iter, body).__next__
+        while True:
+            piece = run(make)
+            state.response_bytes += len(piece)
+            yield piece
+    except StopIteration:
+        run(ending.complete)
+    except GeneratorExit:  # the server has let go of it; `close` tells how the request ends
+        raise
+    except BaseException as error:
+        run(ending.failed, error)
+        raise
+
+
 class _Body:
     """The response's body; each piece is made inside the request's context."""
 
-    __slots__ = ("_body", "_ending", "_inner", "_pieces")
+    __slots__ = ("_body", "_ending", "_pieces", "_run")
 
-    def __init__(self, body: Iterable[bytes], ending: _Ending, inner: Context) -> None:
+    def __init__(self, body: Iterable[bytes], ending: _Ending, run: Run) -> None:
         self._body = body
-        self._pieces: Iterator[bytes] | None = None
         self._ending = ending
-        self._inner = inner
+        self._run = run
+        self._pieces = _pieces(body, ending, run)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
+        return self._pieces
 
     def __next__(self) -> bytes:
-        ending = self._ending
-        entered = set_request(ending.state), attach(self._inner)
-        try:
-            if self._pieces is None:
-                self._pieces = iter(self._body)
-            piece = next(self._pieces)
-        except StopIteration:
-            ending.complete()
-            raise
-        except BaseException as error:
-            ending.failed(error)
-            raise
-        finally:
-            leave(entered)
-        ending.state.response_bytes += len(piece)
-        return piece
+        return next(self._pieces)
 
     def close(self) -> None:
         """Close the app's body, and end the request if it has not ended."""
-        entered = set_request(self._ending.state), attach(self._inner)
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                close()
+                self._run(close)
         except BaseException as error:
-            self._ending.failed(error)
+            self._run(self._ending.failed, error)
             raise
         finally:
-            self._ending.closed()
-            leave(entered)
+            self._run(self._ending.closed)

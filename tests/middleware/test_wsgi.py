@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
+import flask
 import pytest
-from flask import Flask, Response, send_file
+from flask import Flask, Response, send_file, stream_with_context
 from observations import Observations
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.test import Client, EnvironBuilder
 
 import obskit
+from obskit.signals import context
 
 Instrument = Callable[..., Observations]
 
@@ -110,6 +116,83 @@ def test_nothing_stays_current_after_a_request(instrument: Instrument) -> None:
     assert list(pieces) == [b"2"]
     body.close()
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_streams_that_take_turns_keep_their_own_request(instrument: Instrument) -> None:
+    """Each piece is made with the span, the bound fields and the variables of its own request, on whatever thread."""
+    app = Flask("turns")
+    note: ContextVar[str] = ContextVar("note", default="")
+    seen: dict[str, list[tuple[int, str, object]]] = {"a": [], "b": []}
+
+    def stream(name: str) -> Response:
+        obskit.bind(user_id=name)
+
+        def pieces() -> Iterator[bytes]:
+            token = note.set(name)
+            try:
+                for _ in range(3):
+                    span = trace.get_current_span().get_span_context().span_id
+                    seen[name].append((span, note.get(), context.bound().get("user_id")))
+                    yield b"1"
+            finally:
+                note.reset(token)
+                seen[name].append((trace.get_current_span().get_span_context().span_id, note.get(), name))
+
+        return Response(stream_with_context(pieces()))
+
+    app.add_url_rule("/<name>", "stream", stream)
+    observed = instrument(app)
+    bodies = [run(app, EnvironBuilder(f"/{name}").get_environ())[0] for name in seen]
+    for body in bodies * 2:
+        assert next(iter(body)) == b"1"
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(next, iter(bodies[0])).result() == b"1"
+    assert list(bodies[1]) == [b"1"]
+    for body in bodies:
+        body.close()
+    spans = {span.attributes["url.path"][1:]: span for span in observed.server_spans()}
+    for name, each in seen.items():
+        assert each[:3] == [(spans[name].context.span_id, name, name)] * 3
+        assert each[3] == (spans[name].context.span_id, "", name)
+    assert [spans[name].attributes.get("error.type") for name in seen] == ["client_disconnected", None]
+    assert note.get() == ""
+
+
+def test_a_body_that_nobody_wants_is_let_go_at_once(instrument: Instrument) -> None:
+    """What a stream holds is free as soon as the server drops it, without waiting for the garbage collector."""
+    app = Flask("dropped")
+
+    class Source:
+        pass
+
+    kept: list[weakref.ref[Source]] = []
+
+    def stream() -> Response:
+        source = Source()
+        kept.append(weakref.ref(source))
+        return Response(b"%d" % (number + bool(source)) for number in range(9))
+
+    app.add_url_rule("/", "stream", stream)
+    instrument(app)
+    gc.disable()
+    try:
+        body, _ = run(app, EnvironBuilder("/").get_environ())
+        next(iter(body))
+        body.close()
+        del body
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_flasks_own_client_keeps_its_context(instrument: Instrument) -> None:
+    """A test that looks at the request after it, in a `with` block of Flask's client, still sees it."""
+    app = Flask("client")
+    app.add_url_rule("/seen", "seen", lambda: "yes")
+    instrument(app)
+    with app.test_client() as client:
+        assert client.get("/seen").data == b"yes"
+        assert flask.request.path == "/seen"
 
 
 def test_opentelemetrys_own_instrumentation_keeps_its_span(instrument: Instrument) -> None:
