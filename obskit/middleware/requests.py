@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from asyncio import CancelledError, _get_running_loop
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from time import perf_counter, time_ns
@@ -19,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
 from obskit.config import Config
-from obskit.signals import context, logs
+from obskit.signals import context, logs, loops
 from obskit.signals.context import RequestState, bound_around, reset_request, set_request
 from obskit.signals.durations import Durations
 from obskit.signals.incoming import Caller, caller_of, parent_context
@@ -209,9 +208,10 @@ class Observer:
 
     @staticmethod
     def _is_failure(state: RequestState, error: BaseException) -> bool:
-        if isinstance(error, CancelledError):
+        if loops.is_cancelled(error):
             state.is_disconnected = True
-        if isinstance(error, CancelledError | GeneratorExit):
+            return False
+        if isinstance(error, GeneratorExit):
             return False
         has_left = type(error).__name__ in {"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"}
         if has_left or (state.is_disconnected and isinstance(error, OSError)):
@@ -247,7 +247,7 @@ class Observer:
         # A write costs what a tenth of the request does. Where they come thick and fast, those of one turn of the event
         # loop share it; a request by itself is not answered before its line is out.
         ended, self._last_ended = self._last_ended, state.begun + state.elapsed_s
-        if self._last_ended - ended < _THICK_S and (loop := _get_running_loop()) is not None:
+        if self._last_ended - ended < _THICK_S and (loop := loops.running_loop()) is not None:
             logs.OUTPUT.gather(line, loop.call_soon)
         else:
             logs.OUTPUT.write(line)

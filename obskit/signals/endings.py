@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import concurrent.futures.thread  # noqa: F401 - it cannot be imported once the interpreter has begun to end
 import functools
@@ -105,6 +104,8 @@ def _end_with_uvicorn(server: ModuleType) -> None:
     served = server.Server.shutdown
     if hasattr(served, "__wrapped__"):
         return
+
+    import asyncio  # noqa: PLC0415 - uvicorn has loaded it, which others need not
 
     @functools.wraps(served)
     async def shutdown(self: Any, *args: Any, **options: Any) -> None:

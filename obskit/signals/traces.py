@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import sys
@@ -18,6 +17,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from obskit._version import __version__
 from obskit.signals.context import leave
 from obskit.signals.lines import described, plain
+from obskit.signals.loops import is_cancelled
 from obskit.signals.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _MOST_CHARS: Final = 4000
 _STACK_CHARS: Final = 16_000
-_ENDINGS: Final = (asyncio.CancelledError, GeneratorExit, StopIteration, StopAsyncIteration)
+_ENDINGS: Final = (GeneratorExit, StopIteration, StopAsyncIteration)
 
 _tracer: Tracer | None = None
 _redactor = Redactor()
@@ -128,10 +128,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _end(span: Span, error: BaseException | None) -> None:
-    if error is not None and not isinstance(error, _ENDINGS):
-        fail(span, error)
-    elif isinstance(error, asyncio.CancelledError):
-        span.set_attribute("error.type", error_type(error))
+    if error is not None:
+        if is_cancelled(error):
+            span.set_attribute("error.type", error_type(error))
+        elif not isinstance(error, _ENDINGS):
+            fail(span, error)
     span.end()
 
 
