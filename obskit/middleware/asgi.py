@@ -63,9 +63,9 @@ class ASGIMiddleware:
             await self.app(scope, receive, send)
             return
 
-        observed_receive, observed_send = _observed(observer, state, receive, send)
+        exchange = _Exchange(observer, state, receive, send)
         try:
-            await self.app(scope, observed_receive, observed_send)
+            await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
             observer.finish(state, error)
             raise
@@ -173,42 +173,55 @@ class ASGIMiddleware:
         return flush_before_the_end
 
 
-def _observed(observer: Observer, state: RequestState, receive: Receive, send: Send) -> tuple[Receive, Send]:
-    async def observed_receive() -> Message:
-        message = await receive()
-        if message["type"] == "http.disconnect" and state.elapsed_s < 0:
-            state.is_disconnected = state.method != "HEAD" or not state.status  # a HEAD has all that it wants
+class _Exchange:
+    """What goes between the server and the app for one request."""
+
+    __slots__ = ("_observer", "_receive", "_send", "_state")
+
+    def __init__(self, observer: Observer, state: RequestState, receive: Receive, send: Send) -> None:
+        self._observer = observer
+        self._state = state
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            state = self._state
+            if state.elapsed_s < 0:
+                state.is_disconnected = state.method != "HEAD" or not state.status  # a HEAD has all that it wants
         return message
 
-    async def complete(message: Message) -> None:
-        state.is_disconnected |= _has_left(receive)
-        try:
-            await send(message)
-        except OSError:  # ASGI's way to say that the client has gone
-            state.is_disconnected = True
-            raise
-        observer.body_sent(state)
-
-    def observed_send(message: Message) -> Awaitable[None]:
+    def send(self, message: Message) -> Awaitable[None]:
         # No coroutine of its own but for the last message, so that a stream costs what it costs without.
         kind = message["type"]
+        state = self._state
         if kind == "http.response.body":
             state.response_bytes += len(message.get("body", b""))
             if not message.get("more_body", False) and not state.has_trailers:
-                return complete(message)
+                return self._complete(message)
         elif kind == "http.response.start":
             state.status = message["status"]
             if message.get("trailers", False):
                 state.has_trailers = True
             if not state.trace_id:
-                observer.adopt(state)
+                self._observer.adopt(state)
         elif kind == "http.response.pathsend" or (
             kind == "http.response.trailers" and not message.get("more_trailers", False)
         ):
-            return complete(message)
-        return send(message)
+            return self._complete(message)
+        return self._send(message)
 
-    return observed_receive, observed_send
+    async def _complete(self, message: Message) -> None:
+        state = self._state
+        if _has_left(self._receive):
+            state.is_disconnected = True
+        try:
+            await self._send(message)
+        except OSError:  # ASGI's way to say that the client has gone
+            state.is_disconnected = True
+            raise
+        self._observer.body_sent(state)
 
 
 def _has_left(receive: Receive) -> bool:
