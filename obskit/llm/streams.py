@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from asyncio import CancelledError
@@ -13,11 +14,15 @@ from typing import Any, Final, Self
 from obskit.llm.gemini_call import Reply, finish
 from obskit.llm.prices import wait_until_loaded
 from obskit.llm.record import Call
+from obskit.signals.endings import before_the_end
 
 __all__ = ["AsyncStream", "SyncStream"]
 
 _GRACE_S: Final = 1.0
 """How long a stream whose client has gone may stand still before it counts as left."""
+
+_forsaken: Final[dict[SyncStream, int]] = {}
+"""The streams whose clients have gone and that may yet go on, by the id of their process."""
 
 
 class SyncStream:
@@ -79,14 +84,23 @@ class SyncStream:
 
         Starlette drops an abandoned body's generator in a cycle that only the garbage collector ends, at some time.
         """
+        _forsaken[self] = os.getpid()
+        before_the_end(_end_forsaken)
+        self._look_later()
+
+    def _look_later(self) -> None:
         timer = threading.Timer(_GRACE_S, self._end_if_still, (self._seen_at,))
         timer.daemon = True
-        with suppress(RuntimeError):  # no more threads at the interpreter's end, which drops the stream anyway
+        with suppress(RuntimeError):  # no more threads at the interpreter's end, which ends the stream anyway
             timer.start()
 
     def _end_if_still(self, since: float) -> None:
         if self._seen_at == since and not self._is_waiting:
             self._leave()
+        if self._call is None or self._call.is_ended:
+            _forsaken.pop(self, None)
+        else:
+            self._look_later()
 
     def _leave(self) -> None:
         if self._call is not None:
@@ -94,6 +108,13 @@ class SyncStream:
 
     def __del__(self) -> None:
         self._leave()
+
+
+def _end_forsaken() -> None:
+    """End the records of the streams that this process will not go on with."""
+    for stream, process in tuple(_forsaken.items()):
+        if process == os.getpid():
+            stream._leave()  # noqa: SLF001 - the same module
 
 
 def _watcher(stream: SyncStream) -> Callable[[], None]:

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
 from obskit.signals import logs
 from obskit.signals.imports import when_imported
 
-__all__ = ["Ending", "watch"]
+__all__ = ["Ending", "before_the_end", "watch"]
 
 
 class Ending(Protocol):
@@ -34,6 +35,7 @@ _MOST_S: Final = 7.8  # for all that is to be done at the end, log lines include
 _LEAST_LINES_S: Final = 0.5
 
 _watched: Final[weakref.WeakSet[Ending]] = weakref.WeakSet()
+_last_acts: Final[list[Callable[[], object]]] = []
 _forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
 _is_hooked = False
 _is_dying = False
@@ -59,6 +61,17 @@ def watch(ending: Ending) -> None:
     _take_signals()
 
 
+def before_the_end(act: Callable[[], object]) -> None:
+    """Have `act` called before the last telemetry is delivered, once or several times; it does not raise or wait."""
+    if act not in _last_acts:
+        _last_acts.append(act)
+
+
+def _act_at_last() -> None:
+    for act in tuple(_last_acts):
+        act()
+
+
 def _end_with_workers(util: ModuleType) -> None:
     # A forked worker of multiprocessing ends by os._exit, after its finalizers and without atexit.
     util.register_after_fork(_watched, lambda _: util.Finalize(None, _shut_down_all, exitpriority=0))
@@ -66,6 +79,7 @@ def _end_with_workers(util: ModuleType) -> None:
 
 def _shut_down_all() -> None:
     begun = time.monotonic()
+    _act_at_last()
     for ending in tuple(_watched):
         ending.shutdown()
     _finish_lines(begun)
@@ -119,6 +133,7 @@ def _end_with_uvicorn(server: ModuleType) -> None:
 
 def _settle_all() -> None:
     begun = time.monotonic()
+    _act_at_last()
     for ending in tuple(_watched):
         ending.settle()
     _finish_lines(begun)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import os
 import threading
@@ -69,13 +70,19 @@ async def async_endless() -> AsyncIterator[bytes]:
         yield b"more\n" * 200
 
 
-# --------------------------------------------------------------------------- an AI stream
+# --------------------------------------------------------------------------- AI calls
 
 
+@functools.cache
 def gemini() -> Any:
     from google import genai
 
     return genai.Client(api_key="none", http_options={"base_url": os.environ["FAKE_GEMINI_URL"]})
+
+
+async def ai_answer() -> dict[str, int]:
+    answer = await gemini().aio.models.generate_content(model="gemini-2.5-flash", contents="one word, please")
+    return {"tokens": answer.usage_metadata.total_token_count}
 
 
 def ai_chunks() -> Iterator[bytes]:
@@ -180,6 +187,11 @@ async def _ai() -> StreamingResponse:
 @fast.get("/sync-ai")
 def _sync_ai() -> StreamingResponse:
     return StreamingResponse(ai_chunks())
+
+
+@fast.get("/ask")
+async def _ask() -> dict[str, int]:
+    return await ai_answer()
 
 
 @fast.get("/work/{number}")
