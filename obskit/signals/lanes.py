@@ -109,7 +109,8 @@ class Lane:
         self._refused: Counter[str] = Counter()
         self._closed_as: str | None = None
         self._settle_lock = threading.RLock()
-        self._flight: deque[tuple[Any, int]] = deque()
+        self._flight: deque[Any] = deque()
+        self._flight_sizes: deque[int] = deque()
         self._lost: Counter[str] = Counter()
         self._forgotten = 0
         self._failures: deque[tuple[int, float]] = deque()  # how many had been put at a failure, and when it was
@@ -203,7 +204,7 @@ class Lane:
         """
         self._pumped_at = self._clock()
         while self._awake() < until and self._not_before <= self._clock() and self._take():
-            outcome = send([item for item, _ in self._flight])
+            outcome = send(list(self._flight))
             if not self._settle(outcome) or pressed():
                 return
 
@@ -220,7 +221,7 @@ class Lane:
             down_to_bytes: where to stop; by default when nothing is left.
         """
         while self.waiting_bytes > down_to_bytes and self._take():
-            is_kept = keep([item for item, _ in self._flight])
+            is_kept = keep(list(self._flight))
             if not is_kept:
                 return
             with self._settle_lock:
@@ -229,18 +230,19 @@ class Lane:
     def _take(self) -> bool:
         """Fill the flight; what is left of a batch that is tried again goes out as it is."""
         with self._settle_lock:
-            size, is_full = 0, bool(self._flight)
-            while self._items and not is_full:
-                item, item_size = self._items.popleft(), self._sizes.popleft()
+            if self._flight:
+                return True
+            size, sizes, prepare = 0, self._sizes, self._prepare
+            while self._items and len(self._flight) < BATCH_ITEMS and (not size or size + sizes[0] <= BATCH_BYTES):
+                item, item_size = self._items.popleft(), sizes.popleft()
                 try:
-                    self._flight.append((self._prepare(item), item_size))
+                    self._flight.append(prepare(item))
                 except Exception as error:  # noqa: BLE001 - one item that cannot be read, and no other
                     self._lost[f"unreadable ({type(error).__name__})"] += 1
                     self._give_back(item_size)
                     continue
+                self._flight_sizes.append(item_size)
                 size += item_size
-                following = self._sizes[0] if self._items else 0
-                is_full = len(self._flight) >= BATCH_ITEMS or size + following > BATCH_BYTES
             return bool(self._flight)
 
     def _settle(self, outcome: Outcome) -> bool:
@@ -275,11 +277,16 @@ class Lane:
             self._lost[reason] += count
 
     def _drop(self, count: int) -> int:
-        flight = self._flight
-        count = min(count, len(flight))
-        size = 0
-        for _ in range(count):
-            size += flight.popleft()[1]
+        count = min(count, len(self._flight))
+        if count == len(self._flight):
+            size = sum(self._flight_sizes)
+            self._flight.clear()
+            self._flight_sizes.clear()
+        else:
+            size = 0
+            for _ in range(count):
+                self._flight.popleft()
+                size += self._flight_sizes.popleft()
         self._give_back(size)
         return count
 
@@ -301,6 +308,7 @@ class Lane:
             self._items.clear()
             self._sizes.clear()
             self._flight.clear()
+            self._flight_sizes.clear()
             if reason:
                 self._lost[reason] += count
             else:

@@ -15,6 +15,7 @@ from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
 from obskit.signals.ended import EndedSpan, EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
+from obskit.signals.pace import Unhurried
 from obskit.signals.times import AwakeClock
 
 if TYPE_CHECKING:
@@ -282,12 +283,14 @@ class Outlet:
             ERRORS: destination.export_errors,
         }[signal]
 
+        is_unhurried = signal == SPANS and until == float("inf")
+
         def attempt(batch: Sequence[Any]) -> Outcome:
             begun = self._awake()
             timeout_s = max(0.05, min(CALL_TIMEOUT_S, until - begun))
             try:
                 with self._gate:
-                    outcome = export(batch, timeout_s)
+                    outcome = export(Unhurried(batch) if is_unhurried else batch, timeout_s)
             except Exception as error:  # noqa: BLE001 - counted as lost, and said
                 said = f"{type(error).__name__}: {error}"
                 outcome = Outcome(lost=len(batch), reason=type(error).__name__, detail=said, is_divisible=True)

@@ -1,0 +1,41 @@
+"""The export thread's slices."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from obskit.signals.pace import Unhurried
+
+
+def read(monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float) -> tuple[list[int], int]:
+    """Read a batch by a clock of its own; return what came and how many pauses there were."""
+    now, pauses = [0.0], []
+
+    def sleep(_: float) -> None:
+        pauses.append(now[0])
+        now[0] += pause_s
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    seen = []
+    for item in Unhurried(range(100)):
+        seen.append(item)
+        now[0] += each_s
+    return seen, len(pauses)
+
+
+def test_a_batch_is_read_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All items come in order, with a pause after each slice of a fifth of a millisecond."""
+    assert read(monkeypatch, each_s=0.00009, pause_s=0.0001) == (list(range(100)), 33)
+
+
+def test_a_quick_reader_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes less than a slice goes through."""
+    assert read(monkeypatch, each_s=0.000001, pause_s=0.0001)[1] == 0
+
+
+def test_beside_an_app_that_never_pauses_the_rest_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause that takes fifty times as long as asked for is the last one."""
+    assert read(monkeypatch, each_s=0.00009, pause_s=0.005) == (list(range(100)), 1)
