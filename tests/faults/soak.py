@@ -120,7 +120,7 @@ def soak(*, minutes: float, rate: float, seed: int) -> dict[str, Any]:
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
             OBSKIT_SENTRY_DSN=collector.url.replace("://", "://key@") + "/1",
             OBSKIT_TRACE_EXPORT_INTERVAL="2s",
-            OBSKIT_METRIC_EXPORT_INTERVAL="5s",
+            OBSKIT_METRIC_EXPORT_INTERVAL="10s",
         )
         with Service(command, env, stdout=subprocess.PIPE) as service:
             lines, memory = Lines(service.process.stdout), Memory(service.process.pid)
