@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
+from obskit.signals.gentle import without_collection
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -202,7 +201,7 @@ def instrument(
     """
     given = {name: value for name, value in locals().items() if name not in {"app", "unknown"}} | unknown
     try:
-        with _process.lock, _no_collection():
+        with _process.lock, without_collection():
             return _instrument(app, given)
     except Exception as error:  # noqa: BLE001 - the app must start whatever goes wrong here
         problem = Problem(
@@ -212,18 +211,6 @@ def instrument(
         )
         _log.warning("%s", problem)
         return Handle(None, Resolved(config=Config(), sources={}, problems=(problem,)), lambda: (problem,))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking at the whole app, in vain, because modules are being imported."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _instrument(app: Any, given: Mapping[str, object]) -> Handle:

@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
+from obskit.signals.gentle import short_turns, without_collection
+
 __all__ = ["awaited", "forget", "import_aside", "when_imported"]
 
 _log = logging.getLogger("obskit")
@@ -25,6 +27,11 @@ def import_aside(name: str) -> ModuleType:
 
     Where gevent has replaced threads, one of its own would hold up every greenlet for as long as the import takes.
     """
+    with short_turns(), without_collection():
+        return _import_aside(name)
+
+
+def _import_aside(name: str) -> ModuleType:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
         with suppress(RuntimeError):  # the interpreter ends, and has no more threads

@@ -1,0 +1,88 @@
+"""What obskit changes of the interpreter while it imports, and that all of it is as before afterwards."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from obskit.signals.gentle import short_turns, without_collection
+from obskit.signals.imports import import_aside
+
+USUAL_S = 0.005
+
+
+@pytest.fixture(autouse=True)
+def interpreter() -> Iterator[None]:
+    """Begin with the usual turns, and leave the interpreter as it was."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(USUAL_S)
+    yield
+    sys.setswitchinterval(before)
+    gc.enable()
+
+
+def test_turns_are_short_for_a_while() -> None:
+    """Turns are a tenth of the usual inside, also one in the other, and the app's own afterwards."""
+    with short_turns():
+        assert sys.getswitchinterval() == pytest.approx(USUAL_S / 10)
+        with short_turns():
+            assert sys.getswitchinterval() == pytest.approx(USUAL_S / 10)
+        assert sys.getswitchinterval() == pytest.approx(USUAL_S / 10)
+    assert sys.getswitchinterval() == USUAL_S
+
+
+def test_what_the_app_sets_meanwhile_stays() -> None:
+    """An app that sets the interval while obskit imports keeps its own; one with shorter turns has them throughout."""
+    with short_turns():
+        sys.setswitchinterval(0.02)
+    assert sys.getswitchinterval() == pytest.approx(0.02)
+    sys.setswitchinterval(0.0001)
+    with short_turns():
+        assert sys.getswitchinterval() == pytest.approx(0.0001)
+    assert sys.getswitchinterval() == pytest.approx(0.0001)
+
+
+def test_turns_are_put_back_to_the_microsecond() -> None:
+    """Whatever the app's interval is, it is the same afterwards."""
+    for microseconds in (501, 997, 4999, 5001, 12345):
+        sys.setswitchinterval((microseconds + 0.5) / 1e6)
+        before = sys.getswitchinterval()
+        with short_turns():
+            pass
+        assert sys.getswitchinterval() == before
+
+
+def test_no_collection_for_a_while() -> None:
+    """The collector is off inside and on afterwards; an app that has switched it off finds it so."""
+    with without_collection():
+        assert not gc.isenabled()
+        with without_collection():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    with without_collection():
+        pass
+    assert not gc.isenabled()
+
+
+def test_all_is_put_back_after_an_import_that_fails() -> None:
+    """The import's own error is raised, and the interpreter is as it was."""
+    with pytest.raises(ModuleNotFoundError):
+        import_aside("no_such_module_anywhere")
+    assert sys.getswitchinterval() == USUAL_S
+    assert gc.isenabled()
+
+
+def test_a_child_that_is_forked_meanwhile_has_what_the_app_had() -> None:
+    """The thread that would put it back is not in the child, so the fork does."""
+    with short_turns(), without_collection():
+        child = os.fork()
+        if not child:
+            os._exit(0 if gc.isenabled() and sys.getswitchinterval() == USUAL_S else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert not gc.isenabled()
