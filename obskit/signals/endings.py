@@ -39,6 +39,7 @@ _last_acts: Final[list[Callable[[], object]]] = []
 _forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
 _is_hooked = False
 _is_dying = False
+_is_uvicorns = False  # whether uvicorn had taken SIGTERM by the time that it imported the app
 
 
 def watch(ending: Ending) -> None:
@@ -113,7 +114,7 @@ def _end_with_uvicorn(server: ModuleType) -> None:
     """Deliver when uvicorn has served its last request, also where the app's lifespan is off.
 
     Started from the command line, uvicorn sets its signal handlers before it imports the app, gives the signals back
-    to the system at its end, and raises them again: the process is gone, and no exit handler has run.
+    to the system at its end, and raises them again: after SIGTERM the process is gone, and no exit handler has run.
     """
     served = server.Server.shutdown
     if hasattr(served, "__wrapped__"):
@@ -126,7 +127,8 @@ def _end_with_uvicorn(server: ModuleType) -> None:
         await served(self, *args, **options)
         is_hurried = getattr(self, "force_exit", False)
         if threading.current_thread() is threading.main_thread() and not is_hurried:
-            await asyncio.get_running_loop().run_in_executor(None, _settle_all)
+            is_last = _is_uvicorns and signal.SIGTERM in getattr(self, "_captured_signals", ())
+            await asyncio.get_running_loop().run_in_executor(None, _shut_down_all if is_last else _settle_all)
 
     server.Server.shutdown = shutdown
 
@@ -144,7 +146,11 @@ def _take_signals() -> None:
     # then this one is not installed, or never called until they give the signal back at their very end.
     if threading.current_thread() is not threading.main_thread():
         return
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    global _is_uvicorns
+    handler = signal.getsignal(signal.SIGTERM)
+    # Whoever was there before uvicorn is not known; the system, unless somebody served by uvicorn in a program.
+    _is_uvicorns = type(getattr(handler, "__self__", None)).__module__ == "uvicorn.server"
+    if handler is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_sigterm)
     # gunicorn ends a worker that hangs by SIGABRT. Its own workers raise SystemExit then, so that the request fails
     # and exit handlers run; uvicorn's worker for gunicorn gives the signal back to the system, and dies on the spot.

@@ -13,6 +13,7 @@ GRACE_S: Final = 0.1
 """Seconds between the export thread's own deadline and that of the caller who waits for it."""
 
 _SLICE_S: Final = 0.5  # a caller who waits notices within this time that the process was frozen
+_WRITE_S: Final = 1.0  # what is half on disk at the deadline is worth that much; a batch is a few MiB
 _FROZEN_S: Final = 2.0  # a wait that takes so much longer than it should was a frozen process's
 
 
@@ -24,13 +25,15 @@ class Errand:
         deadline: for the export thread, in monotonic seconds; a frozen process does not come nearer to it.
         is_last: whether the thread is to end afterwards.
         is_saving: whether what cannot be delivered goes to disk.
+        is_writing: whether that is happening now.
         done: set when the thread has finished with it.
-        is_delivered: whether everything was.
+        is_delivered: whether everything was; known before it is done, as there may be connections to close.
     """
 
     deadline: float = 0.0
     is_last: bool = False
     is_saving: bool = False
+    is_writing: bool = False
     done: threading.Event = field(default_factory=threading.Event)
     is_delivered: bool = False
 
@@ -42,3 +45,5 @@ class Errand:
                 return
             if (beyond_s := time.monotonic() - begun - wait_s) > _FROZEN_S:
                 self.deadline += beyond_s
+        if self.is_writing:
+            self.done.wait(_WRITE_S)

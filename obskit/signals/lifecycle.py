@@ -79,7 +79,6 @@ class Pipeline:
         self.resource = resource
         self._config = config
         self._factories = tuple(factories)
-        self._tally = Tally()
         self._span_tap = SpanTap(self._submit_span, self.flush)
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
@@ -93,6 +92,7 @@ class Pipeline:
         self._renew()
 
     def _renew(self) -> None:
+        self._tally = Tally()
         cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
         # By the module's name: gevent may have replaced it since this one was imported, and would be blocked by it.
         self._commands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
@@ -198,7 +198,9 @@ class Pipeline:
         return self._errand(timeout_s)
 
     def settle(self, timeout_s: float | None = None) -> bool:
-        """Deliver everything that waits, and put the rest on disk, if there is a spool: the process may end now.
+        """Deliver everything that waits, and put the rest on disk, if there is a spool: the process may end soon.
+
+        What is neither delivered nor on disk is kept, and so it is not called lost: `shutdown` says what is.
 
         Args:
             timeout_s: as for `shutdown`.
@@ -213,10 +215,11 @@ class Pipeline:
 
         Args:
             timeout_s: as for `flush`. Right after a flush that failed, its deadline holds here too, so that the
-                several endings of a process (a server's, then the interpreter's) do not add up.
+                several endings of a process (a server's, then the interpreter's) do not add up. A file that is being
+                written by then, where there is a spool, is given up to a second more.
 
         Returns:
-            Whether everything has been delivered.
+            Whether everything has been delivered. The line says how much was not, and that is final.
         """
         return self._errand(timeout_s, is_last=True, is_saving=True)
 
@@ -230,18 +233,14 @@ class Pipeline:
         errand = Errand(deadline=deadline - GRACE_S, is_last=is_last, is_saving=is_saving)
         self._commands.put(errand)
         errand.wait()
-        is_delivered = errand.done.is_set() and errand.is_delivered
+        is_delivered = errand.is_delivered
         self._failed = None if is_delivered else (begun, time.monotonic())
-        # What waits is lost only where the process may end now; after a flush it is tried again.
-        counts = undelivered(self._outlets, waiting_as="timeout" if is_saving and not is_delivered else None)
-        if not is_delivered:
-            if is_last:
-                for outlet in self._outlets:
-                    outlet.abandon("timeout")
-            self._tally.announce(counts, kept=spooled(self._outlets), at_once=True)
         if is_last:
-            self._tally.correct(counts)
+            for outlet in self._outlets:  # the thread has, unless it is held up
+                outlet.abandon("timeout")
             _running.discard(self)
+        if is_last or not is_delivered:
+            self._tally.announce(undelivered(self._outlets), kept=spooled(self._outlets), at_once=True)
         return is_delivered
 
     def _deadline(self, begun: float, timeout_s: float | None, *, is_last: bool) -> float:
@@ -290,11 +289,16 @@ class Pipeline:
     def _serve(self, errand: Errand) -> None:
         worker, left_s = self._worker, errand.deadline - time.monotonic()
         saving_s = min(_SAVING_S, left_s / 3) if errand.is_saving and self._config.spool_directory else 0.0
-        errand.is_delivered = worker.flush(self._awake() + left_s - saving_s)
+        is_delivered = worker.flush(self._awake() + left_s - saving_s)
         if errand.is_saving:
+            errand.is_writing = True
             worker.save()
+            errand.is_writing = False
         if errand.is_last:
-            worker.close("timeout", max(_LEAST_TIMEOUT_S, errand.deadline - time.monotonic()))
+            is_delivered = worker.give_up("timeout") and is_delivered
+        errand.is_delivered = is_delivered
+        if errand.is_last:
+            worker.close(max(_LEAST_TIMEOUT_S, errand.deadline - time.monotonic()))
 
     # ------------------------------------------------------------------ fork
 
@@ -331,7 +335,6 @@ class Pipeline:
         self._inherited.extend(outlet.destination for outlet in self._outlets)
         self._metric_tap.renew_after_fork()
         self._thread, self._failed = None, None
-        self._tally = Tally()
         self._renew()
         if was_started:
             once_threads_last(self._begin_anew)

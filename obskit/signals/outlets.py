@@ -226,9 +226,8 @@ class Outlet:
             self.points_lost[reason] += self.points_pending
             self.points_pending = 0
 
-    def close(self, reason: str, timeout_s: float) -> None:
-        """Abandon what waits, and let the destination free what it holds."""
-        self.abandon(reason)
+    def close(self, timeout_s: float) -> None:
+        """Let the destination free what it holds; everything is abandoned by now."""
         if self.destination is not None:
             try:
                 self.destination.close(timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,17 +27,13 @@ Undelivered = Counter[tuple[str, str]]
 """How many items were not delivered, by signal and reason."""
 
 
-def undelivered(outlets: Iterable[Outlet], *, waiting_as: str | None = None) -> Undelivered:
-    """Count what the outlets have lost, and with `waiting_as` also what waits, under that reason."""
+def undelivered(outlets: Iterable[Outlet]) -> Undelivered:
+    """Count what the outlets have lost. What waits, or is on disk, is not."""
     counts: Undelivered = Counter()
     for outlet in outlets:
         for signal, reasons in outlet.lost().items():
             for reason, count in reasons.items():
                 counts[signal, reason] += count
-        if waiting_as is not None:
-            for lane in outlet.lanes:
-                counts[lane.signal, waiting_as] += lane.queued
-            counts[METRICS, waiting_as] += outlet.points_pending
     return +counts
 
 
@@ -85,6 +82,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._problems: dict[tuple[str, str], Problem] = {}
+        self._lock = threading.Lock()
         self._said: Counter[str] = Counter()
         self._said_at = float("-inf")
         self._said_kept = ""
@@ -105,19 +103,6 @@ class Tally:
             del self._problems[next(iter(self._problems))]
         self._say(str(problem))
 
-    def correct(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Log how many of the items that were said to be lost have been delivered after all.
-
-        Args:
-            counts: from `undelivered`, at the very end.
-        """
-        totals: Counter[str] = Counter()
-        for (signal, _), count in counts.items():
-            totals[signal] += count
-        if parts := _listed(self._said - totals):
-            self._say(f"obskit delivered {parts} after all")
-        self._said = totals
-
     def announce(
         self,
         counts: Mapping[tuple[str, str], int],
@@ -132,6 +117,14 @@ class Tally:
             kept: what is on disk for the next start, by signal; it is said too.
             at_once: also within a minute of the line before.
         """
+        with self._lock:  # an end that the export thread is late for says what the thread is about to say
+            text = self._news(counts, kept, at_once=at_once)
+        if text:
+            self._say(text)
+
+    def _news(
+        self, counts: Mapping[tuple[str, str], int], kept: Mapping[str, int] | None, *, at_once: bool
+    ) -> str | None:
         totals: Counter[str] = Counter()
         for (signal, _), count in counts.items():
             totals[signal] += count
@@ -140,15 +133,15 @@ class Tally:
         is_new = kept is not None and saved != self._said_kept
         if kept is not None:
             self._said_kept = saved
-        if saved and is_new and not news:
-            self._say(f"obskit keeps {saved} on disk until they can be delivered")
-        if not news or not (at_once or self._clock() - self._said_at >= _SAY_EVERY_S):
-            return
+        if not news:
+            return f"obskit keeps {saved} on disk until they can be delivered" if saved and is_new else None
+        if not (at_once or self._clock() - self._said_at >= _SAY_EVERY_S):
+            return None
         self._said |= totals
         self._said_at = self._clock()
         reasons = sorted({reason for (signal, reason), count in counts.items() if count and news[signal]})
         rest = f"; it keeps {saved} on disk" if saved else ""
-        self._say(f"obskit did not deliver {_listed(news)} ({', '.join(reasons)}){rest}")
+        return f"obskit did not deliver {_listed(news)} ({', '.join(reasons)}){rest}"
 
     @staticmethod
     def _say(text: str) -> None:

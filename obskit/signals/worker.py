@@ -274,11 +274,17 @@ class Worker:
             outlet.save(self._last if figures != self._saved_print else None)
         self._saved_print = figures
 
-    def close(self, reason: str, timeout_s: float) -> None:
-        """Give up what waits, free the destinations, and say what was lost."""
+    def give_up(self, reason: str) -> bool:
+        """Give up what waits, for good; return whether nothing did."""
+        before = undelivered(self.outlets)
         for outlet in self.outlets:
-            outlet.close(reason, timeout_s)
-        self._tally.announce(undelivered(self.outlets), at_once=True)
+            outlet.abandon(reason)
+        return undelivered(self.outlets) == before
+
+    def close(self, timeout_s: float) -> None:
+        """Free the destinations."""
+        for outlet in self.outlets:
+            outlet.close(timeout_s)
 
 
 def _shorten(lanes: Iterable[Lane]) -> None:

@@ -199,7 +199,7 @@ def test_shutdown_keeps_what_it_cannot_deliver(folder: Path, caplog: pytest.LogC
     first.spans(700)
     first.counter.add(3)
     first.pipeline.submit_error(report())
-    assert not first.pipeline.shutdown(1.0)
+    assert not first.pipeline.shutdown(3.0)
     status = first.pipeline.status()
     assert not any(status.lost.values())
     assert status.spooled == {"spans": 700, "metrics": 1, "errors": 1}
