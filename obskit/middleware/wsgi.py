@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from typing import Any, Final
@@ -151,8 +152,10 @@ class _Ending:
         state = self.state
         if not state.is_finished:
             is_whole = not self._has_body or 0 <= self._expected_bytes <= state.response_bytes
-            state.is_disconnected = state.is_disconnected or not is_whole
-            if is_whole:
+            # A server that could not write closes the body while that error is under way.
+            has_left = isinstance(sys.exc_info()[1], ConnectionError)
+            state.is_disconnected = state.is_disconnected or has_left or not is_whole
+            if is_whole and not has_left:
                 self._observer.body_sent(state)
         if not state.is_finished or state.error is not None:
             self._observer.finish(state)
@@ -178,7 +181,7 @@ def _watch_file(body: Any, ending: _Ending, run: Run) -> Iterable[bytes]:
             if close is not None:
                 run(close)
         finally:
-            run(ending.complete)
+            run(ending.closed if isinstance(sys.exc_info()[1], ConnectionError) else ending.complete)
 
     body.close = observed_close
     return body  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lifecycle"), str(HERE.parent / "exporters")]
 
 from catalogue import FAULTS  # noqa: E402
+from servers import gemini, served, sinks  # noqa: E402, F401 - fixtures for every module
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ import contextvars
 import functools
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,8 +19,9 @@ from fastapi import BackgroundTasks, FastAPI
 from fastapi import WebSocket as FastWebSocket
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -31,6 +33,12 @@ stdlib = logging.getLogger("faulty.stdlib")
 pool = ThreadPoolExecutor(8)
 CHUNKS = 4
 CHUNK_S = 0.05
+LARGE_BYTES = 40_000_000
+FILE, LARGE_FILE = (tempfile.NamedTemporaryFile() for _ in range(2))  # noqa: SIM115 - they live as long as the process
+for file, size in ((FILE, 3_000_000), (LARGE_FILE, LARGE_BYTES)):
+    file.write(b"zzzz")
+    file.truncate(size)
+    file.flush()
 
 
 class Refused(Exception):
@@ -44,6 +52,7 @@ def chunks(*, breaks: bool = False) -> Iterator[bytes]:
     for number in range(CHUNKS):
         with obskit.span(f"chunk {number}"):
             time.sleep(CHUNK_S)
+        log.info("streaming", piece=number)
         yield b"%d\n" % number
         if breaks and number == 1:
             raise ValueError("broken in the middle")
@@ -53,9 +62,15 @@ async def async_chunks(*, breaks: bool = False) -> AsyncIterator[bytes]:
     for number in range(CHUNKS):
         with obskit.span(f"chunk {number}"):
             await asyncio.sleep(CHUNK_S)
+        log.info("streaming", piece=number)
         yield b"%d\n" % number
         if breaks and number == 1:
             raise ValueError("broken in the middle")
+
+
+def broken_at_once() -> Iterator[bytes]:
+    raise ValueError("broken before the first piece")
+    yield b""
 
 
 def endless() -> Iterator[bytes]:
@@ -161,6 +176,31 @@ def _sync_stream() -> StreamingResponse:
 @fast.get("/broken")
 async def _broken() -> StreamingResponse:
     return StreamingResponse(async_chunks(breaks=True))
+
+
+@fast.get("/broken-at-once")
+async def _broken_at_once() -> StreamingResponse:
+    return StreamingResponse(broken_at_once())
+
+
+@fast.get("/large")
+async def _large() -> Response:
+    return Response(b"z" * LARGE_BYTES)
+
+
+@fast.get("/file")
+async def _file() -> FileResponse:
+    return FileResponse(FILE.name)
+
+
+@fast.get("/large-file")
+async def _large_file() -> FileResponse:
+    return FileResponse(LARGE_FILE.name)
+
+
+@fast.get("/unavailable")
+async def _unavailable() -> None:
+    raise HTTPException(503)
 
 
 @fast.get("/endless")
@@ -307,6 +347,10 @@ async def s_late(_request: Request) -> Response:
     return JSONResponse({"ok": True}, background=BackgroundTask(fail_late))
 
 
+async def s_unavailable(_request: Request) -> Response:
+    raise HTTPException(503)
+
+
 async def s_handle(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"refused": True}, status_code=500)
 
@@ -317,6 +361,11 @@ star = Starlette(
         Route("/stream", lambda _request: StreamingResponse(async_chunks())),
         Route("/sync-stream", lambda _request: StreamingResponse(chunks())),
         Route("/broken", lambda _request: StreamingResponse(async_chunks(breaks=True))),
+        Route("/broken-at-once", lambda _request: StreamingResponse(broken_at_once())),
+        Route("/large", lambda _request: Response(b"z" * LARGE_BYTES)),
+        Route("/file", lambda _request: FileResponse(FILE.name)),
+        Route("/large-file", lambda _request: FileResponse(LARGE_FILE.name)),
+        Route("/unavailable", s_unavailable),
         Route("/endless", lambda _request: StreamingResponse(async_endless())),
         Route("/sync-endless", lambda _request: StreamingResponse(endless())),
         Route("/slow", s_slow),
@@ -353,6 +402,53 @@ def f_stream() -> flask.Response:
 @wsgi.get("/broken")
 def f_broken() -> flask.Response:
     return flask.Response(chunks(breaks=True))
+
+
+@wsgi.get("/sync-stream")
+def f_sync_stream() -> flask.Response:
+    return flask.Response(flask.stream_with_context(chunks()))
+
+
+@wsgi.get("/sync-endless")
+def f_sync_endless() -> flask.Response:
+    return flask.Response(flask.stream_with_context(endless()))
+
+
+@wsgi.get("/sync-ai")
+def f_sync_ai() -> flask.Response:
+    return flask.Response(flask.stream_with_context(ai_chunks()))
+
+
+@wsgi.get("/broken-at-once")
+def f_broken_at_once() -> flask.Response:
+    return flask.Response(broken_at_once())
+
+
+@wsgi.get("/large")
+def f_large() -> flask.Response:
+    return flask.Response(b"z" * LARGE_BYTES)
+
+
+@wsgi.get("/file")
+def f_file() -> flask.Response:
+    return flask.send_file(FILE.name, mimetype="text/plain")
+
+
+@wsgi.get("/large-file")
+def f_large_file() -> flask.Response:
+    return flask.send_file(LARGE_FILE.name, mimetype="text/plain")
+
+
+@wsgi.get("/unavailable")
+def f_unavailable() -> None:
+    flask.abort(503)
+
+
+@wsgi.get("/late")
+def f_late() -> flask.Response:
+    response = flask.jsonify({"ok": True})
+    response.call_on_close(fail_late)
+    return response
 
 
 @wsgi.get("/endless")
