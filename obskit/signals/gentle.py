@@ -9,20 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["short_turns", "without_collection"]
+__all__ = ["short_turns", "without_collection", "without_full_collection"]
 
 _TURN_S: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it; ten times as long is usual."""
 
+_NEVER: Final = 1_000_000
+
 _put_off: Final[list[None]] = []
+_thresholds: Final[list[tuple[int, int, int]]] = []
 _turns: Final[list[float]] = []
 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking at the whole app, in vain, because modules are being imported.
+    """Keep the garbage collector from looking at what modules make while they are imported, which is no garbage.
 
-    One look takes tens of milliseconds in which no thread runs.
+    For a short time: the first look afterwards is at all of that at once.
     """
     was_enabled = gc.isenabled()
     if was_enabled:
@@ -34,6 +37,25 @@ def without_collection() -> Iterator[None]:
         if was_enabled and _put_off:
             _put_off.pop()
             gc.enable()
+
+
+@contextmanager
+def without_full_collection() -> Iterator[None]:
+    """Keep the garbage collector from looking at the whole app, which takes tens of milliseconds; the young goes."""
+    before = gc.get_threshold()
+    if before[2] >= _NEVER:
+        yield
+        return
+    put_off = (*before[:2], _NEVER)
+    gc.set_threshold(*put_off)
+    _thresholds.append(before)
+    try:
+        yield
+    finally:
+        if _thresholds:
+            _thresholds.pop()
+            if gc.get_threshold() == put_off:
+                gc.set_threshold(*before)
 
 
 @contextmanager
@@ -65,6 +87,9 @@ def _restore_in_child() -> None:
     if _put_off:
         _put_off.clear()
         gc.enable()
+    if _thresholds:
+        gc.set_threshold(*_thresholds[0])
+        _thresholds.clear()
     if _turns:
         _set_turns(_turns[0])
         _turns.clear()

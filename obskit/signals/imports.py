@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
-from obskit.signals.gentle import short_turns, without_collection
+from obskit.signals.gentle import short_turns, without_full_collection
 
 __all__ = ["awaited", "forget", "import_aside", "when_imported"]
 
@@ -27,7 +27,7 @@ def import_aside(name: str) -> ModuleType:
 
     Where gevent has replaced threads, one of its own would hold up every greenlet for as long as the import takes.
     """
-    with short_turns(), without_collection():
+    with short_turns(), without_full_collection():
         return _import_aside(name)
 
 

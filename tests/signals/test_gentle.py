@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from obskit.signals.gentle import short_turns, without_collection
+from obskit.signals.gentle import short_turns, without_collection, without_full_collection
 from obskit.signals.imports import import_aside
 
 USUAL_S = 0.005
@@ -70,19 +70,40 @@ def test_no_collection_for_a_while() -> None:
     assert not gc.isenabled()
 
 
+def test_no_full_collection_for_a_while() -> None:
+    """Inside, young garbage is collected as usual and the rest not; what the app has set is kept or put back."""
+    before = gc.get_threshold()
+    with without_full_collection():
+        assert gc.isenabled()
+        assert gc.get_threshold()[:2] == before[:2]
+        assert gc.get_threshold()[2] > 1000 * before[2]
+        with without_full_collection():
+            pass
+        assert gc.get_threshold()[2] > 1000 * before[2]
+    assert gc.get_threshold() == before
+    try:
+        with without_full_collection():
+            gc.set_threshold(700, 20, 20)
+        assert gc.get_threshold() == (700, 20, 20)
+    finally:
+        gc.set_threshold(*before)
+
+
 def test_all_is_put_back_after_an_import_that_fails() -> None:
     """The import's own error is raised, and the interpreter is as it was."""
     with pytest.raises(ModuleNotFoundError):
         import_aside("no_such_module_anywhere")
     assert sys.getswitchinterval() == USUAL_S
-    assert gc.isenabled()
+    assert gc.get_threshold()[2] < 1000
 
 
 def test_a_child_that_is_forked_meanwhile_has_what_the_app_had() -> None:
     """The thread that would put it back is not in the child, so the fork does."""
-    with short_turns(), without_collection():
+    thresholds = gc.get_threshold()
+    with short_turns(), without_collection(), without_full_collection():
         child = os.fork()
         if not child:
-            os._exit(0 if gc.isenabled() and sys.getswitchinterval() == USUAL_S else 1)
+            is_whole = gc.isenabled() and gc.get_threshold() == thresholds
+            os._exit(0 if is_whole and sys.getswitchinterval() == USUAL_S else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert not gc.isenabled()
