@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from obskit import _setup
+from obskit import _destinations
 from obskit.exporters.memory import MemoryDestination, Store
 from obskit.signals.delivery import Outcome
 
@@ -48,4 +48,4 @@ def create(_config: object, _resource: object) -> MemoryDestination:
 
 def use(factory: str = "create") -> None:
     """Let ``exporters="memory"`` mean this destination, or the stuck one, in this process."""
-    _setup._EXPORTERS["memory"] = f"{__name__}:{factory}"  # type: ignore[index]
+    _destinations.EXPORTERS["memory"] = f"{__name__}:{factory}"  # type: ignore[index]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from obskit import _setup
+from obskit import _destinations
 
 
 def create(config: Any, resource: Any) -> Any:
@@ -30,4 +30,4 @@ def create(config: Any, resource: Any) -> Any:
 
 def use() -> None:
     """Let ``exporters="gcp"`` mean this destination in this process."""
-    _setup._EXPORTERS["gcp"] = f"{__name__}:create"  # type: ignore[index]
+    _destinations.EXPORTERS["gcp"] = f"{__name__}:create"  # type: ignore[index]

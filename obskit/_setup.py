@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from obskit._destinations import destinations
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
 from obskit.signals.gentle import without_collection
@@ -33,15 +34,6 @@ _FRAMEWORKS: Final[Mapping[tuple[str, str], str]] = {
     ("starlette", "Starlette"): "obskit.middleware.starlette:install",
     ("flask", "Flask"): "obskit.middleware.flask:install",
 }
-_EXPORTERS: Final[Mapping[str, str]] = {
-    "gcp": "obskit.exporters.gcp:create",
-    "otlp": "obskit.exporters.otlp:create",
-    "console": "obskit.exporters.console:create",
-    "memory": "obskit.exporters.memory:create",
-    "sentry": "obskit.exporters.sentry:create",
-}
-_OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
-_ON_GOOGLE_CLOUD: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "GAE_ENV", "FUNCTION_TARGET")
 
 Words = str | Sequence[str]
 Duration = str | float | timedelta
@@ -292,7 +284,8 @@ def _start(resolved: Resolved) -> None:
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
     durations = Durations(lambda: resource, is_own=type(meters) is providers.OwnMeterProvider)
-    pipeline.keep_durations(durations)
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":  # which no SDK of ours reads for them
+        pipeline.keep_durations(durations)
     keeper = Keeper(config)
     spans = None
     if isinstance(tracers, providers.OwnTracerProvider):
@@ -328,30 +321,6 @@ def _factories(config: Config, resource: Resource) -> list[Callable[[], Any]]:
     return [partial(make, resource) for make in destinations(config, os.environ).values()]
 
 
-def _chosen(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the exporters, with ``auto`` replaced by what fits the place."""
-    return tuple(_auto(config, environ) if name == "auto" else name for name in config.exporters)
-
-
-def _auto(config: Config, environ: Mapping[str, str]) -> str:
-    if config.local_endpoint:
-        return "gcp"
-    if config.otlp_endpoint or any(environ.get(name) for name in _OTLP_ENDPOINTS):
-        return "otlp"
-    if any(environ.get(name) for name in _ON_GOOGLE_CLOUD):
-        return "gcp"
-    if "pytest" in sys.modules or environ.get("PYTEST_CURRENT_TEST"):
-        return "memory"
-    return "console"
-
-
-def _create(path: str, config: Config, resource: Resource) -> Any:
-    if path == _EXPORTERS["gcp"]:  # the others take little time, and what Sentry imports may start a process meanwhile
-        import_aside = _load("obskit.signals.imports:import_aside")
-        import_aside(path.partition(":")[0])
-    return _load(path)(config, resource)
-
-
 # --------------------------------------------------------------------------- what `obskit doctor` asks
 
 
@@ -369,14 +338,6 @@ def in_force() -> tuple[Resolved, tuple[Problem, ...]] | None:
     if handle is None:
         return None if off is None else (off, off.problems)
     return handle._resolved, _all_problems()  # noqa: SLF001 - the same module
-
-
-def destinations(config: Config, environ: Mapping[str, str]) -> Mapping[str, Callable[[Resource], Any]]:
-    """Return what makes each destination that these settings choose, by name; nothing is loaded yet."""
-    names = [name for name in _chosen(config, environ) if name != "none"]
-    if config.sentry_dsn:
-        names.append("sentry")
-    return {name: partial(_create, _EXPORTERS[name], config) for name in names}
 
 
 def _load(path: str) -> Any:

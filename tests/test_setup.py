@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import obskit
-from obskit import _setup
+from obskit import _destinations, _setup
 from obskit.config import SETTINGS, Config
 from obskit.exporters.memory import STORE
 from obskit.signals import stdlib_logs
@@ -117,7 +117,7 @@ def test_status_tells_where_each_setting_came_from(monkeypatch: pytest.MonkeyPat
 )
 def test_auto_chooses_by_the_place(config: dict[str, Any], environ: dict[str, str], expected: str) -> None:
     """`auto` is the local backend, OTLP, Google Cloud or memory, by what the place says; a given name stands."""
-    assert _setup._chosen(Config(**config), environ)[0] == expected
+    assert _destinations.chosen(Config(**config), environ)[0] == expected
 
 
 def test_auto_is_the_console_elsewhere() -> None:

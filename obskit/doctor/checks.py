@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.resources import Resource
 
-from obskit import _setup
+from obskit import _destinations
 from obskit.catalog import Route
 from obskit.config import Resolved
 from obskit.doctor import (
@@ -135,7 +135,7 @@ class Checks:
     def _gather(self, resolved: Resolved) -> _Facts:
         config, environ = resolved.config, self._environ
         platform = platforms.detect(environ)
-        makers = _setup.destinations(config, environ) if config.enabled else {}
+        makers = _destinations.destinations(config, environ) if config.enabled else {}
         needs_google = "gcp" in makers and not config.local_endpoint
         is_asked = platform.is_google or needs_google or any(environ.get(name) for name in _METADATA_VARIABLES)
         answers = metadata.ask(environ) if is_asked else metadata.Metadata()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obskit import _setup
+from obskit import _destinations
 from obskit.config import resolve
 from obskit.doctor import destinations, platforms, settings, traps
 from obskit.doctor.findings import Kind, State
@@ -49,7 +49,7 @@ def test_platforms_are_told_by_their_environment(environ, machine, name, title):
 
 def described(environ: dict[str, str], platform: Platform = LOCAL, **given: object):
     resolved = resolve(given, environ=environ, directory=NOWHERE)
-    names = tuple(_setup.destinations(resolved.config, environ))
+    names = tuple(_destinations.destinations(resolved.config, environ))
     if names == ("memory",):  # auto, under pytest
         names = ("console",)
     found = destinations.describe(names, resolved.config, resolved.sources, environ, platform, "")
