@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from obskit._version import __version__
 
 if TYPE_CHECKING:
-    from obskit._setup import Handle, instrument
+    from obskit._handle import Handle
+    from obskit._setup import instrument
     from obskit.llm.record import record_usage
     from obskit.signals.context import bind
     from obskit.signals.logs import get_logger
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Handle": "obskit._setup",
+    "Handle": "obskit._handle",
     "bind": "obskit.signals.context",
     "get_logger": "obskit.signals.logs",
     "instrument": "obskit._setup",

@@ -7,13 +7,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit._destinations import destinations
+from obskit._handle import Duration, Handle
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
 from obskit.signals.gentle import without_collection
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from obskit.middleware.requests import Observer
-    from obskit.signals.delivery import Status
-    from obskit.signals.lifecycle import Pipeline
 
 __all__ = ["Handle", "instrument"]
 
@@ -36,60 +33,6 @@ _FRAMEWORKS: Final[Mapping[tuple[str, str], str]] = {
 }
 
 Words = str | Sequence[str]
-Duration = str | float | timedelta
-
-
-class Handle:
-    """What `instrument` returns: the ways to wait for the telemetry, and to ask how it is doing."""
-
-    def __init__(
-        self, pipeline: Pipeline | None, resolved: Resolved, problems: Callable[[], tuple[Problem, ...]]
-    ) -> None:
-        self._pipeline = pipeline
-        self._resolved = resolved
-        self._problems = problems
-
-    def flush(self, timeout: Duration | None = None) -> bool:
-        """Deliver everything that waits.
-
-        Args:
-            timeout: in seconds, or as ``"5s"``, over all signals together; the setting `flush_timeout` by default.
-
-        Returns:
-            Whether everything has been delivered.
-        """
-        return self._pipeline is None or self._pipeline.flush(_seconds(timeout))
-
-    def shutdown(self, timeout: Duration | None = None) -> bool:
-        """Deliver everything that waits, and stop exporting. Requests are served on.
-
-        Args:
-            timeout: as for `flush`.
-
-        Returns:
-            Whether everything has been delivered.
-        """
-        if self._pipeline is None:
-            return True
-        is_delivered = self._pipeline.shutdown(_seconds(timeout))
-        _forget(self)
-        return is_delivered
-
-    def status(self) -> Status:
-        """Return what was sent, lost and queued, where each setting came from, and what a person should know."""
-        from obskit.signals.delivery import Status  # noqa: PLC0415 - a handle is cheap to make, also where obskit is off
-
-        status = self._pipeline.status() if self._pipeline is not None else Status()
-        problems = (*self._problems(), *status.problems)
-        return replace(status, settings=dict(self._resolved.sources), problems=problems)
-
-
-def _seconds(timeout: Duration | None) -> float | None:
-    if timeout is None:
-        return None
-    from obskit.config import parse_duration  # noqa: PLC0415 - rarely called
-
-    return parse_duration(timeout).total_seconds()
 
 
 class _Process:
@@ -296,7 +239,7 @@ def _start(resolved: Resolved) -> None:
     pipeline.start()
     _process.config = config
     _process.observer = Observer(config, redactor, pipeline.flush, durations, keeper, spans)
-    _process.handle = Handle(pipeline, resolved, _all_problems)
+    _process.handle = Handle(pipeline, resolved, _all_problems, _forget)
 
 
 def _all_problems() -> tuple[Problem, ...]:
