@@ -16,6 +16,7 @@ from obskit._handle import Duration, Handle
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
 from obskit.signals.gentle import without_collection
+from obskit.signals.places import machine_sign, service_sign
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -240,6 +241,9 @@ def _start(resolved: Resolved) -> None:
     _process.config = config
     _process.observer = Observer(config, redactor, pipeline.flush, durations, keeper, spans)
     _process.handle = Handle(pipeline, resolved, _all_problems, _forget)
+    is_asked_for = not (config.project or config.local_endpoint or _process.is_rehearsal)
+    if is_asked_for and (service_sign(os.environ) or machine_sign(os.environ)):
+        import_module("obskit.signals.projects").find(os.environ)
 
 
 def _all_problems() -> tuple[Problem, ...]:

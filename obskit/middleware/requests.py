@@ -29,7 +29,7 @@ from obskit.signals.sampling import SHARE, Keeper
 from obskit.signals.serving import METHODS, end_attributes, start_attributes
 from obskit.signals.shown import Shown
 from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
-from obskit.signals.traces import error_type, fail, tracer
+from obskit.signals.traces import SUPPRESSING, error_type, fail, tracer
 
 __all__ = ["ENDED_BY_CLIENT", "Entered", "Observer", "attach", "get_current", "leave"]
 
@@ -128,12 +128,15 @@ class Observer:
             if len(state.user_agent) > _MOST_CHARS:
                 state.user_agent = state.user_agent[:_MOST_CHARS]
             around = get_current()
+            if around and any(around.get(key) for key in SUPPRESSING):
+                return None
             if is_left_to_others:
                 self.adopt(state)
                 return set_request(state), attach(around)
             caller = caller_of(traceparent, tracestate, cloud_trace) if traceparent or cloud_trace else None
-            if self._spans is None or not self._provider.is_plain:
-                span = self._sdk_span(state, caller, protocol)
+            outer = _outer(around) if around else None
+            if self._spans is None or not self._provider.is_plain or outer is not None:
+                span: trace.Span = self._sdk_span(state, caller, protocol, outer)
             else:
                 state.span_id = f"{random_bits(64) or 1:016x}"
                 state.trace_id = f"{random_bits(128) or 1:032x}" if caller is None else caller[0]
@@ -152,13 +155,16 @@ class Observer:
             return caller[2]
         return self._spans is not None and self._spans.sampler.takes(int(state.trace_id, 16))
 
-    def _sdk_span(self, state: RequestState, caller: Caller | None, protocol: str) -> trace.Span:
+    def _sdk_span(
+        self, state: RequestState, caller: Caller | None, protocol: str, outer: trace.Span | None
+    ) -> trace.Span:
+        parent = NonRecordingSpan(parent_context(caller)) if outer is None and caller is not None else outer
+        # Where the app around this one has a server span, this is not another one.
+        is_inside = getattr(outer, "kind", None) is SpanKind.SERVER
         span = tracer().start_span(
             state.method if state.method in METHODS else "HTTP",
-            context=_EMPTY
-            if caller is None
-            else trace.set_span_in_context(NonRecordingSpan(parent_context(caller)), _EMPTY),
-            kind=SpanKind.SERVER,
+            context=_EMPTY if parent is None else trace.set_span_in_context(parent, _EMPTY),
+            kind=SpanKind.INTERNAL if is_inside else SpanKind.SERVER,
             attributes=start_attributes(state, protocol, self._shown),
             start_time=state.start_ns,
         )
@@ -318,8 +324,10 @@ class _Series(NamedTuple):
     http: str
 
 
-def _around(caller: Caller) -> Context:
-    return trace.set_span_in_context(NonRecordingSpan(parent_context(caller)), _EMPTY)
+def _outer(around: Context) -> trace.Span | None:
+    """Return the span that the app runs in, if it is one of this process that has not ended."""
+    span = around.get(_KEY)
+    return span if isinstance(span, trace.Span) and span.is_recording() else None
 
 
 def _who(around: Mapping[str, object]) -> dict[str, Any] | None:

@@ -87,7 +87,7 @@ class Routes:
         if route is None:
             endpoint = get("endpoint")
             if endpoint is None:
-                return ""
+                return "" if "router" in scope else self._not_asked(scope)
         inner = get("fastapi")
         effective = inner.get("effective_route_context") if inner else None
         outer_root, root = get("obskit.root_path", ""), get("root_path", "")
@@ -100,6 +100,13 @@ class Routes:
                 self._known.clear()
             self._known[key] = known
         return known[0]
+
+    def _not_asked(self, scope: MutableMapping[str, Any]) -> str:
+        """Return the template of a request that never came to the router: a middleware has answered, or has raised."""
+        root = scope.get("root_path", "")
+        path = scope.get("path", "")
+        found = _by_path(self._app.routes, path.removeprefix(root) if root else path, scope.get("method"))
+        return root.rstrip("/") + found if found else ""
 
     def _find(self, route: Any, endpoint: Any, effective: Any, outer_root: str, root: str) -> str:
         prefix, routes = "", self._app.routes
@@ -165,6 +172,23 @@ def _mounted(routes: Iterable[Any], path: str) -> tuple[str, Iterable[Any]]:
         prefix, innermost = _mounted(route.routes or (), f"/{rest}")
         return route.path + prefix, innermost
     return "", ()
+
+
+def _by_path(routes: Iterable[Any], path: str, method: str | None) -> str:
+    """Find the route that the router would have taken; one for another method will do where there is no better."""
+    second = ""
+    for route in _flattened(routes):
+        pattern = getattr(route, "path_regex", None)
+        match = pattern.match(path) if pattern is not None else None
+        if match is None:
+            continue
+        if _is_mount(route):
+            return f"{route.path}{_by_path(route.routes or (), '/' + match.group('path'), method) or '/{path}'}"
+        methods = getattr(route, "methods", None)
+        if not methods or method in methods:
+            return str(route.path_format)
+        second = second or str(route.path_format)
+    return second
 
 
 def _by_endpoint(routes: Iterable[Any], endpoint: Any) -> str | None:

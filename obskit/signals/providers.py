@@ -39,7 +39,8 @@ class OwnTracerProvider(TracerProvider):
     def __init__(self, processor: SpanProcessor, **options: Any) -> None:
         super().__init__(id_generator=HandedIds(), shutdown_on_exit=False, **options)
         super().add_span_processor(processor)
-        self.is_plain = True
+        # Under OTEL_SDK_DISABLED the SDK makes no spans, so nobody may make any in its stead.
+        self.is_plain = not getattr(self, "_disabled", False)
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Let another one have all spans, those of requests included: they are the SDK's from here on."""

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
-__all__ = ["error_type", "fail", "span", "tracer", "use_provider"]
+__all__ = ["SUPPRESSING", "error_type", "fail", "span", "tracer", "use_provider"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _MOST_CHARS: Final = 4000
 _STACK_CHARS: Final = 16_000
+SUPPRESSING: Final = (
+    otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 - OpenTelemetry's own packages import these two
+    otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY,  # noqa: SLF001
+    "suppress_instrumentation",
+)
+"""What in OpenTelemetry's context says that the running code is not to be recorded."""
 _ENDINGS: Final = (GeneratorExit, StopIteration, StopAsyncIteration)
 
 _tracer: Tracer | None = None
