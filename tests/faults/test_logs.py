@@ -316,6 +316,42 @@ def test_exporting_is_silent(app: str, figure: Figure) -> None:
     assert len([line for line in lines if "httpRequest" in line]) == 3
 
 
+@pytest.mark.fault(22, "exporting makes no span and no metric of itself either, and says one thing of a failure")
+@pytest.mark.parametrize("app", ["fast", "wsgi"])
+def test_exporting_is_not_observed(app: str, figure: Figure) -> None:
+    """While exports fail and succeed, with the root logger set to DEBUG by the app, no call of an exporter is told of."""
+    with Sinks() as sinks:
+        refused = []
+
+        def refuse_at_first(path: str, _body: bytes) -> tuple[int, dict[str, str], bytes] | None:
+            if len(refused) < 6:
+                refused.append(path)
+                return 503, {}, b""
+            return None
+
+        sinks.collector.fault = refuse_at_first
+        env = sinks.environment(FAULTY_APP=app, FAULTY_ROOT_LEVEL="DEBUG")
+        command = uvicorn("faulty:fast") if app == "fast" else gunicorn("faulty:wsgi", "gthread")
+        with Service(command, env) as service:
+            trace_id, headers = new_trace()
+            assert service.request("/boom", headers=headers)[0] == 500
+            assert eventually(lambda: sinks.sentry_events(trace_id))
+            sinks.server_span(trace_id)
+            assert eventually(lambda: sinks.collector.count("http.server.request.duration"))
+            service.end()
+            lines = [json.loads(line) for line in service.printed.splitlines() if line.startswith("{")]
+        assert len(refused) == 6
+        assert len(sinks.collector.spans) == 1
+        assert not {name for _, name, _ in sinks.collector.points if "client" in name}
+    strangers = {str(line.get("logger")).split(".")[0] for line in lines} - {"faulty", "uvicorn", "gunicorn", "None"}
+    assert strangers <= {"obskit", "asyncio"}, strangers
+    about = Counter(line["message"] for line in lines if line.get("logger") == "obskit")
+    assert not about or max(about.values()) == 1, about
+    figure(
+        f"{len(sinks.collector.spans)} span and {len(strangers - {'obskit', 'asyncio'})} strange loggers, 6 failures"
+    )
+
+
 @peer(
     22,
     "OpenTelemetry",

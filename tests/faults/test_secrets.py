@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from peers import peer
+from peers import opentelemetry, peer
 from sinks import Sinks, new_trace
 from wire import Service, eventually, gunicorn, uvicorn
 
@@ -20,6 +20,7 @@ from obskit.demo.fake_gemini import FakeGemini
 from obskit.signals.redaction import Redactor
 
 Figure = Callable[[str], None]
+opentelemetry(28, "secrets")
 
 SECRETS = {
     "key": "AIzaSyD-" + "9tSrke72PouQMnMX-a7eZSW0jkFMBWY",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -196,6 +197,17 @@ def test_without_a_list(app: str) -> None:
     ((_, headers),) = upstream.seen
     assert headers["traceparent"][3:35] == trace_id
     assert "baggage" not in headers
+
+
+@pytest.mark.fault(31, "what other instrumentations send on holds no inbound baggage either")
+def test_what_others_forward(app: str) -> None:
+    """OpenTelemetry's own propagator, asked inside a request, has the trace and nothing that came as baggage."""
+    with Collector() as collector, serving(app, collector) as service:
+        trace_id, headers = new_trace()
+        _, body = service.request("/inject", headers=headers | {"baggage": "user=alice,session=s3cr3t"})
+    found = json.loads(body)
+    assert found["traceparent"][3:35] == trace_id
+    assert "baggage" not in found
 
 
 # --------------------------------------------------------------------------- 32

@@ -28,6 +28,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import obskit
 
+if "FAULTY_ROOT_LEVEL" in os.environ:
+    logging.basicConfig(level=os.environ["FAULTY_ROOT_LEVEL"])
 log = obskit.get_logger("faulty")
 stdlib = logging.getLogger("faulty.stdlib")
 pool = ThreadPoolExecutor(8)

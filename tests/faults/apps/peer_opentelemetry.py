@@ -139,4 +139,17 @@ def baggage() -> str:
     return f"{sum('baggage' in headers for headers in seen)} of {len(seen)} calls passed on the stranger's baggage"
 
 
-print({"stream": stream, "websocket": websocket, "hosts": hosts, "flags": flags, "baggage": baggage}[sys.argv[1]]())
+def secrets() -> str:
+    key = "AIza" + "S" * 35
+    client = fastapi_client()
+    for _ in range(10):
+        client.get("/items/1", params={"key": key})
+    found = [span for span in spans.get_finished_spans() if span.kind is trace.SpanKind.SERVER]
+    return f"{sum(key in str(span.attributes) for span in found)} of {len(found)} server spans keep `?key=AIza…`"
+
+
+print(
+    {"stream": stream, "websocket": websocket, "hosts": hosts, "flags": flags, "baggage": baggage, "secrets": secrets}[
+        sys.argv[1]
+    ]()
+)

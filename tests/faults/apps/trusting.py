@@ -11,6 +11,7 @@ import flask
 import httpx
 import requests
 from fastapi import FastAPI
+from opentelemetry import propagate
 
 import obskit
 
@@ -23,6 +24,13 @@ def call(library: str, url: str) -> int:
     if library == "httpx":
         return httpx.get(url, follow_redirects=True).status_code
     return requests.get(url, timeout=5).status_code
+
+
+def injected() -> dict[str, str]:
+    """Return what any other instrumentation would send on."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
 
 
 async def async_call(library: str, url: str) -> int:
@@ -38,6 +46,11 @@ async def async_call(library: str, url: str) -> int:
 @fast.get("/items/{item_id}")
 async def _item(item_id: int) -> dict[str, int]:
     return {"item": item_id}
+
+
+@fast.get("/inject")
+async def _inject() -> dict[str, str]:
+    return injected()
 
 
 @fast.get("/boom")
@@ -62,6 +75,11 @@ def _call_many(count: int) -> dict[str, int]:
 @wsgi.get("/items/<int:item_id>")
 def f_item(item_id: int) -> dict[str, int]:
     return {"item": item_id}
+
+
+@wsgi.get("/inject")
+def f_inject() -> dict[str, str]:
+    return injected()
 
 
 @wsgi.get("/boom")
