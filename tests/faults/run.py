@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -118,14 +119,17 @@ class Report:
                 self.show(number)
 
     def write_table(self, page: Path) -> None:
-        """Put the verdicts and figures into a page, between its marks."""
-        rows = ["| # | what happens: what must hold | | obskit | others |", "|---|---|---|---|---|"]
+        """Put the verdicts and figures into a page, between its marks; rows of other faults stay as they are."""
+        before, rest = page.read_text().split(BEGIN)
+        old, after = rest.split(END)
+        rows = {int(found[1]): found[0] for found in re.finditer(r"^\| (\d+) \|.*$", old, re.MULTILINE)}
         for number in self.wanted:
             outcome = self.outcomes[number]
             cells = [FAULTS[number], outcome.verdict, outcome.describe(), "; ".join(self._peers.get(number, []))]
-            rows.append(f"| {number} | {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-        before, rest = page.read_text().split(BEGIN)
-        page.write_text("".join([before, BEGIN, "\n".join(rows), "\n", END, rest.split(END)[1]]))
+            rows[number] = f"| {number} | {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+        lines = ["| # | what happens: what must hold | | obskit | others |", "|---|---|---|---|---|"]
+        lines += [rows[number] for number in sorted(rows)]
+        page.write_text("".join([before, BEGIN, "\n".join(lines), "\n", END, after]))
 
     def summary(self) -> dict[str, list[int]]:
         """Return the numbers of the faults by verdict."""

@@ -70,7 +70,7 @@ def test_verdicts(folder: Path) -> None:
 
 
 def test_the_table(folder: Path) -> None:
-    """The table stands between its marks, and what is around it stays."""
+    """The table stands between its marks; what is around it stays, and so do rows of faults that were not asked for."""
     page = folder / "page.md"
     page.write_text("# Before\n\n<!-- written by make faults -->\nstale\n<!-- end -->\n\nafter\n")
     run(folder, "--only", "1,2", "--table", str(page))
@@ -80,6 +80,10 @@ def test_the_table(folder: Path) -> None:
     assert "stale" not in text
     assert "| held | 10 of 10 spans |" in text
     assert "| failed | FAILED test_some.py::test_breaks |" in text
+    run(folder, "--only", "3", "--table", str(page))
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert [row.split("|")[1].strip() for row in rows] == ["#", "1", "2", "3"]
+    assert rows[1] in text
 
 
 def test_only(folder: Path) -> None:
