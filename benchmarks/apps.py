@@ -111,7 +111,7 @@ def from_environ() -> Any:
         timed.use()
         observe(app, "gcp")
         return app
-    app = build(framework, variant)
+    app = build(framework, variant, exporter=os.environ.get("BENCH_EXPORTER", ""))
     _add_stream(framework, app)
     return app
 

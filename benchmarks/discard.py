@@ -6,7 +6,6 @@ collected, and both are handed over on obskit's own export thread, as to any des
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from obskit import _destinations
@@ -16,15 +15,11 @@ from obskit.signals.delivery import Outcome
 COUNTS = {"spans": 0, "refused": 0}
 
 
-_made = attrgetter("context", "parent", "start_time", "end_time", "attributes", "status", "resource")
-
-
 class Nothing(Store):
-    """Asks each span for all that it makes when it is asked, counts it, and forgets it."""
+    """Counts spans, and forgets them."""
 
     def add(self, *, spans: Any = (), **_: Any) -> None:
-        for span in spans:
-            _made(span)
+        for _span in spans:  # which are made as they are read
             COUNTS["spans"] += 1
 
 

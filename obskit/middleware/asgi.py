@@ -120,11 +120,11 @@ class ASGIMiddleware:
             scope["fastapi.telemetry"] = None
         if root := scope.get("root_path"):
             scope["obskit.root_path"] = root
-        caller, states, cloud = header(b"traceparent"), header(b"tracestate"), header(b"x-cloud-trace-context")
+        caller, cloud = header(b"traceparent"), header(b"x-cloud-trace-context")
         entered = self.observer.begin(
             state,
             str(caller, "latin-1") if caller else "",
-            str(states, "latin-1") if states else "",
+            str(header(b"tracestate", b""), "latin-1") if caller else "",
             str(cloud, "latin-1") if cloud else "",
             "websocket" if scope["type"] == "websocket" else scope.get("http_version", ""),
             is_left,

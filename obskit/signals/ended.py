@@ -1,7 +1,7 @@
-"""The span of a request that has ended: a tuple of plain values while it waits, a `ReadableSpan` when it is exported.
+"""The span of a request that has ended: a tuple of plain values while it waits, a `ReadableSpan` while it is exported.
 
 What waits is what the garbage collector has to look at again and again while requests are served. A tuple of texts and
-numbers it lets alone after the first look, and a span that makes its parts when they are asked for is one object.
+numbers it lets alone after the first look; the span, with its parts, is made when an exporter comes to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from obskit.signals.incoming import Caller
 
-__all__ = ["SCOPE", "EndedSpan", "EndedSpans", "Record", "own_context", "record_of"]
+__all__ = ["SCOPE", "EndedSpans", "Record", "own_context", "record_of"]
 
 Record = tuple[Any, ...]
 """What is kept of a span: see `record_of`."""
@@ -37,6 +37,7 @@ _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
+_SERVER: Final = SpanKind.SERVER
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
 
@@ -95,75 +96,6 @@ def own_context(trace_id: str, span_id: str, caller: Caller | None, *, is_sample
     return span_context(caller, span_id, is_sampled=is_sampled, is_remote=False)
 
 
-class EndedSpan(ReadableSpan):
-    """The server span of a request that has ended.
-
-    Args:
-        spans: of the process.
-        record: from `record_of`.
-    """
-
-    _kind = SpanKind.SERVER
-    _attributes = None  # what the SDK asks for dropped ones
-    _events = ()
-    _links = ()
-    _instrumentation_info = None
-    _instrumentation_scope = SCOPE
-
-    def __init__(self, spans: EndedSpans, record: Record) -> None:
-        # Not the SDK's, whose fields are made here when they are asked for.
-        self._spans = spans
-        self._record = record
-        self._name, self._common = spans.common(record)
-
-    def get_span_context(self) -> SpanContext:
-        """Return the ids of this span."""
-        trace_id, span_id, is_sampled, parent_id, _, states = self._record[:6]
-        if parent_id and not states:  # as most are
-            return SpanContext(int(trace_id, 16), int(span_id, 16), False, _SAMPLED if is_sampled else _UNSAMPLED)
-        caller = (trace_id, parent_id, False, states) if parent_id else None
-        return own_context(trace_id, span_id, caller, is_sampled=is_sampled)
-
-    def _caller_context(self) -> SpanContext | None:
-        trace_id, _, _, parent_id, is_sampled, states = self._record[:6]
-        if not parent_id:
-            return None
-        if states:
-            return parent_context((trace_id, parent_id, is_sampled, states))
-        return SpanContext(int(trace_id, 16), int(parent_id, 16), True, _SAMPLED if is_sampled else _UNSAMPLED)
-
-    def _ended_at(self) -> int:
-        start_ns, elapsed_s = self._record[6:8]
-        return int(start_ns + int(elapsed_s * 1e9))
-
-    def _all_attributes(self) -> dict[str, Any]:
-        return self._spans.attributes(self._record, self._common)
-
-    context = property(get_span_context)
-    parent = property(_caller_context)
-    start_time = property(lambda self: self._record[6])
-    end_time = property(_ended_at)
-    status = property(lambda self: _FAILED if self._record[10] >= 500 else _UNSET)
-    attributes = property(_all_attributes)
-    resource = property(lambda self: self._spans.resource())
-
-    def to_json(self, indent: int | None = 4) -> str:
-        """As the SDK's."""
-        whole = ReadableSpan(
-            self.name,
-            self.context,
-            self.parent,
-            self.resource,
-            self.attributes,
-            kind=SpanKind.SERVER,
-            status=self.status,
-            start_time=self.start_time,
-            end_time=self.end_time,
-            instrumentation_scope=SCOPE,
-        )
-        return str(whole.to_json(indent))
-
-
 class EndedSpans:
     """Knows what the records leave out.
 
@@ -177,22 +109,25 @@ class EndedSpans:
         self.resource = resource
         self._ratio = ratio
         self._shown = shown
-        self._known: dict[Record, tuple[str, dict[str, Any]]] = {}
+        self._known: dict[Record, tuple[str, dict[str, Any], Status]] = {}
 
-    def common(self, record: Record) -> tuple[str, dict[str, Any]]:
-        """Return the name, and the attributes that are the same for all requests of that kind."""
+    def built(self, record: Record) -> ReadableSpan:
+        """Return the span."""
+        trace_id, span_id, is_sampled, parent_id, is_parent_sampled, states, start_ns, elapsed_s = record[:8]
+        path, query, remote_ip, agent, more = record[15:]
         key = record[8:15]
         known = self._known.get(key)
-        return self._learn(key) if known is None else known
-
-    def attributes(self, record: Record, common: dict[str, Any]) -> dict[str, Any]:
-        """Return all attributes.
-
-        Args:
-            record: of the span.
-            common: those that are the same for all requests of that kind.
-        """
-        path, query, remote_ip, agent, more = record[15:]
+        name, common, status = self._learn(key) if known is None else known
+        parent = None
+        if parent_id and not states:  # as most are
+            trace = int(trace_id, 16)
+            own = SpanContext(trace, int(span_id, 16), False, _SAMPLED if is_sampled else _UNSAMPLED)
+            parent = SpanContext(trace, int(parent_id, 16), True, _SAMPLED if is_parent_sampled else _UNSAMPLED)
+        else:
+            caller = (trace_id, parent_id, is_parent_sampled, states) if parent_id else None
+            own = own_context(trace_id, span_id, caller, is_sampled=is_sampled)
+            if caller is not None:
+                parent = parent_context(caller)
         attributes = common.copy()
         attributes["url.path"] = path if is_plain_path(path) is not None else self._shown.path(path.partition("?")[0])
         if query:
@@ -201,20 +136,34 @@ class EndedSpans:
             attributes["client.address"] = remote_ip
         if agent:
             attributes["user_agent.original"] = self._shown.agent(agent)
-        if self._ratio < 1.0:
-            attributes[SHARE] = self._ratio
         if more is not None:
             attributes.update(more)
-        return attributes
+        return ReadableSpan(
+            name,
+            own,
+            parent,
+            self.resource(),
+            attributes,
+            (),
+            (),
+            _SERVER,
+            None,
+            status,
+            start_ns,
+            start_ns + int(elapsed_s * 1e9),
+            SCOPE,
+        )
 
-    def _learn(self, key: Record) -> tuple[str, dict[str, Any]]:
+    def _learn(self, key: Record) -> tuple[str, dict[str, Any], Status]:
+        """Return what is the same for all requests of that kind: the name, attributes and the status."""
         method, route, status, kind, scheme, host, protocol = key
         state = RequestState(method, "", "", scheme)
         state.route, state.status, state.host = route, status, host
         attributes = start_attributes(state, protocol, self._shown)
         name = end_attributes(state, kind, attributes)
-        del attributes["url.path"]
+        if self._ratio < 1.0:
+            attributes[SHARE] = self._ratio
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[key] = name, attributes
-        return name, attributes
+        known = self._known[key] = name, attributes, _FAILED if status >= 500 else _UNSET
+        return known

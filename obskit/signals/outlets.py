@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
-from obskit.signals.ended import EndedSpan, EndedSpans
+from obskit.signals.ended import EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
-from obskit.signals.pace import Unhurried
+from obskit.signals.pace import SpanBatch
 from obskit.signals.times import AwakeClock
 
 if TYPE_CHECKING:
@@ -243,8 +243,8 @@ class Outlet:
     # ------------------------------------------------------------------ one call
 
     def _readable(self, span: Any) -> Any:
-        if type(span) is tuple and self._ended is not None:
-            return EndedSpan(self._ended, span)  # obskit puts no secret on it, and nothing that no backend could read
+        if type(span) is tuple:  # obskit puts no secret on it, and nothing that no backend could read
+            return span
         whole = self._veil(span)
         mended = mended_span(whole)
         if mended is not whole:
@@ -263,6 +263,8 @@ class Outlet:
         destination = self.destination
         if self.store is None or destination is None or signal not in destination.handles:
             return False
+        if signal == SPANS:
+            batch = SpanBatch(batch, self._ended, is_hurried=True)
         try:
             return self.store.keep(destination.name, signal, batch)
         except OSError as error:
@@ -282,14 +284,14 @@ class Outlet:
             ERRORS: destination.export_errors,
         }[signal]
 
-        is_unhurried = signal == SPANS and until == float("inf")
+        is_hurried = until < float("inf")
 
         def attempt(batch: Sequence[Any]) -> Outcome:
             begun = self._awake()
             timeout_s = max(0.05, min(CALL_TIMEOUT_S, until - begun))
             try:
                 with self._gate:
-                    outcome = export(Unhurried(batch) if is_unhurried else batch, timeout_s)
+                    outcome = export(batch, timeout_s)
             except Exception as error:  # noqa: BLE001 - counted as lost, and said
                 said = f"{type(error).__name__}: {error}"
                 outcome = Outcome(lost=len(batch), reason=type(error).__name__, detail=said, is_divisible=True)
@@ -297,6 +299,8 @@ class Outlet:
             return outcome
 
         def send(batch: Sequence[Any]) -> Outcome:
+            if signal == SPANS:
+                batch = SpanBatch(batch, self._ended, is_hurried=is_hurried)
             outcome = attempt(batch)
             if outcome.is_divisible and len(batch) > 1:
                 outcome = _divided(batch, attempt, is_late=lambda: self._awake() >= until)

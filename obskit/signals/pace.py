@@ -1,30 +1,61 @@
-"""How the export thread works beside an app: in slices, as an interpreter runs one thread at a time."""
+"""A batch of spans, as exporters read it beside an app that serves requests."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, overload
 
-__all__ = ["Unhurried"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from obskit.signals.ended import EndedSpans
+
+__all__ = ["SpanBatch"]
 
 _SLICE_S: Final = 0.0002
 _PAUSE_S: Final = 0.0001
 _MOST_PAUSE_S: Final = 0.002
 
 
-class Unhurried(list[Any]):
-    """A batch whose reader, an exporter that puts it into another form, lets the app's threads run in between.
+class SpanBatch(Sequence[Any]):
+    """Spans, of which those of requests are made when they are read.
 
-    Else a request that comes meanwhile waits for five milliseconds (`sys.getswitchinterval`) until it gets a turn, and
-    again after each of its own waits. Where the app never pauses, each pause here would take as long: the rest of such
-    a batch is read without.
+    While one is read without hurry, the app's threads run in between. Else a request that comes meanwhile waits for
+    five milliseconds (`sys.getswitchinterval`) until it gets a turn, and again after each of its own waits. Where the
+    app never pauses, each pause here would take as long: the rest of such a batch is read without.
+
+    Args:
+        items: spans, and records of requests.
+        ended: makes spans of records.
+        is_hurried: whether it is read without pauses.
     """
 
+    def __init__(self, items: Sequence[Any], ended: EndedSpans | None, *, is_hurried: bool) -> None:
+        self._items = items
+        self._ended = ended
+        self._is_hurried = is_hurried
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> ReadableSpan: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> SpanBatch: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return SpanBatch(self._items[place], self._ended, is_hurried=self._is_hurried)
+        item = self._items[place]
+        return self._ended.built(item) if self._ended is not None and type(item) is tuple else item
+
     def __iter__(self) -> Iterator[Any]:
-        begun = time.perf_counter()
-        for item in super().__iter__():
-            yield item
+        built = self._ended.built if self._ended is not None else None
+        begun = float("inf") if self._is_hurried else time.perf_counter()
+        for item in self._items:
+            yield built(item) if built is not None and type(item) is tuple else item
             if (now := time.perf_counter()) - begun > _SLICE_S:
                 time.sleep(_PAUSE_S)
                 begun = time.perf_counter()

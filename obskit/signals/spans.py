@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind
 
 from obskit._version import __version__
-from obskit.signals.ended import SCOPE, EndedSpan, EndedSpans, Record, own_context, record_of
+from obskit.signals.ended import SCOPE, EndedSpans, Record, own_context, record_of
 from obskit.signals.incoming import parent_context
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import METHODS, start_attributes
@@ -112,7 +112,7 @@ class RequestSpan(trace.Span, ReadableSpan):
         """Return the SDK's span that has taken, or takes now, this one's place; what has ended is read-only."""
         if self._live is None:
             if self._is_ended:
-                return EndedSpan(self._spans.ended, self._record())
+                return self._spans.ended.built(self._record())
             with self._spans.lock:
                 if self._live is None:
                     self._live = self._spans.promoted(self)

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from obskit.signals.pace import Unhurried
+from obskit.signals.pace import SpanBatch
 
 
-def read(monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float) -> tuple[list[int], int]:
+def read(monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float, is_hurried: bool = False) -> tuple[list[int], int]:
     """Read a batch by a clock of its own; return what came and how many pauses there were."""
     now, pauses = [0.0], []
 
@@ -20,7 +20,7 @@ def read(monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float) -> t
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", sleep)
     seen = []
-    for item in Unhurried(range(100)):
+    for item in SpanBatch(range(100), None, is_hurried=is_hurried):
         seen.append(item)
         now[0] += each_s
     return seen, len(pauses)
@@ -34,6 +34,17 @@ def test_a_batch_is_read_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_quick_reader_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes less than a slice goes through."""
     assert read(monkeypatch, each_s=0.000001, pause_s=0.0001)[1] == 0
+
+
+def test_at_the_end_nothing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush is in a hurry."""
+    assert read(monkeypatch, each_s=0.00009, pause_s=0.0001, is_hurried=True) == (list(range(100)), 0)
+
+
+def test_a_part_of_a_batch_is_one() -> None:
+    """What is refused is sent again in halves."""
+    batch = SpanBatch(range(10), None, is_hurried=True)
+    assert (list(batch[2:4]), batch[3], len(batch[5:])) == ([2, 3], 3, 5)
 
 
 def test_beside_an_app_that_never_pauses_the_rest_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
