@@ -10,7 +10,7 @@ from typing import Any
 import drivers
 from variants import VARIANTS
 
-REQUESTS = 400
+REQUESTS = 1000
 
 
 def measure(frameworks: list[str], variants: list[str], sink: str, *, requests: int = REQUESTS) -> dict[str, Any]:

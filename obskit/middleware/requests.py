@@ -138,8 +138,8 @@ class Observer:
             if self._spans is None or not self._provider.is_plain or outer is not None:
                 span: trace.Span = self._sdk_span(state, caller, protocol, outer)
             else:
-                state.span_id = f"{random_bits(64) or 1:016x}"
-                state.trace_id = f"{random_bits(128) or 1:032x}" if caller is None else caller[0]
+                state.span_id = (random_bits(64) or 1).to_bytes(8, "big").hex()  # half of what a format costs
+                state.trace_id = (random_bits(128) or 1).to_bytes(16, "big").hex() if caller is None else caller[0]
                 state.sampled = self._takes_all or self._is_taken(state, caller)
                 span = RequestSpan(self._spans, state, caller, protocol)
             state.span = span

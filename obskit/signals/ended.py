@@ -111,11 +111,16 @@ class EndedSpans:
         self._shown = shown
         self._known: dict[Record, tuple[str, dict[str, Any], Status]] = {}
 
-    def built(self, record: Record) -> ReadableSpan:
-        """Return the span."""
+    def built(self, record: Record, resource: Resource) -> ReadableSpan:
+        """Return the span.
+
+        Args:
+            record: of the span.
+            resource: of this process.
+        """
         trace_id, span_id, is_sampled, parent_id, is_parent_sampled, states, start_ns, elapsed_s = record[:8]
-        path, query, remote_ip, agent, more = record[15:]
-        key = record[8:15]
+        method, route, http_status, kind, scheme, host, protocol, path, query, remote_ip, agent, more = record[8:]
+        key = (method, route, http_status, kind, scheme, host, protocol)
         known = self._known.get(key)
         name, common, status = self._learn(key) if known is None else known
         parent = None
@@ -142,7 +147,7 @@ class EndedSpans:
             name,
             own,
             parent,
-            self.resource(),
+            resource,
             attributes,
             (),
             (),

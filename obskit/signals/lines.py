@@ -120,7 +120,8 @@ def json_text(value: Any) -> str:
     return text if text.isascii() else text.translate(_MORE_CONTROLS)
 
 
-_THREE_DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))
+THREE_DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))
+"""The texts of 0 to 999; formatting a number costs more."""
 _second: tuple[int, str] = (0, "1970-01-01T00:00:00.")
 
 
@@ -130,7 +131,7 @@ def moment(time_ns: int) -> str:
     micros = (time_ns - begin_ns) // 1000
     if not 0 <= micros < 1_000_000:
         text, micros = _next_second(time_ns)
-    return f"{text}{_THREE_DIGITS[micros // 1000]}{_THREE_DIGITS[micros % 1000]}Z"
+    return f"{text}{THREE_DIGITS[micros // 1000]}{THREE_DIGITS[micros % 1000]}Z"
 
 
 def _next_second(time_ns: int) -> tuple[str, int]:

@@ -48,14 +48,17 @@ class SpanBatch(Sequence[Any]):
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
             return SpanBatch(self._items[place], self._ended, is_hurried=self._is_hurried)
-        item = self._items[place]
-        return self._ended.built(item) if self._ended is not None and type(item) is tuple else item
+        return next(iter(SpanBatch((self._items[place],), self._ended, is_hurried=True)))
 
     def __iter__(self) -> Iterator[Any]:
-        built = self._ended.built if self._ended is not None else None
+        ended, resource = self._ended, None
         begun = float("inf") if self._is_hurried else time.perf_counter()
         for item in self._items:
-            yield built(item) if built is not None and type(item) is tuple else item
+            if type(item) is tuple and ended is not None:
+                resource = resource or ended.resource()
+                yield ended.built(item, resource)
+            else:
+                yield item
             if (now := time.perf_counter()) - begun > _SLICE_S:
                 time.sleep(_PAUSE_S)
                 begun = time.perf_counter()

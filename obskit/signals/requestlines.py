@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
 from obskit.config import Config
 from obskit.signals import consoles, logs
 from obskit.signals.context import RequestState
-from obskit.signals.lines import encode, json_text, moment, plain, quoted
+from obskit.signals.lines import THREE_DIGITS, encode, json_text, moment, plain, quoted
 from obskit.signals.redaction import Redactor
 from obskit.signals.shown import Shown, is_plain_path
 
-__all__ = ["RequestLines"]
+__all__ = ["RequestLines", "use_project"]
 
 _MOST_KNOWN: Final = 1000
 _MOST_CHARS: Final = 512
 _MOST_BOUND_CHARS: Final = 100_000
 _OWN: Final = frozenset({"user_id", "session_id"})
 _NO_TOKENS: Final = ',"gemini_tokens":{"input":0,"output":0}'
+
+_made: Final[weakref.WeakSet[RequestLines]] = weakref.WeakSet()
+
+
+def use_project(project: str) -> None:
+    """Name traces by this project from here on, which became known only after the start."""
+    for lines in tuple(_made):
+        lines.use_project(project)
 
 
 class RequestLines:
@@ -37,6 +46,11 @@ class RequestLines:
         self._trace = f"projects/{plain(config.project)}/traces/" if config.project else ""
         self._agents: dict[str, str] = {}
         self._starts: dict[tuple[str, str], str] = {}
+        _made.add(self)
+
+    def use_project(self, project: str) -> None:
+        """Name a trace by this project from here on."""
+        self._trace = f"projects/{plain(project)}/traces/"
 
     def line(self, state: RequestState, kind: str, around: Mapping[str, object], head: str, http: str) -> str:
         """Return the line with its end.
@@ -56,8 +70,10 @@ class RequestLines:
             shown = path
         if logs.is_readable():
             return self._readable(state, kind, path, around)
-        elapsed_s = state.elapsed_s
-        when = moment(state.start_ns + int(elapsed_s * 1e9))
+        micros = int(state.elapsed_s * 1e6 + 0.5)
+        millis, rest = divmod(micros, 1000)
+        thousandths = THREE_DIGITS[rest]
+        when = moment(state.start_ns + micros * 1000)
         if trace_id := state.trace_id:
             joined = (
                 f',"trace_id":"{trace_id}","logging.googleapis.com/trace":"{self._trace}{trace_id}"'
@@ -82,8 +98,9 @@ class RequestLines:
             start = self._start(state.scheme, state.host)
         return (
             f'{head}{shown} {state.status}","time":"{when}","timestamp":"{when}"{joined}{who}'
-            f',"latency_ms":{elapsed_s * 1000:.3f}{self._ai(state) if state.ai_calls else _NO_TOKENS}'
-            f'{http}"latency":"{elapsed_s:.6f}s","responseSize":"{state.response_bytes}"{known}'
+            f',"latency_ms":{millis}.{thousandths}{self._ai(state) if state.ai_calls else _NO_TOKENS}'
+            f'{http}"latency":"{millis // 1000}.{THREE_DIGITS[millis % 1000]}{thousandths}s"'
+            f',"responseSize":"{state.response_bytes}"{known}'
             f"{self._rest(state) if state.referrer or state.request_bytes >= 0 else ''}"
             f',"remoteIp":{quoted(state.remote_ip) if state.remote_ip else "null"},"requestUrl":"{start}{shown}'
             f'{self._query(state.query) if state.query else ""}"}}{self._more(around) if around else ""}}}\n'

@@ -112,7 +112,7 @@ class RequestSpan(trace.Span, ReadableSpan):
         """Return the SDK's span that has taken, or takes now, this one's place; what has ended is read-only."""
         if self._live is None:
             if self._is_ended:
-                return self._spans.ended.built(self._record())
+                return self._spans.ended.built(self._record(), self.resource)
             with self._spans.lock:
                 if self._live is None:
                     self._live = self._spans.promoted(self)
