@@ -71,7 +71,9 @@ def fail(span: Span, error: BaseException) -> None:
     stack = _redactor.text(plain("".join(traceback.format_exception(error))))
     if len(stack) > _STACK_CHARS:
         stack = f"{stack[: _STACK_CHARS // 2]}\n…\n{stack[-_STACK_CHARS // 2 :]}"
-    attributes = {"exception.type": kind, "exception.message": message, "exception.stacktrace": stack}
+    module = type(error).__module__
+    qualified = kind if module == "builtins" else f"{module}.{kind}"  # as the SDK has it
+    attributes = {"exception.type": qualified, "exception.message": message, "exception.stacktrace": stack}
     span.add_event("exception", attributes)
 
 

@@ -75,7 +75,7 @@ def test_an_unhandled_exception_is_one_event(shop: Shop, instrument: Instrument)
     assert shop.call("/crash") == 500
     (event,) = seen.server().events
     assert event.name == "exception"
-    assert event.attributes["exception.type"] == "Crash"
+    assert event.attributes["exception.type"] == "shops.Crash"
     assert event.attributes["exception.message"] == "gone"
     assert "raise Crash" in event.attributes["exception.stacktrace"]
 
