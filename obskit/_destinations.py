@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.config import Config
+from obskit.signals.places import machine_sign, service_sign
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -23,7 +24,6 @@ EXPORTERS: Final[Mapping[str, str]] = {
     "sentry": "obskit.exporters.sentry:create",
 }
 _OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
-_ON_GOOGLE_CLOUD: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "GAE_ENV", "FUNCTION_TARGET")
 
 
 def destinations(config: Config, environ: Mapping[str, str]) -> Mapping[str, Callable[[Resource], Any]]:
@@ -44,11 +44,11 @@ def _auto(config: Config, environ: Mapping[str, str]) -> str:
         return "gcp"
     if config.otlp_endpoint or any(environ.get(name) for name in _OTLP_ENDPOINTS):
         return "otlp"
-    if any(environ.get(name) for name in _ON_GOOGLE_CLOUD):
+    if service_sign(environ):
         return "gcp"
     if "pytest" in sys.modules or environ.get("PYTEST_CURRENT_TEST"):
         return "memory"
-    return "console"
+    return "gcp" if machine_sign(environ) else "console"
 
 
 def _create(path: str, config: Config, resource: Resource) -> Any:

@@ -44,7 +44,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         name="service_name",
         parse=values.text,
         default="unknown_service",
-        other_env=("OTEL_SERVICE_NAME", "K_SERVICE"),
+        other_env=("OTEL_SERVICE_NAME", "K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL"),
         help="Name of the service in every signal.",
     ),
     Setting(
@@ -65,7 +65,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=values.text,
         default="",
         other_env=("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"),
-        help="Google Cloud project id; joins log lines to traces, and is where `gcp` writes.",
+        help="Google Cloud project id; joins log lines to traces, and is where `gcp` writes. On Google Cloud the "
+        "metadata server is asked for it.",
     ),
     Setting(
         name="enabled",
@@ -78,8 +79,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=values.exporters,
         default=("auto",),
         help="Where signals go: `auto`, or some of `gcp`, `otlp`, `console`, `memory`, `none`. `auto` is `otlp` where "
-        "the standard environment names an endpoint, `gcp` on Google Cloud and under `obskit run`, `memory` under "
-        "pytest, else `console`.",
+        "the standard environment names an endpoint, `gcp` on Google Cloud (Compute Engine and GKE included, CI "
+        "runs not) and under `obskit run`, `memory` under pytest, else `console`.",
     ),
     Setting(
         name="otlp_endpoint",

@@ -156,7 +156,9 @@ class Checks:
         found = platforms.describe(platform, self._environ)
         found += metadata.describe(facts.metadata, is_google=platform.is_google, is_needed=facts.needs_google)
         found += credentials.describe(facts.credentials, is_needed=facts.needs_google)
-        found += settings.describe(facts.resolved, self._environ, platform, has_app=self._app is not None)
+        found += settings.describe(
+            facts.resolved, self._environ, platform, has_app=self._app is not None, asked_project=facts.metadata.project
+        )
         found += traps.of_environment(self._environ)
         found += traps.of_start_commands(self._directory, self._environ)
         if config.enabled:
@@ -172,7 +174,8 @@ class Checks:
         if config.project:
             found.append(ok(Kind.PROJECT, "project", f"{config.project} ({sources['project']})"))
         elif facts.project:
-            found.append(ok(Kind.PROJECT, "project", f"{facts.project} (from the credentials)"))
+            source = "metadata server" if facts.project == facts.metadata.project else "credentials"
+            found.append(ok(Kind.PROJECT, "project", f"{facts.project} (from the {source})"))
         elif facts.needs_google:
             text = "no project is known, and the exporter gcp needs one"
             found.append(problem(Kind.PROJECT, "project", text, "Set GOOGLE_CLOUD_PROJECT"))

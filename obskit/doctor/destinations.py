@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from obskit.config import Config
 from obskit.doctor.findings import Finding, Kind, info, problem, warning
 from obskit.doctor.platforms import Platform
+from obskit.signals.places import machine_sign, service_sign
 from obskit.signals.redaction import Redactor
 
 __all__ = ["describe", "otlp_endpoints"]
@@ -16,7 +17,6 @@ __all__ = ["describe", "otlp_endpoints"]
 _SIGNALS: Final = {"TRACES": "v1/traces", "METRICS": "v1/metrics", "LOGS": "v1/logs"}
 _BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _GRPC_PORT: Final = 4317
-_ON_GOOGLE: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "GAE_ENV", "FUNCTION_TARGET")
 
 
 def describe(
@@ -73,7 +73,7 @@ def _why(name: str, config: Config, sources: Mapping[str, str], environ: Mapping
         what = f"otlp_endpoint is set ({sources['otlp_endpoint']})" if config.otlp_endpoint else f"{found[0]} is set"
         return f"auto, as {what}"
     if name == "gcp":
-        sign = next((variable for variable in _ON_GOOGLE if environ.get(variable)), "the environment")
+        sign = service_sign(environ) or machine_sign(environ) or "the environment"
         return f"auto, as {sign} says Google Cloud"
     return "auto, under pytest" if name == "memory" else "auto, as nothing names a backend"
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from obskit.doctor.findings import Finding, Kind, info, ok, problem, warning
+from obskit.signals import places
 
 __all__ = ["Metadata", "ask", "describe"]
 
-_HOST: Final = "metadata.google.internal"
-_ROOT: Final = "/computeMetadata/v1/"
-_FLAVOR: Final = {"Metadata-Flavor": "Google"}
 _QUESTIONS: Final = {
     "project": "project/project-id",
     "email": "instance/service-accounts/default/email",
@@ -67,14 +65,14 @@ def ask(environ: Mapping[str, str], *, timeout_s: float = 1.5) -> Metadata:
         environ: the environment; ``GCE_METADATA_HOST`` names another server.
         timeout_s: longest time for all questions together.
     """
-    host = environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _HOST
+    host = places.metadata_host(environ)
     begun = time.monotonic()
     deadline = begun + timeout_s
     answers: dict[str, str] = {}
     waited_s = 0.0
     try:
         for name, path in _QUESTIONS.items():
-            answers[name] = _answer(host, path, max(0.05, deadline - time.monotonic()))
+            answers[name] = places.ask(host, path, max(0.05, deadline - time.monotonic()))
             waited_s = waited_s or time.monotonic() - begun
     except (OSError, http.client.HTTPException, ValueError) as error:
         if not answers:
@@ -89,19 +87,6 @@ def ask(environ: Mapping[str, str], *, timeout_s: float = 1.5) -> Metadata:
         region=_region(answers),
         cluster=answers.get("cluster", ""),
     )
-
-
-def _answer(host: str, path: str, timeout_s: float) -> str:
-    connection = http.client.HTTPConnection(host, timeout=timeout_s)
-    try:
-        connection.request("GET", _ROOT + path, headers=_FLAVOR)
-        response = connection.getresponse()
-        body = response.read(20_000).decode("utf-8", "replace").strip()
-        if response.headers.get("Metadata-Flavor") != "Google":
-            raise ValueError("something else than Google's metadata server answers there")
-        return body if response.status == 200 else ""
-    finally:
-        connection.close()
 
 
 def _reason(error: Exception) -> str:

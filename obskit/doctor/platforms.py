@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from obskit.doctor.findings import Finding, Kind, info, ok, warning
+from obskit.signals import places
 
 __all__ = ["Platform", "describe", "detect"]
 
 _UNKNOWN: Final = "?"
-_PRODUCT_NAME: Final = Path("/sys/class/dmi/id/product_name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def detect(environ: Mapping[str, str], *, product_name: str | None = None) -> Pl
         environ: the environment.
         product_name: what the machine's firmware calls it; read from it by default.
     """
-    machine = _product_name() if product_name is None else product_name
+    machine = places.product_name() if product_name is None else product_name
     is_google_machine = machine.startswith("Google")
     for variables, platform in _SIGNS:
         if all(environ.get(name) for name in variables):
@@ -100,13 +100,6 @@ def detect(environ: Mapping[str, str], *, product_name: str | None = None) -> Pl
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return Platform(name="container", title="a container; nothing says on which platform", is_deployed=False)
     return Platform(name="local", title="this machine; nothing says that it is a platform", is_deployed=False)
-
-
-def _product_name() -> str:
-    try:
-        return _PRODUCT_NAME.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
 
 
 def _filled(title: str, environ: Mapping[str, str]) -> str:

@@ -53,7 +53,9 @@ def _way_out(text: str) -> str:
     return f"Its meaning: {text.removeprefix('See: ')}" if text.startswith("See: ") else text
 
 
-def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform, *, has_app: bool) -> list[Finding]:
+def describe(
+    resolved: Resolved, environ: Mapping[str, str], platform: Platform, *, has_app: bool, asked_project: str = ""
+) -> list[Finding]:
     """Return what there is to say about the settings.
 
     Args:
@@ -61,6 +63,7 @@ def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform,
         environ: the environment.
         platform: where this runs.
         has_app: whether an app has had its say.
+        asked_project: what the metadata server says; empty where it says nothing.
     """
     config, sources = resolved.config, resolved.sources
     found = [
@@ -84,9 +87,13 @@ def describe(resolved: Resolved, environ: Mapping[str, str], platform: Platform,
     if config.capture_prompts:
         text = f"capture_prompts is on ({sources['capture_prompts']}): prompts and replies go to the trace backend"
         found.append(info(Kind.SETTINGS, "capture_prompts", text))
-    if platform.is_google and not config.project:
-        text = "project is not set: log lines cannot name their trace, so Cloud Logging does not join the two"
-        found.append(
-            warning(Kind.PROJECT, "logs", text, "Set GOOGLE_CLOUD_PROJECT; Cloud Run does not set it by itself")
+    if platform.is_google and not config.project and asked_project:
+        text = (
+            f"project is not set: the metadata server says {asked_project}, which log lines name once it has answered"
         )
+        found.append(info(Kind.PROJECT, "logs", text))
+    elif platform.is_google and not config.project:
+        text = "project is not set: log lines cannot name their trace, so Cloud Logging does not join the two"
+        way_out = "Set GOOGLE_CLOUD_PROJECT; Cloud Run does not, and the metadata server does not say it here"
+        found.append(warning(Kind.PROJECT, "logs", text, way_out))
     return found

@@ -220,7 +220,7 @@ class _HttpThread:
 
 def _refuse_unsafe_place(host: str, environ: Mapping[str, str]) -> None:
     problems = []
-    if environ.get("K_SERVICE") or environ.get("CLOUD_RUN_JOB"):
+    if any(environ.get(name) for name in ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL")):
         problems.append(
             Problem(
                 place="environment",

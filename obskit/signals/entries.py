@@ -116,6 +116,10 @@ class Entries:
         self._trace_start = f"projects/{quoted(config.project)[1:-1]}/traces/" if config.project else ""
         self._outside: tuple[Any, Any, str] | None = None
 
+    def use_project(self, project: str) -> None:
+        """Name a trace by this project from here on."""
+        self._trace_start = f"projects/{quoted(project)[1:-1]}/traces/"
+
     # ------------------------------------------------------------------ parts that hold for many lines
 
     def _head(self, key: str) -> str:

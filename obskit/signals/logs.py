@@ -85,6 +85,11 @@ def configure(config: Config, redactor: Redactor) -> None:
         level.forget()
 
 
+def use_project(project: str) -> None:
+    """Name traces by this project from here on, which became known only after `configure`."""
+    _entries.use_project(project)
+
+
 def is_readable() -> bool:
     """Return whether lines are for people rather than for Cloud Logging."""
     return OUTPUT.is_terminal if _is_readable is None else _is_readable

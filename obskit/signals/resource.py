@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["build_resource", "instance_id", "with_instance"]
 
 _INSTANCE: Final = "service.instance.id"
+_CLOUD_RUN_NAMES: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL")
+# A worker pool's has been seen under two names.
+_CLOUD_RUN_VERSIONS: Final = (
+    "K_REVISION",
+    "CLOUD_RUN_EXECUTION",
+    "CLOUD_RUN_WORKER_POOL_REVISION",
+    "CLOUD_RUN_REVISION",
+)
 _REGIONS: Final = ("CLOUD_RUN_REGION", "FUNCTION_REGION", "GOOGLE_CLOUD_REGION")
 
 _made_in: dict[int, str] = {}
@@ -82,11 +90,11 @@ def _from_environment(text: str) -> dict[str, str]:
 
 
 def _from_cloud_run(environ: Mapping[str, str]) -> dict[str, str]:
-    name = environ.get("K_SERVICE") or environ.get("CLOUD_RUN_JOB")
+    name = next((environ[key] for key in _CLOUD_RUN_NAMES if environ.get(key)), "")
     if not name:
         return {}
     found = {"cloud.provider": "gcp", "cloud.platform": "gcp_cloud_run", "faas.name": name}
-    if version := environ.get("K_REVISION") or environ.get("CLOUD_RUN_EXECUTION"):
+    if version := next((environ[key] for key in _CLOUD_RUN_VERSIONS if environ.get(key)), ""):
         found["faas.version"] = version
     if index := environ.get("CLOUD_RUN_TASK_INDEX"):
         found["gcp.cloud_run.job.task_index"] = index

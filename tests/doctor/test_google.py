@@ -32,7 +32,7 @@ def test_a_cloud_run_service_is_examined_whole(doctor, google_place):
     assert found.one("platform", "platform")["text"] == "Cloud Run service shop, revision shop-1"
     assert "europe-west1" in found.one("platform", "metadata server")["text"]
     assert "run@fake-project.iam.gserviceaccount.com" in found.one("credentials", "credentials")["text"]
-    assert found.one("project", "project")["text"] == "fake-project (from the credentials)"
+    assert found.one("project", "project")["text"] == "fake-project (from the metadata server)"
     assert found.one("permissions", "permissions")["state"] == "ok"
     assert "during requests only; at least 2 instances" in found.one("platform", "cpu allocation")["text"]
     assert found.one("clock", "skew")["state"] == "ok"

@@ -43,6 +43,9 @@ def test_cloud_run_is_recognised() -> None:
     found = build_resource(SETTINGS, {"K_SERVICE": "shop", "K_REVISION": "shop-0007"}).attributes
     assert found["cloud.platform"] == "gcp_cloud_run"
     assert (found["faas.name"], found["faas.version"]) == ("shop", "shop-0007")
+    pool = {"CLOUD_RUN_WORKER_POOL": "crew", "CLOUD_RUN_REVISION": "crew-0001"}
+    found = build_resource(SETTINGS, pool).attributes
+    assert (found["faas.name"], found["faas.version"]) == ("crew", "crew-0001")
 
 
 @pytest.mark.parametrize("environ", [{}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}])
