@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from obskit.signals.incoming import Caller
 
-__all__ = ["SCOPE", "EndedSpans", "Record", "own_context", "record_of"]
+__all__ = ["KIND", "SCOPE", "EndedSpans", "Record", "own_context", "record_of"]
 
 Record = tuple[Any, ...]
 """What is kept of a span: see `record_of`."""
@@ -37,7 +37,7 @@ _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
-_SERVER: Final = SpanKind.SERVER
+KIND: Final = SpanKind.SERVER
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
 
@@ -121,8 +121,7 @@ class EndedSpans:
         trace_id, span_id, is_sampled, parent_id, is_parent_sampled, states, start_ns, elapsed_s = record[:8]
         method, route, http_status, kind, scheme, host, protocol, path, query, remote_ip, agent, more = record[8:]
         key = (method, route, http_status, kind, scheme, host, protocol)
-        known = self._known.get(key)
-        name, common, status = self._learn(key) if known is None else known
+        name, common, status = self._known.get(key) or self.common(key)
         parent = None
         if parent_id and not states:  # as most are
             trace = int(trace_id, 16)
@@ -134,13 +133,7 @@ class EndedSpans:
             if caller is not None:
                 parent = parent_context(caller)
         attributes = common.copy()
-        attributes["url.path"] = path if is_plain_path(path) is not None else self._shown.path(path.partition("?")[0])
-        if query:
-            attributes["url.query"] = self._shown.query(query)
-        if remote_ip:
-            attributes["client.address"] = remote_ip
-        if agent:
-            attributes["user_agent.original"] = self._shown.agent(agent)
+        self.add_own(attributes, path, query, remote_ip, agent)
         if more is not None:
             attributes.update(more)
         return ReadableSpan(
@@ -151,7 +144,7 @@ class EndedSpans:
             attributes,
             (),
             (),
-            _SERVER,
+            KIND,
             None,
             status,
             start_ns,
@@ -159,13 +152,38 @@ class EndedSpans:
             SCOPE,
         )
 
-    def _learn(self, key: Record) -> tuple[str, dict[str, Any], Status]:
-        """Return what is the same for all requests of that kind: the name, attributes and the status."""
+    def add_own(self, attributes: dict[str, Any], path: str, query: str, remote_ip: str, agent: str) -> None:
+        """Add the attributes that differ between requests of one kind, without their secrets.
+
+        Args:
+            attributes: to add to.
+            path: of the record.
+            query: of the record.
+            remote_ip: of the record.
+            agent: of the record.
+        """
+        attributes["url.path"] = path if is_plain_path(path) is not None else self._shown.path(path.partition("?")[0])
+        if query:
+            attributes["url.query"] = self._shown.query(query)
+        if remote_ip:
+            attributes["client.address"] = remote_ip
+        if agent:
+            attributes["user_agent.original"] = self._shown.agent(agent)
+
+    def common(self, key: Record) -> tuple[str, dict[str, Any], Status]:
+        """Return what is the same for all requests of one kind: the name, attributes and the status.
+
+        Args:
+            key: the method, route, status, error, scheme, host and protocol, as in a record.
+        """
+        if (known := self._known.get(key)) is not None:
+            return known
         method, route, status, kind, scheme, host, protocol = key
         state = RequestState(method, "", "", scheme)
         state.route, state.status, state.host = route, status, host
         attributes = start_attributes(state, protocol, self._shown)
         name = end_attributes(state, kind, attributes)
+        del attributes["url.path"]  # each has its own
         if self._ratio < 1.0:
             attributes[SHARE] = self._ratio
         if len(self._known) >= _MOST_KNOWN:

@@ -29,11 +29,14 @@ class SpanBatch(Sequence[Any]):
         items: spans, and records of requests.
         ended: makes spans of records.
         is_hurried: whether it is read without pauses.
+
+    Attributes:
+        ended: as given.
     """
 
     def __init__(self, items: Sequence[Any], ended: EndedSpans | None, *, is_hurried: bool) -> None:
         self._items = items
-        self._ended = ended
+        self.ended = ended
         self._is_hurried = is_hurried
 
     def __len__(self) -> int:
@@ -47,18 +50,23 @@ class SpanBatch(Sequence[Any]):
 
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
-            return SpanBatch(self._items[place], self._ended, is_hurried=self._is_hurried)
-        return next(iter(SpanBatch((self._items[place],), self._ended, is_hurried=True)))
+            return SpanBatch(self._items[place], self.ended, is_hurried=self._is_hurried)
+        return next(iter(SpanBatch((self._items[place],), self.ended, is_hurried=True)))
 
     def __iter__(self) -> Iterator[Any]:
-        ended, resource = self._ended, None
-        begun = float("inf") if self._is_hurried else time.perf_counter()
-        for item in self._items:
+        ended, resource = self.ended, None
+        for item in self.items():
             if type(item) is tuple and ended is not None:
                 resource = resource or ended.resource()
                 yield ended.built(item, resource)
             else:
                 yield item
+
+    def items(self) -> Iterator[Any]:
+        """Return what is in it as it is, for those who can read records, at the same pace."""
+        begun = float("inf") if self._is_hurried else time.perf_counter()
+        for item in self._items:
+            yield item
             if (now := time.perf_counter()) - begun > _SLICE_S:
                 time.sleep(_PAUSE_S)
                 begun = time.perf_counter()
