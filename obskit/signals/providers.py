@@ -113,9 +113,9 @@ class OwnMeterProvider(metrics.MeterProvider):
 
 
 def _sdk_provider(resource: Resource, reader: MetricReader) -> MeterProvider:
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - takes long, and most apps never need it
+    from obskit.signals.readers import Provider  # noqa: PLC0415 - takes long, and most apps never need it
 
-    return MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    return Provider([reader], resource=resource, shutdown_on_exit=False)
 
 
 _FORK_WAIT_S: Final = 1.0

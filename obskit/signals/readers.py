@@ -1,13 +1,18 @@
-"""The SDK's reader of metrics, which collects when it is asked to."""
+"""The SDK's side of metrics: a reader that collects when it is asked to, and the provider of obskit's own."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
+from opentelemetry.sdk.resources import Resource
 
-__all__ = ["Reader"]
+from obskit.signals.resource import instance_id, with_instance
+
+__all__ = ["Provider", "Reader"]
 
 
 class Reader(MetricReader):
@@ -40,3 +45,17 @@ class Reader(MetricReader):
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Deliver what waits; the provider that this reader was given to is about to end."""
         self._flush(timeout_millis / 1000)
+
+
+class Provider(MeterProvider):
+    """The SDK's provider, which in a forked child starts no threads to find out who that is."""
+
+    def _handle_fork(self) -> None:
+        """Renew the locks and the process's id.
+
+        While the SDK waits for its threads gevent lets greenlets run, before its own hook has put the child in order.
+        """
+        self._lock = threading.Lock()
+        self._meter_lock = threading.Lock()
+        MeterProvider._all_metric_readers_lock = threading.Lock()  # noqa: SLF001 - the SDK's own does no other
+        self._update_resource(with_instance(Resource({}), instance_id()))
