@@ -128,9 +128,16 @@ def _others(app: Any) -> list[Finding]:
         found.append(problem(Kind.APP, "native telemetry", text, 'Write FastAPI(telemetry={"tracing": False})'))
     elif is_native:
         found.append(ok(Kind.APP, "native telemetry", "FastAPI's own telemetry makes way for obskit's server span"))
-    names = [getattr(layer, "cls", layer) for layer in getattr(app, "user_middleware", ())]
-    doubled = [kind.__name__ for kind in names if getattr(kind, "__name__", "") == "OpenTelemetryMiddleware"]
-    if doubled:
-        text = "OpenTelemetryMiddleware is among the app's middleware: TWO SERVER SPANS for each request"
-        found.append(warning(Kind.APP, "middleware", text, "Remove it from the app"))
-    return found
+    return found + _middleware_of_others(app)
+
+
+def _middleware_of_others(app: Any) -> list[Finding]:
+    kinds = [getattr(layer, "cls", layer) for layer in getattr(app, "user_middleware", ())]
+    found = [kind for kind in kinds if getattr(kind, "__name__", "") == "OpenTelemetryMiddleware"]
+    packages = {kind.__module__.partition(".")[0] for kind in found}
+    if "opentelemetry" in packages:
+        text = "OpenTelemetryMiddleware is among the app's middleware: each request has its span too, and one a message"
+        return [warning(Kind.APP, "middleware", text, "Remove it from the app")]
+    if "starlette" in packages:
+        return [ok(Kind.APP, "middleware", "Starlette's OpenTelemetryMiddleware makes way for obskit's server span")]
+    return []

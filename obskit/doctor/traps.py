@@ -87,7 +87,10 @@ def _auto_instrumentation(modules: Mapping[str, Any], environ: Mapping[str, str]
     )
     if not is_active:
         return []
-    text = "opentelemetry-instrument is active: it makes server spans and exports of its own beside obskit's"
+    text = (
+        "opentelemetry-instrument is active: it makes the server spans of a framework that it knows, and exports "
+        "everything beside obskit"
+    )
     way_out = "Start the app without opentelemetry-instrument, or drop obskit.instrument(app)"
     return [warning(Kind.TRAPS, "opentelemetry-instrument", text, way_out)]
 
@@ -105,7 +108,10 @@ def _gevent(modules: Mapping[str, Any], warned: Iterable[str]) -> list[Finding]:
         text = "gevent has patched sockets and not threads: the export thread then blocks the whole hub"
         return [warning(Kind.TRAPS, "gevent", text, "Patch all: monkey.patch_all()")]
     if "grpc" in modules and "grpc.experimental.gevent" not in modules:
-        text = "gevent is at work and gRPC does not know of it: a call of Google's clients stops all greenlets"
+        text = (
+            "gevent is at work and gRPC has not been told: a call through a channel of the app's stops all greenlets "
+            "(obskit tells it, but not before it first exports to Google)"
+        )
         return [warning(Kind.TRAPS, "gevent", text, "Call grpc.experimental.gevent.init_gevent() after patching")]
     return [ok(Kind.TRAPS, "gevent", "gevent has patched sockets and threads before they were used")]
 
@@ -163,17 +169,17 @@ def of_start_commands(directory: Path, environ: Mapping[str, str]) -> list[Findi
         if re.search(r"--lifespan[ =\"',]+off\b", command):
             found.append(_lifespan(f"{place}: --lifespan off"))
         if "opentelemetry-instrument" in command:
-            text = f"{place} starts with opentelemetry-instrument: two server spans for each request"
+            text = f"{place} starts with opentelemetry-instrument, which exports everything beside obskit"
             found.append(warning(Kind.TRAPS, "start command", text, "Leave it out of the command"))
         if place.startswith(("Dockerfile", "Procfile")) and re.search(r"--reload\b", command):
-            text = f"{place}: --reload is for development: its workers are killed without a flush"
+            text = f"{place}: --reload is for development: it watches the files, and ends the worker when one changes"
             found.append(warning(Kind.TRAPS, "start command", text, "Leave --reload out in production"))
     return found
 
 
 def _lifespan(where: str) -> Finding:
-    text = f"{where}: what waits for export when uvicorn ends (up to seconds of traces) may be lost with it"
-    return warning(Kind.TRAPS, "lifespan", text, "Remove it; obskit delivers what waits at the end of the lifespan")
+    text = f"{where}: the app's own start-up and shutdown code does not run; obskit delivers all the same"
+    return info(Kind.TRAPS, "lifespan", text)
 
 
 def _commands(directory: Path, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:

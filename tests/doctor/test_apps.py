@@ -163,6 +163,28 @@ def test_two_server_spans_are_shouted(doctor, write):
     assert "TWO SERVER SPANS" in found.one("app", "native telemetry")["text"]
 
 
+STARLETTE_APP = """
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+import obskit
+{middleware}
+app = Starlette(middleware=[Middleware(OpenTelemetryMiddleware)])
+obskit.instrument(app)
+"""
+OWN = "from starlette.middleware.opentelemetry import OpenTelemetryMiddleware"
+FOREIGN = """
+class OpenTelemetryMiddleware:
+    __module__ = "opentelemetry.instrumentation.asgi"
+"""
+
+
+@pytest.mark.parametrize(("middleware", "state"), [(OWN, "ok"), (FOREIGN, "warning")])
+def test_middleware_that_makes_spans_is_named(doctor, write, middleware, state):
+    """Starlette's own makes way for obskit's span; that of OpenTelemetry's package, added by hand, does not."""
+    write("main.py", STARLETTE_APP.format(middleware=middleware))
+    assert doctor("main:app", "--no-send").one("app", "middleware")["state"] == state
+
+
 def test_others_at_work_in_the_process_are_named(doctor, write):
     """Sentry's own traces, Google's logging handler and OpenTelemetry's launcher each do the work a second time."""
     write(

@@ -163,12 +163,12 @@ def test_variables_of_others_that_do_nothing_are_told():
         ("start.sh", "set -e\nexec uvicorn main:app --lifespan=off\n", "start.sh:2"),
     ],
 )
-def test_a_start_command_that_drops_the_lifespan_is_found(write, tmp_path, name, text, place):
-    """--lifespan off costs the last flush under uvicorn; the file and line are named. Comments do not count."""
+def test_a_start_command_that_drops_the_lifespan_is_said(write, tmp_path, name, text, place):
+    """--lifespan off is a remark, as nothing is lost by it; the file and line are named. Comments do not count."""
     write(name, text)
     write("other.sh", "# uvicorn --lifespan off\n")
     (found,) = traps.of_start_commands(tmp_path, {})
-    assert found.name == "lifespan"
+    assert (found.name, found.state) == ("lifespan", State.INFO)
     assert place in found.text
 
 
