@@ -228,6 +228,8 @@ def _start(resolved: Resolved) -> None:
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
     durations = Durations(lambda: resource, is_own=type(meters) is providers.OwnMeterProvider)
+    if type(meters) is providers.OwnMeterProvider:
+        meters.when_shared = durations.share
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":  # which no SDK of ours reads for them
         pipeline.keep_durations(durations)
     keeper = Keeper(config)

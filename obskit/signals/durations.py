@@ -105,6 +105,17 @@ class Cell:
         self._lock = threading.RLock()
 
 
+class SharedCell(Cell):
+    """One series that other readers of obskit's meter provider see too: it is recorded there as well."""
+
+    __slots__ = ()
+
+    def record(self, state: RequestState) -> None:
+        """Record the duration of a request that has ended."""
+        super().record(state)
+        record(_METRIC, state.elapsed_s, self.labels)
+
+
 class SdkCell:
     """One series that is recorded through the app's own meter provider.
 
@@ -135,7 +146,15 @@ class Durations:
         self._is_own = is_own
         self._cells: dict[tuple[Any, ...], Any] = {}
         self._lock = threading.RLock()
+        self._kind = Cell
         _all.add(self)
+
+    def share(self) -> None:
+        """Record through the meter provider too from here on: somebody else reads it now, in a way of their own."""
+        with self._lock:
+            self._kind = SharedCell
+            for cell in self._cells.values():  # those who record have them at hand
+                cell.__class__ = SharedCell
 
     def cell(self, labels: Mapping[str, Any]) -> Cell | SdkCell:
         """Return the cell of these labels, or that of ``other`` where a label has too many values."""
@@ -146,11 +165,11 @@ class Durations:
         with self._lock:
             found = self._cells.get(key)
             if found is None:
-                found = self._cells[key] = Cell(admitted)
+                found = self._cells[key] = self._kind(admitted)
             return found
 
     def added_to(self, data: MetricsData | None) -> MetricsData | None:
-        """Return the snapshot with the points of all series in it."""
+        """Return the snapshot with the points of all series in it, in the place of the provider's own."""
         with self._lock:
             cells = list(self._cells.values())
         now_ns = time.time_ns()

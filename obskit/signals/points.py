@@ -77,7 +77,7 @@ def histogram(metric: Metric, points: Sequence[HistogramDataPoint]) -> SdkMetric
 def joined(
     data: MetricsData | None, metric: SdkMetric, scope: InstrumentationScope, resource: Callable[[], Resource]
 ) -> MetricsData:
-    """Return the snapshot with the metric among those of its scope.
+    """Return the snapshot with the metric among those of its scope, where it replaces one of that name.
 
     Args:
         data: the snapshot.
@@ -90,7 +90,8 @@ def joined(
         for number, found in enumerate(part.scope_metrics):
             if found.scope.name == scope.name:
                 scopes = list(part.scope_metrics)
-                scopes[number] = ScopeMetrics(found.scope, [metric, *found.metrics], found.schema_url)
+                others = [each for each in found.metrics if each.name != metric.name]
+                scopes[number] = ScopeMetrics(found.scope, [metric, *others], found.schema_url)
                 parts[place] = ResourceMetrics(part.resource, scopes, part.schema_url)
                 return MetricsData(parts)
     own = ScopeMetrics(scope, [metric], "")

@@ -54,6 +54,9 @@ class OwnMeterProvider(metrics.MeterProvider):
     It is the SDK's, behind a door: the SDK's metrics are imported when somebody first asks for a meter, or for
     anything else of it.
 
+    Attributes:
+        when_shared: called when somebody else adds a reader; what obskit counts itself is recorded here too thereafter.
+
     Args:
         resource: of this process.
         reader: returns what reads the points.
@@ -62,6 +65,7 @@ class OwnMeterProvider(metrics.MeterProvider):
     def __init__(self, resource: Resource, reader: Callable[[], MetricReader]) -> None:
         self._make: Callable[[], MeterProvider] = lambda: _sdk_provider(resource, reader())
         self._made: MeterProvider | None = None
+        self.when_shared: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
         self._is_held = False
         _doors.add(self)
@@ -93,6 +97,11 @@ class OwnMeterProvider(metrics.MeterProvider):
     ) -> metrics.Meter:
         """As the SDK's."""
         return self.whole().get_meter(name, version, schema_url, attributes)
+
+    def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        """As the SDK's: the reader sees what is recorded from here on."""
+        self.whole().add_metric_reader(metric_reader)
+        self.when_shared()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.whole(), name)

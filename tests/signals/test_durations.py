@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from obskit import catalog
 from obskit.signals import metrics
 from obskit.signals.context import RequestState
 from obskit.signals.durations import Durations
+from obskit.signals.providers import OwnMeterProvider
 
 LABELS = {"http.request.method": "GET", "http.route": "/a", "http.response.status_code": 200, "url.scheme": "http"}
 VALUES = (0.0001, 0.005, 0.0051, 0.3, 0.3, 9.9, 10.0, 10.1, 500.0)
@@ -69,6 +70,27 @@ def test_points_are_added_to_the_providers(reader: InMemoryMetricReader):
     (resource,) = data.resource_metrics
     (scope,) = resource.scope_metrics
     assert {metric.name for metric in scope.metrics} == {"http.server.request.duration", "obskit.telemetry.lost"}
+
+
+def test_another_reader_sees_them_too():
+    """A reader that joins later has what is recorded from then on, in its temporality; obskit's own counts once."""
+    own_reader, late = InMemoryMetricReader(), InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})
+    provider = OwnMeterProvider(Resource({}), lambda: own_reader)
+    metrics.use_provider(provider)
+    durations = Durations(lambda: Resource({}), is_own=True)
+    provider.when_shared = durations.share
+    known = durations.cell(LABELS)
+    known.record(state(0.1))
+    provider.add_metric_reader(late)
+    for expected in (2, 3):
+        known.record(state(0.2))
+        durations.cell({**LABELS, "http.route": "/b"}).record(state(0.3))
+        theirs = only(late.get_metrics_data())
+        assert theirs.data.aggregation_temporality is AggregationTemporality.DELTA
+        assert sorted(point.count for point in theirs.data.data_points) == [1, 1]
+        ours = only(durations.added_to(own_reader.get_metrics_data()))
+        assert sorted(point.count for point in ours.data.data_points) == [expected - 1, expected]
+    provider.shutdown()
 
 
 def test_nothing_recorded_is_no_point():
