@@ -38,8 +38,18 @@ _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
 KIND: Final = SpanKind.SERVER
+_NO_STATES: Final = SpanContext(1, 1, is_remote=False).trace_state
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
+
+
+def _checked(kind: type[SpanContext], values: tuple[Any, ...]) -> SpanContext:
+    return kind(*values[:5])
+
+
+# A context is a tuple whose constructor checks the ids, which have been checked by now; unless a later version is not.
+_LIKE: Final = (1, 2, True, _SAMPLED, _NO_STATES, True)
+_new: Final = tuple.__new__ if tuple(_checked(SpanContext, _LIKE)) == _LIKE else _checked
 
 
 def record_of(
@@ -125,8 +135,10 @@ class EndedSpans:
         parent = None
         if parent_id and not states:  # as most are
             trace = int(trace_id, 16)
-            own = SpanContext(trace, int(span_id, 16), False, _SAMPLED if is_sampled else _UNSAMPLED)
-            parent = SpanContext(trace, int(parent_id, 16), True, _SAMPLED if is_parent_sampled else _UNSAMPLED)
+            flags = _SAMPLED if is_sampled else _UNSAMPLED
+            own = _new(SpanContext, (trace, int(span_id, 16), False, flags, _NO_STATES, True))
+            flags = _SAMPLED if is_parent_sampled else _UNSAMPLED
+            parent = _new(SpanContext, (trace, int(parent_id, 16), True, flags, _NO_STATES, True))
         else:
             caller = (trace_id, parent_id, is_parent_sampled, states) if parent_id else None
             own = own_context(trace_id, span_id, caller, is_sampled=is_sampled)
