@@ -83,6 +83,7 @@ def _sync(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         call = begin(self, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
+        call.start()
         try:
             with call.active():
                 response = original(self, *args, **kwargs)
@@ -100,6 +101,7 @@ def _async(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         call = begin(self, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
+        await call.start_async()
         try:
             with call.active():
                 response = await original(self, *args, **kwargs)
@@ -127,6 +129,7 @@ def _async_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., A
         call = begin(self, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
+        await call.start_async()
         try:
             with call.active():
                 chunks = await original(self, *args, **kwargs)
@@ -183,6 +186,7 @@ def _begin(operation: str) -> Begin:
                 provider="gcp.vertex_ai" if is_vertex else "gcp.gemini",
                 model=model_name(str(arguments.get("model") or "")),
                 attributes=request_attributes(models, arguments),
+                arguments=arguments,
             )
         except Exception as error:  # noqa: BLE001 - the app's call must go through
             _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)

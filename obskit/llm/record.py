@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 
 from obskit import catalog
 from obskit.llm import prices
+from obskit.llm.hooks import CallHook, ended, hooks
 from obskit.llm.settings import configure, redact, settings
 from obskit.llm.usage import Usage, from_totals
 from obskit.signals.context import RequestState, bound, current_request
@@ -53,6 +54,16 @@ class Call:
         model: the model's bare name.
         attributes: more for the span.
         begun_s_ago: how many seconds ago the call began.
+        arguments: the keywords of the SDK's method, for hooks.
+
+    Attributes:
+        operation, provider, model, arguments: as given.
+        response_model: the model that answered, empty where the reply does not say it.
+        usage: the tokens, from the end on; None where the provider has not told them.
+        cost_usd: the cost, from the end on; None where no price is known.
+        is_incomplete: whether the reply was left or broke off, so that the provider may have billed more.
+        hooks: those that have been told of the call.
+        kept: what hooks keep for the call, by hook.
     """
 
     __slots__ = (
@@ -62,11 +73,18 @@ class Call:
         "_is_ended",
         "_labels",
         "_last_failure",
-        "_model",
-        "_provider",
         "_request",
         "_span",
+        "arguments",
+        "cost_usd",
+        "hooks",
+        "is_incomplete",
+        "kept",
+        "model",
+        "operation",
+        "provider",
         "response_model",
+        "usage",
     )
 
     def __init__(
@@ -77,9 +95,16 @@ class Call:
         model: str,
         attributes: Mapping[str, Any] | None = None,
         begun_s_ago: float = 0.0,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
         who = bound()
-        self._provider, self._model, self.response_model = provider, model, ""
+        self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
+        self.arguments: Mapping[str, Any] = arguments or {}
+        self.hooks: tuple[CallHook, ...] = ()
+        self.kept: dict[Any, Any] = {}
+        self.usage: Usage | None = None
+        self.cost_usd: float | None = None
+        self.is_incomplete = False
         self._labels: dict[str, str | int | bool] = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": provider,
@@ -113,6 +138,24 @@ class Call:
             yield
         finally:
             otel_context.detach(token)
+
+    def start(self) -> None:
+        """Let hooks come before the call is sent; what one of them raises ends the call and is raised."""
+        if hooks:
+            try:
+                hooks.before(self)
+            except BaseException as refusal:
+                self.end(error=refusal)
+                raise
+
+    async def start_async(self) -> None:
+        """Let hooks come before the call is sent from a coroutine."""
+        if hooks:
+            try:
+                await hooks.before_async(self)
+            except BaseException as refusal:
+                self.end(error=refusal)
+                raise
 
     def when_client_leaves(self, tell: Callable[[], object]) -> None:
         """Have `tell` called if the client of the request that this call belongs to goes away before its end."""
@@ -176,6 +219,7 @@ class Call:
             self._fail(error)
         if self._attempts > 1:
             self._span.set_attribute("obskit.gen_ai.attempts", self._attempts)
+        self.usage, self.is_incomplete = usage, is_abandoned or (error is not None and usage is not None)
         if is_abandoned:
             self._span.set_attribute("obskit.gen_ai.is_abandoned", value=True)
         record(catalog.AI_OPERATION_DURATION, duration_s, labels)
@@ -184,6 +228,8 @@ class Call:
         elif self._request is not None:
             self._add_to_request(None, 0.0, is_priced=True)
         self._span.end(time.time_ns() - int(ended_s_ago * 1e9) if ended_s_ago else None)
+        if self.hooks:
+            ended(self, error)
 
     def _fail(self, error: BaseException | str) -> None:
         kind = error_type(error)
@@ -198,10 +244,11 @@ class Call:
         if usage is not None:
             self._count_tokens(usage)
             if cost_usd is None and usage.total:
-                models = (self.response_model, self._model)
-                cost_usd = prices.price(self._provider, models, usage, settings().prices)
+                models = (self.response_model, self.model)
+                cost_usd = prices.price(self.provider, models, usage, settings().prices)
             elif cost_usd is None:
                 cost_usd = 0.0
+        self.cost_usd = cost_usd
         if cost_usd is None:
             record(catalog.AI_UNPRICED_CALLS, 1, self._labels)
         else:
@@ -296,6 +343,7 @@ def record_usage(
             cached_tokens=cached_tokens,
             thinking_tokens=thinking_tokens,
         )
+        hooks.reported(call)
         failed = error if error is None or isinstance(error, BaseException) else str(error)
         call.end(usage=usage if usage.total or failed is None else None, error=failed, cost_usd=cost_usd)
     except Exception as problem:  # noqa: BLE001 - telemetry must not break the app

@@ -46,7 +46,10 @@ class SyncStream:
 
     def __next__(self) -> Any:
         if self._chunks is None:
-            self._call, self._chunks = self._begin(), self._make()
+            self._call = self._begin()
+            if self._call is not None:
+                self._call.start()
+            self._chunks = self._make()
             if self._call is not None:
                 self._call.when_client_leaves(_watcher(self))
         call = self._call
