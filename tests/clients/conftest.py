@@ -58,7 +58,7 @@ class Recorded:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     monkeypatch.setattr(traces, "_tracer", None)
-    monkeypatch.setattr(metrics, "_meter", None)
+    monkeypatch.setattr(metrics, "_provider", None)
     kept = Recorded()
     traces.use_provider(kept.tracers, Redactor())
     metrics.use_provider(kept.meters)
