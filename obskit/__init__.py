@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from obskit._setup import instrument
     from obskit.llm.record import record_usage
     from obskit.signals.context import bind
+    from obskit.signals.jobs import job
     from obskit.signals.logs import get_logger
     from obskit.signals.reports import report_error
     from obskit.signals.traces import span
@@ -29,6 +30,7 @@ __all__ = [
     "bind",
     "get_logger",
     "instrument",
+    "job",
     "record_usage",
     "report_error",
     "span",
@@ -39,6 +41,7 @@ _HOME = {
     "bind": "obskit.signals.context",
     "get_logger": "obskit.signals.logs",
     "instrument": "obskit._setup",
+    "job": "obskit.signals.jobs",
     "record_usage": "obskit.llm.record",
     "report_error": "obskit.signals.reports",
     "span": "obskit.signals.traces",

@@ -15,14 +15,26 @@ __all__ = [
     "AI_COST",
     "AI_OPERATION_DURATION",
     "AI_RETRIES",
+    "AI_ROUTE_COST",
+    "AI_ROUTE_TOKENS",
     "AI_TIME_TO_FIRST_CHUNK",
     "AI_TOKENS",
     "AI_TOKEN_USAGE",
     "AI_UNPRICED_CALLS",
+    "BUDGET_COST",
+    "BUDGET_REJECTIONS",
+    "BUDGET_REMAINING",
+    "BUDGET_STORE_FAILURES",
+    "BUDGET_TOKENS",
+    "BUDGET_WARNINGS",
     "HTTP_CLIENT_DURATION",
     "HTTP_SERVER_DURATION",
+    "JOB_DURATION",
+    "JOB_FAILURES",
+    "JOB_LAST_SUCCESS",
     "METRICS",
     "OTHER",
+    "PROVIDER_STATUS",
     "TELEMETRY_LOST",
     "Kind",
     "Label",
@@ -248,6 +260,114 @@ AI_RETRIES = Metric(
     labels=(*_AI, _TIER, _ERROR),
     is_int=True,
 )
+_BUDGET = (
+    _TIER,
+    Label(name="obskit.budget.scope", cap=4, help="who shares the budget: `caller`, `tier` or `all`"),
+    Label(name="obskit.budget.period", cap=3, help="`day` or `month`"),
+    Label(name="obskit.budget.unit", cap=3, help="`tokens` or `usd`"),
+)
+BUDGET_TOKENS = Metric(
+    name="obskit.budget.tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help="Tokens that were settled with budgets.",
+    labels=(_TIER,),
+    is_int=True,
+)
+BUDGET_COST = Metric(
+    name="obskit.budget.cost",
+    kind=Kind.COUNTER,
+    unit="USD",
+    help="US dollars that were settled with budgets.",
+    labels=(_TIER,),
+)
+BUDGET_REMAINING = Metric(
+    name="obskit.budget.remaining",
+    kind=Kind.GAUGE,
+    unit="1",
+    help="Share of a budget that is left, 0 to 1; of `caller` budgets the lowest that the process has seen in the "
+    "period.",
+    labels=_BUDGET,
+)
+BUDGET_WARNINGS = Metric(
+    name="obskit.budget.warnings",
+    kind=Kind.COUNTER,
+    unit="{warning}",
+    help="Budgets that have reached their warning, each once in a period.",
+    labels=_BUDGET,
+    is_int=True,
+)
+BUDGET_REJECTIONS = Metric(
+    name="obskit.budget.rejections",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Calls that were refused because a budget had not enough left.",
+    labels=_BUDGET,
+    is_int=True,
+)
+BUDGET_STORE_FAILURES = Metric(
+    name="obskit.budget.store_failures",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Calls during which the store of the budgets did not answer.",
+    labels=(
+        Label(
+            name="obskit.budget.outcome",
+            cap=4,
+            help="`let_through` or `refused`, as configured; `unsettled`: what the call used was not counted in time",
+        ),
+    ),
+    is_int=True,
+)
+_SERVED = Label(name="http.route", cap=500, help="the route of the request that made the call; absent outside of one")
+AI_ROUTE_COST = Metric(
+    name="obskit.gen_ai.route_cost",
+    kind=Kind.COUNTER,
+    unit="USD",
+    help="Cost of calls in US dollars, by the route that made them.",
+    labels=(_SERVED,),
+)
+AI_ROUTE_TOKENS = Metric(
+    name="obskit.gen_ai.route_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help="Billed tokens of calls, by the route that made them.",
+    labels=(_SERVED,),
+    is_int=True,
+)
+_JOB_SECONDS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0)
+_JOB = Label(name="obskit.job.name", cap=200, help="the name given to `obskit.job`")
+JOB_DURATION = Metric(
+    name="obskit.job.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Duration of one run of a job, with `error.type` when it failed.",
+    labels=(_JOB, _ERROR),
+    buckets=_JOB_SECONDS,
+)
+JOB_FAILURES = Metric(
+    name="obskit.job.failures",
+    kind=Kind.COUNTER,
+    unit="{run}",
+    help="Runs of a job that ended with an exception.",
+    labels=(_JOB, _ERROR),
+    is_int=True,
+)
+JOB_LAST_SUCCESS = Metric(
+    name="obskit.job.last_success",
+    kind=Kind.GAUGE,
+    unit="s",
+    help="When a job last succeeded, in seconds since 1970-01-01T00:00:00Z.",
+    labels=(_JOB,),
+)
+PROVIDER_STATUS = Metric(
+    name="provider_status",
+    kind=Kind.GAUGE,
+    unit="1",
+    help="1 when the last health check of that name passed, 0 when it failed, raised or took too long.",
+    labels=(Label(name="provider", cap=100, help="the name of the check"),),
+    is_int=True,
+)
 TELEMETRY_LOST = Metric(
     name="obskit.telemetry.lost",
     kind=Kind.COUNTER,
@@ -270,6 +390,18 @@ METRICS: Final[tuple[Metric, ...]] = (
     AI_COST,
     AI_UNPRICED_CALLS,
     AI_RETRIES,
+    BUDGET_TOKENS,
+    BUDGET_COST,
+    BUDGET_REMAINING,
+    BUDGET_WARNINGS,
+    BUDGET_REJECTIONS,
+    BUDGET_STORE_FAILURES,
+    AI_ROUTE_COST,
+    AI_ROUTE_TOKENS,
+    JOB_DURATION,
+    JOB_FAILURES,
+    JOB_LAST_SUCCESS,
+    PROVIDER_STATUS,
     TELEMETRY_LOST,
 )
 

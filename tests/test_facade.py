@@ -19,6 +19,7 @@ PUBLIC = {
     "bind",
     "get_logger",
     "instrument",
+    "job",
     "record_usage",
     "report_error",
     "span",

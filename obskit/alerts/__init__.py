@@ -6,6 +6,7 @@ from obskit.alerts.channels import NotificationChannel, email, pagerduty, pubsub
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.documentation import Documentation, Link
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.alerts.ready.health import endpoint_down, missed_backup, missed_job, provider_down
 from obskit.alerts.ready.llm import daily_cost, gemini_rate_limit, token_spike
 from obskit.alerts.ready.service import error_spike, latency_p95
 from obskit.alerts.thresholds import AbsenceCondition, Comparison, MissingData, ThresholdCondition, Trigger
@@ -30,12 +31,16 @@ __all__ = [
     "Trigger",
     "daily_cost",
     "email",
+    "endpoint_down",
     "env",
     "error_spike",
     "gemini_rate_limit",
     "latency_p95",
     "metric_filter",
+    "missed_backup",
+    "missed_job",
     "pagerduty",
+    "provider_down",
     "pubsub",
     "slack",
     "sms",
