@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 
 __all__ = [
     "BackendError",
+    "BudgetExceededError",
+    "BudgetUnavailableError",
     "ConfigError",
     "DefinitionError",
     "ObskitError",
@@ -72,6 +75,58 @@ class UnsafePlanError(ProblemsError):
 
 class BackendError(ProblemsError):
     """Google's API, or the local backend, refused a call or could not be reached."""
+
+
+class BudgetExceededError(ProblemsError):
+    """An AI call would use more than its budget has left.
+
+    Attributes:
+        tier: whose limit it is.
+        scope: ``user``, ``session``, ``anonymous``, ``tier`` or ``all``: who shares the budget.
+        period: ``day`` or ``month``.
+        unit: ``tokens`` or ``usd``: in what the next three are.
+        limit: of the period.
+        used: by calls that have ended.
+        remaining: what calls may still reserve.
+        resets_at: when the next period begins, in the budgets' time zone.
+        retry_after_s: after how many seconds another attempt may succeed, at least 1; sooner than `resets_at` where
+            only calls that have not ended stand in the way.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        tier: str,
+        scope: str,
+        period: str,
+        unit: str,
+        limit: float,
+        used: float,
+        remaining: float,
+        resets_at: datetime,
+        retry_after_s: int,
+    ) -> None:
+        super().__init__(problem)
+        self.tier = tier
+        self.scope = scope
+        self.period = period
+        self.unit = unit
+        self.limit = limit
+        self.used = used
+        self.remaining = remaining
+        self.resets_at = resets_at
+        self.retry_after_s = retry_after_s
+
+
+class BudgetUnavailableError(ProblemsError):
+    """The store of the budgets does not answer, and they were told to let no AI call through then.
+
+    Attributes:
+        retry_after_s: after how many seconds another attempt makes sense.
+    """
+
+    retry_after_s = 5
 
 
 _collector: ContextVar[list[Problem] | None] = ContextVar("obskit_problem_collector", default=None)
