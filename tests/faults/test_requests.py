@@ -182,7 +182,7 @@ def test_no_crossed_ids(served: Service, sinks: Sinks, figure: Figure) -> None:
     spans = of_this_run()
     assert {(attributes(span)["number"], span.name) for span in spans} == expected
     assert all(attributes(span)["number"] == by_trace[span.trace_id.hex()] for span in spans)
-    figure(f"0 of {len(seen)} lines and {len(spans)} spans crossed")
+    figure(f"{count:,} requests: 0 of {len(seen):,} lines and {len(spans):,} spans crossed")
 
 
 # --------------------------------------------------------------------------- 23
@@ -247,7 +247,7 @@ def test_huge_headers(served: Service, sinks: Sinks, figure: Figure) -> None:
     largest = max(span.ByteSize() for span in sinks.server_spans(lines[-1]["trace_id"]) + sinks.collector.spans)
     assert longest < 8000
     assert largest < 10_000
-    figure(f"64 KB of headers: {longest} bytes of line, {largest} of span")
+    figure(f"64 KB of headers: lines under {-(-longest // 1000)} KB, spans under {-(-largest // 1000)} KB")
 
 
 @pytest.mark.fault(23, "HEAD and OPTIONS are served and observed like any other method")
