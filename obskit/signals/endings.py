@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
@@ -33,13 +34,13 @@ class Ending(Protocol):
 
 _MOST_S: Final = 7.8  # for all that is to be done at the end, log lines included
 _LEAST_LINES_S: Final = 0.5
+_FOUND: Final = "_obskit_found_sigterm"
 
 _watched: Final[weakref.WeakSet[Ending]] = weakref.WeakSet()
 _last_acts: Final[list[Callable[[], object]]] = []
 _forking = threading.RLock()  # one fork at a time: what is taken before it is given back after it
 _is_hooked = False
 _is_dying = False
-_is_uvicorns = False  # whether uvicorn had taken SIGTERM by the time that it imported the app
 
 
 def watch(ending: Ending) -> None:
@@ -127,10 +128,23 @@ def _end_with_uvicorn(server: ModuleType) -> None:
         await served(self, *args, **options)
         is_hurried = getattr(self, "force_exit", False)
         if threading.current_thread() is threading.main_thread() and not is_hurried:
-            is_last = _is_uvicorns and signal.SIGTERM in getattr(self, "_captured_signals", ())
+            # A server that ran before this hook has imported the app, and found the signals as the system has them.
+            is_deadly = getattr(self, _FOUND, signal.SIG_DFL) is signal.SIG_DFL
+            is_last = is_deadly and signal.SIGTERM in getattr(self, "_captured_signals", ())
             await asyncio.get_running_loop().run_in_executor(None, _shut_down_all if is_last else _settle_all)
 
     server.Server.shutdown = shutdown
+    captured = getattr(server.Server, "capture_signals", None)
+    if captured is None:
+        return
+
+    @contextmanager
+    def capture_signals(self: Any) -> Iterator[None]:
+        setattr(self, _FOUND, signal.getsignal(signal.SIGTERM))
+        with captured(self):
+            yield
+
+    server.Server.capture_signals = capture_signals
 
 
 def _settle_all() -> None:
@@ -146,11 +160,7 @@ def _take_signals() -> None:
     # then this one is not installed, or never called until they give the signal back at their very end.
     if threading.current_thread() is not threading.main_thread():
         return
-    global _is_uvicorns
-    handler = signal.getsignal(signal.SIGTERM)
-    # Whoever was there before uvicorn is not known; the system, unless somebody served by uvicorn in a program.
-    _is_uvicorns = type(getattr(handler, "__self__", None)).__module__ == "uvicorn.server"
-    if handler is signal.SIG_DFL:
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_sigterm)
     # gunicorn ends a worker that hangs by SIGABRT. Its own workers raise SystemExit then, so that the request fails
     # and exit handlers run; uvicorn's worker for gunicorn gives the signal back to the system, and dies on the spot.
