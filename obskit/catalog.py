@@ -13,6 +13,12 @@ from typing import Final
 
 __all__ = [
     "AI_COST",
+    "AI_FALLBACKS",
+    "AI_GUARD_CIRCUIT",
+    "AI_GUARD_REFUSED",
+    "AI_GUARD_RETRIES",
+    "AI_GUARD_THROTTLED",
+    "AI_GUARD_WAIT",
     "AI_OPERATION_DURATION",
     "AI_RETRIES",
     "AI_ROUTE_COST",
@@ -173,6 +179,7 @@ _OPERATION = Label(name="gen_ai.operation.name", cap=20, help="`chat`, `generate
 _PROVIDER = Label(name="gen_ai.provider.name", cap=20, help="`gcp.gemini`, `gcp.vertex_ai`, `openai`, …")
 _MODEL = Label(name="gen_ai.request.model", cap=50, help="the model that was asked for")
 _TIER = Label(name="user.tier", cap=10, help="the tier given to `obskit.bind(user_tier=…)`")
+_PRIORITY = Label(name="obskit.priority", cap=4, help="`interactive` or `background`")
 _AI = (_OPERATION, _PROVIDER, _MODEL)
 
 HTTP_SERVER_DURATION = Metric(
@@ -368,6 +375,61 @@ PROVIDER_STATUS = Metric(
     labels=(Label(name="provider", cap=100, help="the name of the check"),),
     is_int=True,
 )
+AI_GUARD_WAIT = Metric(
+    name="obskit.gen_ai.guard.wait",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    help="Time that a call waited in a guard for its turn; calls that went at once are not in it.",
+    labels=(_MODEL, _PRIORITY),
+    buckets=_AI_SECONDS,
+)
+AI_GUARD_THROTTLED = Metric(
+    name="obskit.gen_ai.guard.throttled",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Guarded calls that the provider refused for being over a quota (429).",
+    labels=(_MODEL, Label(name="obskit.quota", cap=4, help="`minute`, which passes, or `day`, which stays")),
+    is_int=True,
+)
+AI_GUARD_REFUSED = Metric(
+    name="obskit.gen_ai.guard.refused",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Times that a guard would not make a call: it would have come too late, or in vain.",
+    labels=(
+        _MODEL,
+        Label(name="obskit.reason", cap=10, help="`deadline`, `circuit_open`, `daily_quota`, `store_down`"),
+    ),
+    is_int=True,
+)
+AI_GUARD_RETRIES = Metric(
+    name="obskit.gen_ai.guard.retries",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Calls that a guard made again after a failure (`error.type`).",
+    labels=(_MODEL, _ERROR),
+    is_int=True,
+)
+AI_GUARD_CIRCUIT = Metric(
+    name="obskit.gen_ai.guard.circuit",
+    kind=Kind.GAUGE,
+    unit="1",
+    help="State of a guard's circuit breaker: 0 closed, 1 half-open, 2 open; told from its first opening on.",
+    labels=(_MODEL,),
+    is_int=True,
+)
+AI_FALLBACKS = Metric(
+    name="obskit.gen_ai.fallbacks",
+    kind=Kind.COUNTER,
+    unit="{call}",
+    help="Calls that a guard handed to a fallback, by the model that could not take them.",
+    labels=(
+        _MODEL,
+        Label(name="obskit.fallback", cap=20, help="the model or function that took its place"),
+        Label(name="obskit.reason", cap=10, help="`deadline`, `circuit_open`, `daily_quota`, `429`, `503`, …"),
+    ),
+    is_int=True,
+)
 TELEMETRY_LOST = Metric(
     name="obskit.telemetry.lost",
     kind=Kind.COUNTER,
@@ -390,6 +452,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     AI_COST,
     AI_UNPRICED_CALLS,
     AI_RETRIES,
+    AI_GUARD_WAIT,
+    AI_GUARD_THROTTLED,
+    AI_GUARD_REFUSED,
+    AI_GUARD_RETRIES,
+    AI_GUARD_CIRCUIT,
+    AI_FALLBACKS,
     BUDGET_TOKENS,
     BUDGET_COST,
     BUDGET_REMAINING,
