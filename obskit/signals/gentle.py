@@ -25,7 +25,7 @@ _turns: Final[list[float]] = []
 def without_collection() -> Iterator[None]:
     """Keep the garbage collector from looking at what modules make while they are imported, which is no garbage.
 
-    For a short time: the first look afterwards is at all of that at once.
+    For a short time, as what is garbage is not looked at either.
     """
     was_enabled = gc.isenabled()
     if was_enabled:
@@ -36,17 +36,21 @@ def without_collection() -> Iterator[None]:
     finally:
         if was_enabled and _put_off:
             _put_off.pop()
+            _promote()
             gc.enable()
 
 
 @contextmanager
 def without_full_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking at the whole app, which takes tens of milliseconds; the young goes."""
+    """Keep the garbage collector from looking at more than the youngest objects.
+
+    To look at all of an app takes it tens of milliseconds, in which no thread runs.
+    """
     before = gc.get_threshold()
-    if before[2] >= _NEVER:
+    if before[1] >= _NEVER:
         yield
         return
-    put_off = (*before[:2], _NEVER)
+    put_off = (before[0], _NEVER, before[2])
     gc.set_threshold(*put_off)
     _thresholds.append(before)
     try:
@@ -54,8 +58,19 @@ def without_full_collection() -> Iterator[None]:
     finally:
         if _thresholds:
             _thresholds.pop()
+            _promote()
             if gc.get_threshold() == put_off:
                 gc.set_threshold(*before)
+
+
+def _promote() -> None:
+    """Make all objects old ones at once; the next full collection looks at them, and none is due on their account.
+
+    CPython begins one when a quarter of the old objects are new among them. Those that come this way are not counted.
+    """
+    if not gc.get_freeze_count():  # what the app has frozen must stay so
+        gc.freeze()
+        gc.unfreeze()
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -71,15 +73,15 @@ def test_no_collection_for_a_while() -> None:
 
 
 def test_no_full_collection_for_a_while() -> None:
-    """Inside, young garbage is collected as usual and the rest not; what the app has set is kept or put back."""
+    """Inside, only the youngest garbage is collected; what the app has set is kept or put back."""
     before = gc.get_threshold()
     with without_full_collection():
         assert gc.isenabled()
-        assert gc.get_threshold()[:2] == before[:2]
-        assert gc.get_threshold()[2] > 1000 * before[2]
+        assert (gc.get_threshold()[0], gc.get_threshold()[2]) == (before[0], before[2])
+        assert gc.get_threshold()[1] > 1000 * before[1]
         with without_full_collection():
             pass
-        assert gc.get_threshold()[2] > 1000 * before[2]
+        assert gc.get_threshold()[1] > 1000 * before[1]
     assert gc.get_threshold() == before
     try:
         with without_full_collection():
@@ -89,12 +91,49 @@ def test_no_full_collection_for_a_while() -> None:
         gc.set_threshold(*before)
 
 
+class Node:
+    """Something that a cycle can be made of."""
+
+
+@pytest.mark.parametrize("gently", [without_collection, without_full_collection])
+def test_much_that_is_made_meanwhile_is_old_at_once(gently: Any) -> None:
+    """A hundred thousand objects bring about no larger collection, then or right after; garbage among them goes with the next."""
+    gc.collect()
+    before = gc.get_stats()
+    with gently():
+        made = [[number] for number in range(100_000)]
+        node = Node()
+        node.itself = node  # type: ignore[attr-defined]
+        gone = weakref.ref(node)
+        del node
+    young = [[number] for number in range(2000)]
+    after = gc.get_stats()
+    assert [after[age]["collections"] - before[age]["collections"] for age in (1, 2)] == [0, 0]
+    assert (len(made), len(young), gc.get_freeze_count()) == (100_000, 2000, 0)
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("gently", [without_collection, without_full_collection])
+def test_what_the_app_has_frozen_stays_so(gently: Any) -> None:
+    """An app that has frozen its objects finds as many frozen."""
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with gently():
+            pass
+        assert frozen
+        assert gc.get_freeze_count() == pytest.approx(frozen, abs=50)  # a frozen object may go by itself
+    finally:
+        gc.unfreeze()
+
+
 def test_all_is_put_back_after_an_import_that_fails() -> None:
     """The import's own error is raised, and the interpreter is as it was."""
     with pytest.raises(ModuleNotFoundError):
         import_aside("no_such_module_anywhere")
     assert sys.getswitchinterval() == USUAL_S
-    assert gc.get_threshold()[2] < 1000
+    assert gc.get_threshold()[1] < 1000
 
 
 def test_a_child_that_is_forked_meanwhile_has_what_the_app_had() -> None:
