@@ -92,6 +92,31 @@ class Asking:
         self._answered()
         return outcome
 
+    def ask_soon(self, request: Request, then: Callable[[Outcome | StoreDownError], Request | None]) -> None:
+        """Have the store asked by a thread, without waiting for it.
+
+        Args:
+            request: what is asked.
+            then: takes the answer, and returns what is to be asked next, None for nothing.
+        """
+        try:
+            future = self._send(request)
+        except StoreDownError as error:
+            then(error)
+            return
+
+        def done(future: Future[Outcome]) -> None:
+            error = future.exception()
+            if error is None:
+                self._answered()
+                following = then(future.result())
+            else:
+                following = then(self._failed(future, _nobody, error))
+            if following is not None:
+                self.ask_soon(following, then)
+
+        future.add_done_callback(done)
+
     def _send(self, request: Request) -> Future[Outcome]:
         if self._process != os.getpid():
             self._lock = threading.Lock()  # a thread of the parent may have held it
@@ -124,7 +149,7 @@ class Asking:
             with self._lock:
                 self._idle += 1
 
-    def _failed(self, future: Future[Outcome], late: Late, error: Exception) -> StoreDownError:
+    def _failed(self, future: Future[Outcome], late: Late, error: BaseException) -> StoreDownError:
         _hear(future, late)
         what = f"no answer within {self._timeout_s:g} s" if isinstance(error, TimeoutError) else _said(error)
         with self._lock:
@@ -154,5 +179,9 @@ def _hear(future: Future[Outcome], late: Late) -> None:
     future.add_done_callback(tell)
 
 
-def _said(error: Exception) -> str:
+def _nobody(_outcome: Outcome) -> None:
+    """Hear nothing."""
+
+
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

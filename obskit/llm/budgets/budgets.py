@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 from obskit.config import parse_duration
 from obskit.errors import BudgetUnavailableError, ConfigError, Problem, nearest, report
 from obskit.llm.budgets.asking import Asking, Late, StoreDownError
+from obskit.llm.budgets.following import OBSERVER, Follower
 from obskit.llm.budgets.holds import Hold, Steps
 from obskit.llm.budgets.ledger import Amount, Outcome, Request
 from obskit.llm.budgets.limits import TIERS, Limits, nanos
@@ -19,6 +20,7 @@ from obskit.llm.budgets.periods import Windows, windows_at, zone_named
 from obskit.llm.budgets.standings import EVERYBODY, Caller, Scope, Standing, standings
 from obskit.llm.budgets.stores import MemoryStore, Store
 from obskit.llm.budgets.telling import Notice, Telling, exceeded
+from obskit.llm.hooks import add_hook, remove_hook
 from obskit.signals.context import bound
 
 __all__ = ["Budgets"]
@@ -88,8 +90,10 @@ class Budgets:
         self._timeout_s = timeout_s
         self._asking = Asking(self._store, timeout_s)
         self._telling = Telling(on_warning, on_exhausted)
+        self._follower = Follower(self)
         self._windows: Windows | None = None
         self._ahead_ms = 0
+        add_hook(OBSERVER)
 
     def _unknown_tiers(self) -> list[Problem]:
         names = [self._default_tier, *(name for name in self._totals if name != EVERYBODY)]
@@ -177,6 +181,18 @@ class Budgets:
     ) -> tuple[Standing, ...]:
         """Return how the budgets of a caller stand; see `standings`."""
         return await self.drive_async(self._reading(self._caller(user, session, tier)))
+
+    def follow_calls(self) -> None:
+        """Reserve and settle by itself for each AI call that obskit records and that is made outside of a block.
+
+        Each round of automatic function calling is a call. A call for which not enough is left raises
+        `BudgetExceededError` in place of being sent. `obskit.instrument` must have been called for calls to be seen.
+        """
+        add_hook(self._follower)
+
+    def unfollow_calls(self) -> None:
+        """Leave calls alone again."""
+        remove_hook(self._follower)
 
     # ------------------------------------------------------------------ for holds
 
@@ -272,6 +288,22 @@ class Budgets:
         except StopIteration as done:
             result: T = done.value
             return result
+
+    def drive_soon(self, steps: Steps[None]) -> None:
+        """Have the store asked, and do not wait; see `Books`."""
+        if self._store.is_local:
+            self.drive(steps)
+            return
+
+        def then(answer: Outcome | StoreDownError) -> Request | None:
+            try:
+                return steps.throw(answer) if isinstance(answer, StoreDownError) else steps.send(answer)
+            except StopIteration:
+                return None
+
+        first = next(steps, None)
+        if first is not None:
+            self._asking.ask_soon(first, then)
 
     def _agreeing(self, request: Request) -> Steps[tuple[Outcome, Windows]]:
         """Ask until the store and this process agree on the day: the store's clock decides, this one may be wrong."""

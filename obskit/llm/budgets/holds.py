@@ -45,6 +45,9 @@ class Books(Protocol):
     async def drive_async(self, steps: Steps[T]) -> T:
         """Ask the store, and let others run meanwhile."""
 
+    def drive_soon(self, steps: Steps[None]) -> None:
+        """Have the store asked, and do not wait."""
+
 
 class Hold:
     """Something set aside for one call, or for some calls that belong together. Made by `Budgets.hold`.
@@ -128,6 +131,16 @@ class Hold:
         """Give the reservation back; see `release`."""
         if self._close():
             await self._books.drive_async(self._books.releasing(self))
+
+    def settle_soon(self) -> None:
+        """Settle what `add` was told, or was reserved, without waiting for the store."""
+        if self._close():
+            self._books.drive_soon(self._books.settling(self, self._amount(None, None)))
+
+    def release_soon(self) -> None:
+        """Release without waiting for the store."""
+        if self._close():
+            self._books.drive_soon(self._books.releasing(self))
 
     @property
     def is_closed(self) -> bool:
