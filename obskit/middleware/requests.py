@@ -205,7 +205,6 @@ class Observer:
                 state.is_finished = True
                 self._end(state)
             if state.error is not None and not state.is_error_reported:
-                state.is_error_reported = True
                 report_unhandled(state.error, state)
         except Exception as problem:  # noqa: BLE001 - the app's response must go out whatever goes wrong here
             self._failed("end", problem)
@@ -246,7 +245,10 @@ class Observer:
         if type(span) is RequestSpan and span._live is None and state.error is None:  # noqa: SLF001 - nobody touched it
             span.finish(kind, _who(around) if around else None)
         elif span is not None:
-            self._end_span(span, state, kind, around)
+            try:
+                self._end_span(span, state, kind, around)
+            finally:  # a server that ends at once raises SystemExit in the middle of anything
+                span.end(state.start_ns + int(state.elapsed_s * 1e9))
         if self._lines is None:
             return
         line = self._lines.line(state, kind, around, series.head, series.http)
@@ -297,18 +299,16 @@ class Observer:
         if span.is_recording():
             attributes: dict[str, Any] = (_who(around) if around else None) or {}
             name = end_attributes(state, kind, attributes)
-            if not state.sampled and (
-                share := self._keeper.share(state.route, state.elapsed_s, is_error=state.status >= 500)
-            ):
+            failed = state.status >= 500
+            if not state.sampled and (share := self._keeper.share(state.route, state.elapsed_s, is_error=failed)):
                 attributes[SHARE], state.sampled = share, True
             if getattr(span, "name", "HTTP") in {"HTTP", state.method}:  # else the app has given it another one
                 span.update_name(name)
             span.set_attributes(attributes)
             if state.error is not None:
                 fail(span, state.error)
-            elif state.status >= 500:
+            elif failed:
                 span.set_status(Status(StatusCode.ERROR))
-        span.end(state.start_ns + int(state.elapsed_s * 1e9))
 
     def _failed(self, where: str, error: Exception) -> None:
         if not self._has_failed:

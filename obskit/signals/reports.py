@@ -128,6 +128,9 @@ def _report(
             _sink(_made(error, state, message=message, user=user, context=context, frame=frame))
     except Exception as problem:  # noqa: BLE001 - telemetry must not break the app
         _log.warning("obskit: an error was not reported: %s: %s", type(problem).__name__, problem)
+    except BaseException:  # a server that ends at once raises SystemExit in the middle of it; there is a next time
+        _unmark(error, state)
+        raise
 
 
 def _mark(error: BaseException) -> bool:
@@ -139,6 +142,13 @@ def _mark(error: BaseException) -> bool:
     except Exception:  # noqa: BLE001 - a class of the app that forbids new attributes
         return True
     return True
+
+
+def _unmark(error: BaseException | None, state: RequestState | None) -> None:
+    if state is not None:
+        state.is_error_reported = False
+    if error is not None and hasattr(error, _MARK):
+        delattr(error, _MARK)
 
 
 def _made(
