@@ -26,6 +26,7 @@ __all__ = [
     "AI_TIME_TO_FIRST_CHUNK",
     "AI_TOKENS",
     "AI_TOKEN_USAGE",
+    "AI_UNITS",
     "AI_UNPRICED_CALLS",
     "BUDGET_COST",
     "BUDGET_REJECTIONS",
@@ -244,6 +245,21 @@ AI_TOKENS = Metric(
     ),
     is_int=True,
 )
+AI_UNITS = Metric(
+    name="obskit.gen_ai.units",
+    kind=Kind.COUNTER,
+    unit="1",
+    help="What is billed otherwise than by token, by `obskit.unit`.",
+    labels=(
+        *_AI,
+        Label(
+            name="obskit.unit",
+            cap=20,
+            help="`images`, `seconds`, `minutes`, `characters`, `searches`, `cache_token_hours`, …",
+        ),
+        _TIER,
+    ),
+)
 AI_COST = Metric(
     name="obskit.gen_ai.cost",
     kind=Kind.COUNTER,
@@ -449,6 +465,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     AI_TIME_TO_FIRST_CHUNK,
     AI_TOKEN_USAGE,
     AI_TOKENS,
+    AI_UNITS,
     AI_COST,
     AI_UNPRICED_CALLS,
     AI_RETRIES,

@@ -165,22 +165,21 @@ def _rate(text: str) -> tuple[int, timedelta]:
 
 
 def prices(value: object) -> Mapping[str, Mapping[str, float]]:
-    """Return prices by model and kind of token, in USD per million tokens.
+    """Return prices by model: USD per million tokens by kind, USD per unit of anything else, discounts.
 
     Raises:
-        TypeError: it is no table.
-        ValueError: a row has other columns.
+        TypeError: it is no table, or a price is no number.
+        ValueError: a row is empty, or a number is negative.
     """
     if not isinstance(value, Mapping):
-        raise TypeError("prices are a table: model = {input = USD per million tokens, output = …}")
-    known = {"input", "output", "cached", "thinking", "tool_use"}
+        raise TypeError("prices are a table: model = {input = USD per million tokens, output = …, images = USD each}")
     table: dict[str, Mapping[str, float]] = {}
     for model, row in value.items():
-        if not isinstance(row, Mapping) or not row or not set(row) <= known:
-            raise ValueError(
-                f"price of {model!r} must have some of {', '.join(sorted(known))}, in USD per million tokens"
-            )
+        if not isinstance(row, Mapping) or not row:
+            raise ValueError(f"price of {model!r} must have some of input, output, cached, thinking, tool_use, a unit")
         table[str(model)] = {str(kind): float(price) for kind, price in row.items()}
+        if min(table[str(model)].values()) < 0 or not 0 <= table[str(model)].get("discount", 0) <= 1:
+            raise ValueError(f"price of {model!r} has a negative number, or a discount that is not between 0 and 1")
     return table
 
 

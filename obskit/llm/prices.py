@@ -10,18 +10,21 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from obskit.llm.usage import Usage
 
-__all__ = ["Prices", "load", "model_name", "price", "wait_until_loaded", "warm_up"]
+__all__ = ["Prices", "exact_price", "load", "model_name", "price", "wait_until_loaded", "warm_up"]
 
 Prices = Mapping[str, Mapping[str, float]]
-"""USD per million tokens by kind, by model; as in the setting `prices`."""
+"""By model, USD per million tokens by kind and USD per unit; as in the setting `prices`. ``*`` is every other model."""
 
 _log = logging.getLogger("obskit")
 
 _MILLION: Final = 1_000_000
+_PER_MILLION: Final = frozenset({"cache_token_hours"})
+_ADJUSTMENTS: Final = frozenset({"discount"})
 _FALLBACKS: Final = {"cached": "input", "tool_use": "input", "thinking": "output"}
 # OpenTelemetry's `gen_ai.provider.name` → the id in genai-prices. Names that are the same in both are not here.
 _PROVIDERS: Final = {
@@ -47,32 +50,56 @@ def model_name(model: str) -> str:
 
 
 def price(provider: str, models: Iterable[str], usage: Usage, prices: Prices | None = None) -> float | None:
-    """Return the cost in USD, or None where no price is known (which is not $0).
+    """Return the cost in USD, or None where no price is known (which is not $0); as `exact_price` does."""
+    cost = exact_price(provider, models, usage, prices)
+    return None if cost is None else float(cost)
+
+
+def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Prices | None = None) -> Decimal | None:
+    """Return the cost in USD to the last digit, or None where no price is known.
 
     Blocks while the price list is loaded, once per process, unless `load` has been called.
 
     Args:
         provider: OpenTelemetry's `gen_ai.provider.name`.
         models: bare names of the model, the most exact first (the one that answered, then the one asked for).
-        usage: the tokens.
+        usage: the tokens and other units.
         prices: prices that win over the list.
     """
     names = list(dict.fromkeys(name for name in models if name))
-    for name in names:
-        if prices and name in prices:
-            return _by_table(prices[name], usage)
-    calculator = load()
-    return None if calculator is None else calculator.price(_PROVIDERS.get(provider, provider), names, usage)
+    row = next((prices[name] for name in names if name in prices), prices.get("*", {})) if prices else {}
+    factor = 1 - _exact(row.get("discount", 0))
+    if any(column not in _ADJUSTMENTS for column in row):
+        cost = _by_table(row, usage)
+    else:
+        calculator = load()
+        cost = None if calculator is None else calculator.price(_PROVIDERS.get(provider, provider), names, usage)
+    return None if cost is None else cost * factor
 
 
-def _by_table(row: Mapping[str, float], usage: Usage) -> float | None:
-    cost = 0.0
+def _by_table(row: Mapping[str, float], usage: Usage) -> Decimal | None:
+    cost = Decimal(0)
+    is_long = 0 < row.get("long_context", 0) < usage.billed_input
     for kind, count in usage.kinds().items():
-        rate = row.get(kind, row.get(_FALLBACKS.get(kind, "")))
+        names = (kind, _FALLBACKS.get(kind, ""))
+        rate = next(
+            (row[name] for name in (*(f"long_{name}" for name in names if is_long), *names) if name in row), None
+        )
         if rate is None:
             return None
-        cost += rate * count / _MILLION
+        cost += _exact(rate) * count / _MILLION
+    cost *= _exact(row.get(usage.processing, 1))
+    for unit, amount in usage.units.items():
+        if unit in row:
+            cost += _exact(row[unit]) * _exact(amount) / (_MILLION if unit in _PER_MILLION else 1)
+        elif amount:
+            return None
     return cost
+
+
+def _exact(value: float) -> Decimal:
+    """Return the number that was written, not the binary one that is nearest to it."""
+    return Decimal(str(value))
 
 
 # --------------------------------------------------------------------------- the list
@@ -88,7 +115,9 @@ class _Calculator:
         self._calc_price, self._usage = calc_price, TheirUsage
         data_snapshot.get_snapshot()
 
-    def price(self, provider: str, models: Iterable[str], usage: Usage) -> float | None:
+    def price(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
+        if set(usage.units) - {"searches"}:
+            return None  # the list knows tokens and searches
         for model in models:
             try:
                 return self._calculate(provider, model, usage)
@@ -98,20 +127,33 @@ class _Calculator:
                 _log.warning("genai-prices cannot price a call of %s: %s: %s", model, type(error).__name__, error)
         return None
 
-    def _calculate(self, provider: str, model: str, usage: Usage) -> float | None:
+    def _calculate(self, provider: str, model: str, usage: Usage) -> Decimal:
         counts: dict[str, Any] = {
             "input_tokens": usage.billed_input,
             "output_tokens": usage.billed_output,
             "cache_read_tokens": usage.cached,
         }
+        if usage.units.get("searches"):
+            counts["web_searches"] = usage.units["searches"]
+        context = _CONTEXTS.get(usage.processing)
         try:
-            found = self._calc_price(self._usage(**counts, **usage.modalities), model, provider_id=provider)
+            found = self._calc_price(
+                self._usage(**counts, **usage.modalities), model, provider_id=provider, price_context=context
+            )
         except ValueError:
             # Cached tokens of a modality with its own price, without a word on how many: the details contradict
             # each other. The plain counts give the model's text price.
-            found = self._calc_price(self._usage(**counts), model, provider_id=provider)
-        return float(found.total_price)
+            found = self._calc_price(self._usage(**counts), model, provider_id=provider, price_context=context)
+        total: Decimal = found.total_price
+        return total
 
+
+# How the list names what is cheaper or dearer than the standard.
+_CONTEXTS: Final = {
+    "batch": {"processing": "batch"},
+    "flex": {"service_tier": "flex"},
+    "priority": {"service_tier": "priority"},
+}
 
 _lock: Final = threading.Lock()
 _calculator: _Calculator | None = None

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -61,6 +63,7 @@ class Call:
         response_model: the model that answered, empty where the reply does not say it.
         usage: the tokens, from the end on; None where the provider has not told them.
         cost_usd: the cost, from the end on; None where no price is known.
+        cost: the same to the last digit.
         is_incomplete: whether the reply was left or broke off, so that the provider may have billed more.
         hooks: those that have been told of the call.
         kept: what hooks keep for the call, by hook.
@@ -76,6 +79,7 @@ class Call:
         "_request",
         "_span",
         "arguments",
+        "cost",
         "cost_usd",
         "hooks",
         "is_incomplete",
@@ -104,6 +108,7 @@ class Call:
         self.kept: dict[Any, Any] = {}
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
+        self.cost: Decimal | None = None
         self.is_incomplete = False
         self._labels: dict[str, str | int | bool] = {
             "gen_ai.operation.name": operation,
@@ -243,11 +248,14 @@ class Call:
     def _account(self, usage: Usage | None, cost_usd: float | None) -> None:
         if usage is not None:
             self._count_tokens(usage)
-            if cost_usd is None and usage.total:
+            if cost_usd is None and not usage.is_empty:
                 models = (self.response_model, self.model)
-                cost_usd = prices.price(self.provider, models, usage, settings().prices)
+                self.cost = prices.exact_price(self.provider, models, usage, settings().prices)
+                cost_usd = None if self.cost is None else float(self.cost)
             elif cost_usd is None:
                 cost_usd = 0.0
+        if self.cost is None and cost_usd is not None:
+            self.cost = Decimal(str(cost_usd))
         self.cost_usd = cost_usd
         if cost_usd is None:
             record(catalog.AI_UNPRICED_CALLS, 1, self._labels)
@@ -255,12 +263,25 @@ class Call:
             self._span.set_attribute("obskit.gen_ai.cost_usd", cost_usd)
             if cost_usd:
                 record(catalog.AI_COST, cost_usd, self._labels)
+        self._add_to_route(usage, cost_usd or 0.0)
         if self._request is not None:
             self._add_to_request(usage, cost_usd or 0.0, is_priced=cost_usd is not None)
+
+    def _add_to_route(self, usage: Usage | None, cost_usd: float) -> None:
+        route = self._request.route if self._request is not None else ""
+        labels = {"http.route": route} if route else {}
+        if cost_usd:
+            record(catalog.AI_ROUTE_COST, cost_usd, labels)
+        if usage is not None and usage.total:
+            record(catalog.AI_ROUTE_TOKENS, usage.total, labels)
 
     def _count_tokens(self, usage: Usage) -> None:
         for kind, count in usage.kinds().items():
             record(catalog.AI_TOKENS, count, {**self._labels, "obskit.token.kind": kind})
+        for unit, amount in usage.units.items():
+            if amount:
+                record(catalog.AI_UNITS, amount, {**self._labels, "obskit.unit": unit})
+                self._span.set_attribute(f"obskit.gen_ai.usage.{unit}", amount)
         for kind, count in (("input", usage.billed_input), ("output", usage.billed_output)):
             if count:
                 record(catalog.AI_TOKEN_USAGE, count, {**self._labels, "gen_ai.token.type": kind})
@@ -308,6 +329,7 @@ def record_usage(
     output_tokens: int = 0,
     cached_tokens: int = 0,
     thinking_tokens: int = 0,
+    units: Mapping[str, float] | None = None,
     cost_usd: float | None = None,
     operation: str = "chat",
     duration_s: float | None = None,
@@ -324,6 +346,8 @@ def record_usage(
         output_tokens: tokens billed as output, thinking included.
         cached_tokens: those of the input that came from a cache.
         thinking_tokens: those of the output that were thinking.
+        units: what is billed otherwise than by token, e.g. ``{"images": 2}``, ``{"seconds": 8}``, ``{"minutes": 1.5}``,
+            ``{"characters": 900}``; a row of the setting `prices` gives the price of each.
         cost_usd: what the call cost in US dollars; by default it follows from the prices, and where those do not
             know the model, the call counts as unpriced.
         operation: ``chat``, ``generate_content``, ``embeddings``, ``text_completion``, …
@@ -344,7 +368,10 @@ def record_usage(
             thinking_tokens=thinking_tokens,
         )
         hooks.reported(call)
+        if units:
+            counted = {str(unit): max(amount, 0) for unit, amount in units.items()}
+            usage = replace(usage, units=counted)
         failed = error if error is None or isinstance(error, BaseException) else str(error)
-        call.end(usage=usage if usage.total or failed is None else None, error=failed, cost_usd=cost_usd)
+        call.end(usage=None if usage.is_empty and failed is not None else usage, error=failed, cost_usd=cost_usd)
     except Exception as problem:  # noqa: BLE001 - telemetry must not break the app
         _log.warning("obskit.record_usage: the call was not recorded: %s: %s", type(problem).__name__, problem)

@@ -11,7 +11,7 @@ __all__ = ["GeminiUsage", "Usage", "from_totals"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one call. The kinds do not overlap: their sum is what is billed.
+    """What one call used. The kinds of tokens do not overlap: their sum is what is billed.
 
     Attributes:
         input: prompt tokens, without cached ones and those of tools.
@@ -21,6 +21,9 @@ class Usage:
         thinking: tokens of thinking.
         modalities: tokens by modality, as `genai-prices` names them (e.g. ``input_audio_tokens``); they are parts
             of the kinds above, wanted where a modality has a price of its own.
+        units: what is billed otherwise than by token: ``images``, ``seconds`` of video, ``minutes`` of audio,
+            ``characters``, ``searches`` for grounding, ``cache_token_hours``, or any other name.
+        processing: ``batch``, ``flex`` or ``priority``, where that has a price of its own; empty is the standard.
     """
 
     input: int = 0
@@ -29,6 +32,8 @@ class Usage:
     output: int = 0
     thinking: int = 0
     modalities: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict)
+    processing: str = ""
 
     @property
     def billed_input(self) -> int:
@@ -44,6 +49,11 @@ class Usage:
     def total(self) -> int:
         """All billed tokens."""
         return self.billed_input + self.billed_output
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was used that anybody could bill."""
+        return not self.total and not any(self.units.values())
 
     def kinds(self) -> dict[str, int]:
         """Return the counts by kind, without those that are zero."""
@@ -78,11 +88,21 @@ _FIELDS: Final = (
     "candidates_token_count",
     "thoughts_token_count",
 )
+# Live sessions and embeddings have another name for the reply's tokens.
+_SOURCES: Final = {**{name: name for name in _FIELDS}, "response_token_count": "candidates_token_count"}
 # Gemini's detail list, and how genai-prices names its entries.
 _DETAILS: Final = {
     "prompt_tokens_details": "input_{}_tokens",
     "cache_tokens_details": "cache_{}_read_tokens",
     "candidates_tokens_details": "output_{}_tokens",
+    "response_tokens_details": "output_{}_tokens",
+}
+# What a reply says on the traffic that it was.
+_PROCESSING: Final = {
+    "flex": "flex",
+    "on_demand_flex": "flex",
+    "priority": "priority",
+    "on_demand_priority": "priority",
 }
 # Text is what is left; documents are billed as images.
 _MODALITIES: Final = {"AUDIO": "audio", "IMAGE": "image", "VIDEO": "video", "DOCUMENT": "image"}
@@ -94,9 +114,10 @@ class GeminiUsage:
     Chunks are cumulative on some models and partial on others, so the last value of each field counts.
     """
 
-    __slots__ = ("_counts", "_details")
+    __slots__ = ("_counts", "_details", "_processing")
 
     def __init__(self) -> None:
+        self._processing = ""
         self._counts: dict[str, int] = {}
         self._details: dict[str, dict[str, int]] = {}
 
@@ -104,10 +125,14 @@ class GeminiUsage:
         """Take in one `usage_metadata`, or nothing when it is None."""
         if metadata is None:
             return
-        for name in _FIELDS:
+        for name, kind in _SOURCES.items():
             count = getattr(metadata, name, None)
             if count is not None:
-                self._counts[name] = count
+                self._counts[kind] = count
+        for name in ("traffic_type", "service_tier"):
+            said = getattr(metadata, name, None)
+            if said is not None:
+                self._processing = _PROCESSING.get(str(getattr(said, "value", said)).lower(), "")
         for name, pattern in _DETAILS.items():
             entries = getattr(metadata, name, None)
             if entries:
@@ -125,6 +150,7 @@ class GeminiUsage:
             output=candidates,
             thinking=thoughts,
             modalities={key: count for part in self._details.values() for key, count in part.items()},
+            processing=self._processing,
         )
 
 

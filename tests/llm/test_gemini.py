@@ -454,7 +454,11 @@ def test_who_asked_is_on_the_span_and_only_the_tier_on_metrics(client: Any, seen
         obskit.bind(user_id=None, session_id=None, user_tier=None)
     span = seen.span(f"generate_content {MODEL}")
     assert (span.attributes["user.id"], span.attributes["session.id"]) == ("u1", "s1")
-    points = [point for point in seen.metrics if point.metric.startswith(("gen_ai", "obskit.gen_ai"))]
+    points = [
+        each
+        for each in seen.metrics
+        if each.metric.startswith(("gen_ai", "obskit.gen_ai")) and "route" not in each.metric
+    ]
     assert {point.attributes["user.tier"] for point in points} == {"premium"}
     assert not any({"user.id", "session.id"} & set(point.attributes) for point in points)
 

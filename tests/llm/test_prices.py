@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices import calc_price
 
-from obskit.llm.prices import model_name, price
+from obskit.llm.prices import exact_price, model_name, price
 from obskit.llm.usage import Usage
 
 
@@ -86,3 +87,32 @@ def test_the_list_is_loaded_on_demand() -> None:
         "assert 'genai_prices' not in sys.modules and 'google.genai' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_discount_is_off_the_list() -> None:
+    """A row with a discount alone keeps the list's price; ``*`` holds for every model without a row."""
+    usage = Usage(input=1_000_000)
+    assert exact_price("gcp.gemini", ["gemini-2.5-flash"], usage, {"*": {"discount": 0.2}}) == Decimal("0.24")
+    assert exact_price("gcp.gemini", ["gemini-2.5-flash"], usage, {"gemini-2.5-flash": {"discount": 1}}) == 0
+
+
+def test_batch_and_long_context_on_the_list() -> None:
+    """A batch has the list's own prices, and above 200,000 tokens the dearer tier holds for the whole request."""
+    assert exact_price("gcp.gemini", ["gemini-2.5-flash"], Usage(input=1_000_000, processing="batch")) == Decimal(
+        "0.15"
+    )
+    assert exact_price("gcp.gemini", ["gemini-2.5-pro"], Usage(input=200_001)) == Decimal("2.5") * 200_001 / 1_000_000
+
+
+def test_searches_are_priced() -> None:
+    """Grounding is billed by search, beside the tokens."""
+    usage = Usage(input=1_000_000, units={"searches": 2})
+    assert exact_price("gcp.gemini", ["gemini-2.5-flash"], usage) == Decimal("0.37")
+
+
+def test_a_row_may_have_a_long_context_and_factors() -> None:
+    """Dearer columns hold from the row's limit on; the factor of the processing multiplies all tokens."""
+    prices = {"m": {"input": 1.0, "output": 2.0, "long_context": 1000, "long_input": 3.0, "batch": 0.5}}
+    assert exact_price("x", ["m"], Usage(input=1000, output=1000), prices) == Decimal("0.003")
+    assert exact_price("x", ["m"], Usage(input=2000, output=1000), prices) == Decimal("0.008")
+    assert exact_price("x", ["m"], Usage(input=2000, output=1000, processing="batch"), prices) == Decimal("0.004")

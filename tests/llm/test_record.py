@@ -6,6 +6,8 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 import obskit
+from obskit.config import Config
+from obskit.llm import record
 from obskit.testing import Captured
 
 
@@ -63,3 +65,32 @@ def test_nonsense_never_raises(seen: Captured) -> None:
     obskit.record_usage("openai", "gpt-4o", input_tokens=-5, output_tokens=-1, duration_s=-3)
     obskit.record_usage(None, None, input_tokens="many")  # type: ignore[arg-type]
     assert seen.total("obskit.gen_ai.tokens") == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "units", "cost_usd"),
+    [
+        ("replicate", "black-forest-labs/flux-1.1-pro", {"images": 3}, 0.12),
+        ("pollo", "kling-2.1", {"seconds": 8}, 0.8),
+        ("piapi", "udio", {"minutes": 2.5}, 0.05),
+        ("a2e", "voice", {"characters": 1200}, 0.0036),
+    ],
+)
+def test_units_that_are_not_tokens(
+    seen: Captured, provider: str, model: str, units: dict[str, float], cost_usd: float
+) -> None:
+    """Images, seconds, minutes and characters are counted and priced by the configured price of a unit."""
+    rows = {"flux-1.1-pro": {"images": 0.04}, "kling-2.1": {"seconds": 0.1}, "udio": {"minutes": 0.02}}
+    record.configure(Config(prices={**rows, "voice": {"characters": 0.000003}}))
+    obskit.record_usage(provider, model, units=units, operation="generate")
+    ((unit, amount),) = units.items()
+    assert seen.total("obskit.gen_ai.units", **{"obskit.unit": unit}) == amount
+    assert seen.total("obskit.gen_ai.cost", **{"gen_ai.provider.name": provider}) == pytest.approx(cost_usd)
+    assert seen.total("obskit.gen_ai.unpriced_calls") == 0
+
+
+def test_units_without_a_price(seen: Captured) -> None:
+    """A unit that no row prices is counted, and the call is unpriced."""
+    obskit.record_usage("replicate", "some/video", units={"seconds": 4})
+    assert seen.total("obskit.gen_ai.units", **{"obskit.unit": "seconds"}) == 4
+    assert seen.total("obskit.gen_ai.unpriced_calls") == 1
