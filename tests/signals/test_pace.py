@@ -9,7 +9,9 @@ import pytest
 from obskit.signals.pace import SpanBatch
 
 
-def read(monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float, is_hurried: bool = False) -> tuple[list[int], int]:
+def read(
+    monkeypatch: pytest.MonkeyPatch, *, each_s: float, pause_s: float, is_hurried: bool = False
+) -> tuple[list[int], int]:
     """Read a batch by a clock of its own; return what came and how many pauses there were."""
     now, pauses = [0.0], []
 
