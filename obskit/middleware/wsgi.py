@@ -196,12 +196,13 @@ def _pieces(body: Iterable[bytes], ending: _Ending, run: Run) -> Iterator[bytes]
             state.response_bytes += len(piece)
             yield piece
     except StopIteration:
-        run(ending.complete)
+        pass  # what comes then is not to look as if it came of this
     except GeneratorExit:  # the server has let go of it; `close` tells how the request ends
         raise
     except BaseException as error:
         run(ending.failed, error)
         raise
+    run(ending.complete)
 
 
 class _Body:
