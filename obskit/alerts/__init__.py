@@ -6,6 +6,7 @@ from obskit.alerts.channels import NotificationChannel, email, pagerduty, pubsub
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.documentation import Documentation, Link
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.alerts.ready.budgets import budget_exceeded, budget_warning, monthly_budget
 from obskit.alerts.ready.health import endpoint_down, missed_backup, missed_job, provider_down
 from obskit.alerts.ready.llm import daily_cost, gemini_rate_limit, token_spike
 from obskit.alerts.ready.service import error_spike, latency_p95
@@ -29,6 +30,8 @@ __all__ = [
     "Severity",
     "ThresholdCondition",
     "Trigger",
+    "budget_exceeded",
+    "budget_warning",
     "daily_cost",
     "email",
     "endpoint_down",
@@ -39,6 +42,7 @@ __all__ = [
     "metric_filter",
     "missed_backup",
     "missed_job",
+    "monthly_budget",
     "pagerduty",
     "provider_down",
     "pubsub",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from obskit.dashboards.charts import DataSet, Plot, Scale, Scorecard, Spark, Threshold, XyChart
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import CollapsibleGroup, Row, SectionHeader
+from obskit.dashboards.ready.budgets import budgets
 from obskit.dashboards.ready.llm import llm
 from obskit.dashboards.ready.service import service
 from obskit.dashboards.sources import FilterQuery
@@ -27,6 +28,7 @@ __all__ = [
     "Text",
     "Threshold",
     "XyChart",
+    "budgets",
     "llm",
     "service",
 ]
