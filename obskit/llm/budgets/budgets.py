@@ -46,7 +46,7 @@ class Budgets:
         when_down: ``open`` lets calls through while the store is down, ``closed`` refuses them.
         reservation_ttl: after how long the reservation of a caller that has vanished expires; longer than the
             longest call.
-        reserve_tokens: what a call reserves that says nothing, 0 or more.
+        reserve_tokens: what a call reserves that says nothing, where its tokens are limited, 0 or more.
         reserve_usd: the same in US dollars.
         on_warning: called with a `Standing` when a budget reaches its `warn_at`, once in a period.
         on_exhausted: the same when one reaches its limit.
@@ -129,11 +129,12 @@ class Budgets:
             session: the session's id; by default `obskit.bind(session_id=…)`.
             tier: the user's tier; by default `obskit.bind(user_tier=…)`.
         """
-        reserved = (
-            self._reserve[0] if tokens is None else max(int(tokens), 0),
-            self._reserve[1] if cost_usd is None else nanos(max(cost_usd, 0.0)),
-        )
         caller = self._caller(user, session, tier)
+        by_default = [self._reserve[unit] if caller.is_limited_in(unit) else 0 for unit in (0, 1)]
+        reserved = (
+            by_default[0] if tokens is None else max(int(tokens), 0),
+            by_default[1] if cost_usd is None else nanos(max(cost_usd, 0.0)),
+        )
         return Hold(self, id=os.urandom(12).hex(), caller=caller, reserved=reserved)
 
     def reserve(

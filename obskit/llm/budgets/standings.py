@@ -91,6 +91,10 @@ class Caller:
             ),
         )
 
+    def is_limited_in(self, unit: int) -> bool:
+        """Return whether any account limits tokens (0), or US dollars (1)."""
+        return any(limit != NO_LIMIT for account in self.accounts for limit in account.limits[unit::2])
+
     def _key(self, scope: Scope) -> str:
         match scope:
             case "user":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from firestore_twin import Timed
 
 from obskit.budgets import BudgetExceededError, Budgets, Limits, Standing
+from obskit.llm.budgets.ledger import Account, Request
+from obskit.llm.budgets.periods import Windows
 
 
 def only(budgets: Budgets, **who: Any) -> Standing:
@@ -147,6 +151,42 @@ def test_threads_never_exceed_a_budget(budgets: Budgets) -> None:
         thread.join()
     assert len(passed) == 10
     assert only(budgets, user="a").reserved == 10
+
+
+def test_every_store_begins_periods_anew_by_the_same_rules(store: Any) -> None:
+    """A new day empties the day and keeps the month; a reservation of the old day counts for the month only."""
+    now_ms = time.time_ns() // 1_000_000
+    account = Account(key="user:x", limits=(10, -1, 25, -1), warnings=(8, -1, -1, -1))
+    old = Windows(
+        day_start_ms=now_ms - 9_000_000,
+        day_end_ms=now_ms + 9_000_000,
+        month_start_ms=now_ms - 90_000_000,
+        month_end_ms=now_ms + 90_000_000,
+    )
+    new = replace(old, day_start_ms=now_ms - 1_000_000)
+
+    def ask(verb: Any, windows: Windows, **more: Any) -> Any:
+        outcome = store.apply(Request(verb=verb, accounts=(account,), windows=windows, **more), timeout_s=20)
+        (balance,) = outcome.balances
+        return outcome, balance
+
+    first, _ = ask("reserve", old, id="1", reserved=(4, 0), ttl_ms=600_000)
+    assert first.granted == (old.day_start_ms, old.month_start_ms)
+    _, balance = ask("settle", old, id="1", reserved=(4, 0), used=(9, 0), granted=first.granted)
+    assert (balance.used, balance.held, balance.warned[0]) == ((9, 0, 9, 0), (0, 0, 0, 0), True)
+    first, _ = ask("reserve", old, id="2", reserved=(1, 0), ttl_ms=600_000)
+    second, balance = ask("reserve", new, id="3", reserved=(5, 0), ttl_ms=600_000)
+    assert (second.status, balance.used, balance.held) == ("ok", (0, 0, 9, 0), (5, 0, 6, 0))
+    _, balance = ask("settle", new, id="2", reserved=(1, 0), used=(1, 0), granted=first.granted)
+    assert (balance.used, balance.held) == ((0, 0, 10, 0), (5, 0, 5, 0))
+    refused, balance = ask("reserve", new, id="4", reserved=(6, 0), ttl_ms=600_000)
+    assert (refused.status, refused.refused, balance.exhausted[0]) == ("refused", (0, 0), True)
+    _, balance = ask("release", new, id="3", reserved=(5, 0), granted=second.granted)
+    assert (balance.used, balance.held) == ((0, 0, 10, 0), (0, 0, 0, 0))
+    _, balance = ask("reserve", old, id="5", reserved=(5, 0), ttl_ms=600_000)  # the clock has stepped back
+    assert (balance.used, balance.held) == ((0, 0, 10, 0), (5, 0, 5, 0))
+    gone = replace(new, day_start_ms=now_ms + 5_000_000, day_end_ms=now_ms + 9_000_000)
+    assert store.apply(Request(verb="read", accounts=(account,), windows=gone), timeout_s=20).status == "stale"
 
 
 # ------------------------------------------------------------------ time
