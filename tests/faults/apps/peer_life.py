@@ -74,8 +74,26 @@ def preload() -> str:
     return ""
 
 
+def unreachable() -> str:
+    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
+    meters.get_meter("peer").create_counter("peer.count").add(1)
+    for _ in range(10):
+        tracer.start_span("one").end()
+    return "recorded"
+
+
+def recovery() -> str:
+    for _ in range(10):
+        tracer.start_span("one").end()
+    provider.force_flush(60_000)
+    return ""
+
+
+FAULTS = {found.__name__: found for found in (outage, silence, preload, unreachable, recovery)}
+
 if __name__ == "__main__":
-    print({"outage": outage, "silence": silence, "preload": preload}[sys.argv[1]](), flush=True)
-    os._exit(0)
+    print(FAULTS[sys.argv[1]](), flush=True)
+    if sys.argv[1] != "unreachable":
+        os._exit(0)
 else:
     app = make_app()
