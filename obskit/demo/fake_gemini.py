@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from obskit.demo import fake_resources
 from obskit.demo.faults import Faults, FaultSwitch, error_body
 from obskit.demo.ledger import Bill, Ledger
 from obskit.demo.loopback import LoopbackServer
@@ -42,6 +43,7 @@ class FakeGemini:
         self._seen: set[tuple[str, str]] = set()
         self._seen_lock = threading.Lock()
         self._ids = itertools.count(1)
+        self.jobs: dict[str, dict[str, Any]] = {}
         self._server = LoopbackServer(create_app(self), port=port)
 
     @property
@@ -80,6 +82,10 @@ class FakeGemini:
             self.ledger.fail(model, method, status)
             return JSONResponse(error_body(status, model, faults), status_code=status)
         return _METHODS[method](self, model, json.loads(await request.body()), faults)
+
+    def next_id(self) -> int:
+        """Return the number of the next thing that is made."""
+        return next(self._ids)
 
     def _exchange(self, model: str, body: dict[str, Any], faults: Faults) -> Exchange:
         prompt = Prompt(body)
@@ -158,6 +164,7 @@ def create_app(gemini: FakeGemini) -> Starlette:
         routes=[
             Route("/control/faults", gemini.control_faults, methods=["POST"]),
             Route("/control/ledger", gemini.control_ledger, methods=["GET", "DELETE"]),
+            *fake_resources.routes(gemini),
             Route("/{version}/{rest:path}", gemini.call, methods=["POST"]),
         ]
     )

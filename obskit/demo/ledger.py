@@ -74,6 +74,17 @@ class Ledger:
         self._bills: Counter[tuple[str, str, Bill]] = Counter()
         self._failures: Counter[tuple[str, str, int]] = Counter()
         self._function_calls = 0
+        self._units: Counter[tuple[str, str]] = Counter()
+
+    def bill_units(self, model: str, unit: str, amount: int) -> None:
+        """Enter what is billed otherwise than by token: images, seconds, searches, token-seconds of a cache."""
+        with self._lock:
+            self._units[(model, unit)] += amount
+
+    def units(self) -> dict[tuple[str, str], int]:
+        """Return the amounts by (model, unit)."""
+        with self._lock:
+            return dict(self._units)
 
     def bill(self, model: str, method: str, bill: Bill, *, is_function_call: bool = False) -> None:
         """Enter one successful call, and whether its answer was to ask for a function."""
@@ -92,6 +103,7 @@ class Ledger:
             self._bills.clear()
             self._failures.clear()
             self._function_calls = 0
+            self._units.clear()
 
     def bills(self) -> list[tuple[str, str, Bill, int]]:
         """Return (model, method, bill, how many calls had that very bill)."""

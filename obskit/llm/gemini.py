@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
 from obskit.errors import Problem
-from obskit.llm import streams
-from obskit.llm.gemini_call import Begin, fail, finish_with, request_attributes
+from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
+from obskit.llm.gemini_call import Begin, fail, finish_with, provider_of, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
+from obskit.signals.imports import forget, when_imported
 
 __all__ = ["follow_calls", "problems", "uninstall"]
 
@@ -59,11 +61,17 @@ def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
     _keep_apart(genai)
     if is_recording:
         _patch(genai)
+        version = getattr(genai, "__version__", "of unknown version")
+        when_imported(
+            gemini_interactions.MODULE,
+            partial(gemini_interactions.patch, replace=_replace, tell=partial(_tell, version)),
+        )
 
 
 def uninstall() -> None:
     """Put everything back that nobody else has replaced since."""
     _problems.clear()
+    forget(gemini_interactions.MODULE)
     while _replaced:
         owner, name, original, replacement = _replaced.pop()
         if getattr(owner, name, None) is replacement:
@@ -172,6 +180,11 @@ _POINTS: Final = (
         wrap=_async_stream,
     ),
     _Point(owner="AsyncModels", private="_embed_content", public="embed_content", operation="embeddings", wrap=_async),
+    *(
+        _Point(owner=owner, private=f"_{name}", public=name, operation=name, wrap=wrap)
+        for owner, wrap in (("Models", _sync), ("AsyncModels", _async))
+        for name in ("generate_images", "edit_image", "upscale_image")
+    ),
 )
 
 
@@ -180,10 +193,9 @@ def _begin(operation: str) -> Begin:
         if is_suppressed():
             return None
         try:
-            is_vertex = bool(getattr(getattr(models, "_api_client", None), "vertexai", False))
             return Call(
                 operation=operation,
-                provider="gcp.vertex_ai" if is_vertex else "gcp.gemini",
+                provider=provider_of(models),
                 model=model_name(str(arguments.get("model") or "")),
                 attributes=request_attributes(models, arguments),
                 arguments=arguments,
@@ -252,6 +264,8 @@ def _keep_apart(genai: ModuleType) -> None:
 
 def _patch(genai: ModuleType) -> None:
     version = getattr(genai, "__version__", "of unknown version")
+    gemini_late.patch(genai, _replace, partial(_tell, version))
+    gemini_live.patch(genai, _replace, partial(_tell, version))
     models = getattr(genai, "models", None)
     for point in _POINTS:
         owner = getattr(models, point.owner, None)

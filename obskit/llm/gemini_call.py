@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,13 +13,14 @@ from obskit.llm.record import Call
 from obskit.llm.settings import settings
 from obskit.llm.usage import GeminiUsage, Usage
 
-__all__ = ["Begin", "Reply", "error_attributes", "fail", "finish", "finish_with", "request_attributes"]
+__all__ = ["Begin", "Reply", "error_attributes", "fail", "finish", "finish_with", "provider_of", "request_attributes"]
 
 _log = logging.getLogger("obskit")
 
 Begin = Callable[[Any, dict[str, Any]], Call | None]
 """Begins the record of one call: (the SDK's `Models`, the call's keywords) → the call, or None to leave it alone."""
 
+_BY_PROMPT: Final = ("gemini-1", "gemini-2")
 _PARAMETERS: Final = {
     "temperature": "gen_ai.request.temperature",
     "top_p": "gen_ai.request.top_p",
@@ -28,6 +30,12 @@ _PARAMETERS: Final = {
     "seed": "gen_ai.request.seed",
     "output_dimensionality": "gen_ai.embeddings.dimension.count",
 }
+
+
+def provider_of(part: Any) -> str:
+    """Return `gen_ai.provider.name` of a part of the SDK's client (`client.models`, `client.caches`, …)."""
+    is_vertex = bool(getattr(getattr(part, "_api_client", None), "vertexai", False))
+    return "gcp.vertex_ai" if is_vertex else "gcp.gemini"
 
 
 def request_attributes(models: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +77,31 @@ def error_attributes(error: BaseException) -> dict[str, Any]:
 
 
 class Reply:
-    """Gathers what a reply says, from one response or from the chunks of a stream."""
+    """Gathers what a reply says, from one response or from the chunks of a stream.
 
-    __slots__ = ("_finish_reasons", "_id", "_messages", "_model", "_usage")
+    Args:
+        processing: ``batch`` where the reply belongs to one.
+    """
 
-    def __init__(self) -> None:
-        self._usage = GeminiUsage()
+    __slots__ = (
+        "_finish_reasons",
+        "_id",
+        "_images",
+        "_messages",
+        "_model",
+        "_processing",
+        "_queries",
+        "_statistics",
+        "_usage",
+    )
+
+    def __init__(self, processing: str = "") -> None:
+        self._usage, self._processing = GeminiUsage(), processing
         self._model, self._id = "", ""
         self._finish_reasons: list[str] = []
+        self._images: int | None = None
+        self._statistics: int | None = None
+        self._queries: set[str] = set()
         self._messages: list[Any] | None = [] if settings().capture_prompts else None
 
     def observe(self, response: Any) -> None:
@@ -90,7 +115,16 @@ class Reply:
         self._usage.observe(getattr(response, "usage_metadata", None))
         self._model = getattr(response, "model_version", None) or self._model
         self._id = getattr(response, "response_id", None) or self._id
+        pictures = getattr(response, "generated_images", None)
+        if pictures is not None:  # an image that was filtered out has none, and is not billed
+            self._images = sum(getattr(picture, "image", None) is not None for picture in pictures)
+        for embedding in getattr(response, "embeddings", None) or ():
+            count = getattr(getattr(embedding, "statistics", None), "token_count", None)
+            if count is not None:
+                self._statistics = (self._statistics or 0) + int(count)
         for candidate in getattr(response, "candidates", None) or ():
+            grounding = getattr(candidate, "grounding_metadata", None)
+            self._queries.update(getattr(grounding, "web_search_queries", None) or ())
             reason = getattr(candidate, "finish_reason", None)
             if reason is not None:
                 self._finish_reasons.append(str(getattr(reason, "value", reason)).lower())
@@ -108,7 +142,26 @@ class Reply:
         if self._messages:
             attributes.update(prompts.of_reply(self._messages))
         call.set({name: value for name, value in attributes.items() if value})
-        return self._usage.usage()
+        return self.usage(self._model or call.model)
+
+    def usage(self, model: str) -> Usage | None:
+        """Return what was used so far, None when no response has told it.
+
+        Args:
+            model: bare name of the model, because its generation decides how searches are billed.
+        """
+        usage = self._usage.usage()
+        if usage is None and self._statistics is not None:  # Vertex AI tells an embedding's tokens one by one
+            usage = Usage(input=self._statistics)
+        units: dict[str, float] = {}
+        if self._images is not None:
+            units["images"] = self._images
+        if self._queries:
+            # Source: Gemini's price list, "Grounding with Google Search": by query from Gemini 3 on, by prompt before.
+            units["searches"] = 1 if model.startswith(_BY_PROMPT) else len(self._queries)
+        if units:
+            usage = replace(usage or Usage(), units=units)
+        return replace(usage, processing=self._processing) if usage and self._processing else usage
 
 
 def finish(

@@ -57,6 +57,7 @@ class Call:
         attributes: more for the span.
         begun_s_ago: how many seconds ago the call began.
         arguments: the keywords of the SDK's method, for hooks.
+        is_late: whether this is what a call before used, known only now: it is no call of its own.
 
     Attributes:
         operation, provider, model, arguments: as given.
@@ -74,6 +75,7 @@ class Call:
         "_begun",
         "_first_chunk_s",
         "_is_ended",
+        "_is_late",
         "_labels",
         "_last_failure",
         "_request",
@@ -100,7 +102,9 @@ class Call:
         attributes: Mapping[str, Any] | None = None,
         begun_s_ago: float = 0.0,
         arguments: Mapping[str, Any] | None = None,
+        is_late: bool = False,
     ) -> None:
+        self._is_late = is_late
         who = bound()
         self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
         self.arguments: Mapping[str, Any] = arguments or {}
@@ -227,7 +231,8 @@ class Call:
         self.usage, self.is_incomplete = usage, is_abandoned or (error is not None and usage is not None)
         if is_abandoned:
             self._span.set_attribute("obskit.gen_ai.is_abandoned", value=True)
-        record(catalog.AI_OPERATION_DURATION, duration_s, labels)
+        if not self._is_late:
+            record(catalog.AI_OPERATION_DURATION, duration_s, labels)
         if usage is not None or error is None:
             self._account(usage, cost_usd)
         elif self._request is not None:
@@ -304,7 +309,7 @@ class Call:
         if request is None:
             return
         with _totals_lock:
-            request.ai_calls += 1
+            request.ai_calls += not self._is_late
             request.ai_cost_usd += cost_usd
             if usage is not None:
                 request.ai_input_tokens += usage.billed_input
