@@ -21,7 +21,7 @@ from obskit.signals.redaction import Redactor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from servers import EchoServer
+from echo_server import EchoServer
 
 
 class Recorded:

@@ -8,10 +8,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from echo_server import LIBRARIES, EchoServer
 from opentelemetry import context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import SpanKind, StatusCode
-from servers import LIBRARIES, EchoServer
 
 import obskit.clients
 from obskit.clients import calls
