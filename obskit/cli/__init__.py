@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "obskit.cli.doctor",
         "Tell what obskit sees here, and whether telemetry arrives: for an app, or the environment alone.",
     ),
+    "report": ("obskit.cli.report", "Report what AI calls used and cost, as text, Markdown, CSV or HTML."),
     "check": ("obskit.cli.check", "Check alert and dashboard definitions against the platform's rules."),
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
     "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),

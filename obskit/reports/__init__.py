@@ -1,0 +1,1 @@
+"""What AI calls used and cost: read from Cloud Monitoring or a local backend, counted, and written down."""
