@@ -141,6 +141,7 @@ def test_a_switched_off_sdk_stays_off(shop: Shop, own: Instrument, monkeypatch: 
 @pytest.mark.parametrize(
     "key",
     [context._SUPPRESS_INSTRUMENTATION_KEY, context._SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation"],
+    ids=["all", "http", "by name"],  # the keys end in something random
 )
 def test_suppressed_instrumentation_is_suppressed(shop: Shop, instrument: Instrument, key: str):
     """OpenTelemetry's `suppress_instrumentation` and `suppress_http_instrumentation` hold for requests served inside."""
