@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike, webhook
+from obskit.alerts import (
+    daily_cost,
+    endpoint_down,
+    error_spike,
+    gemini_rate_limit,
+    latency_p95,
+    missed_backup,
+    missed_job,
+    provider_down,
+    token_spike,
+    webhook,
+)
 from obskit.catalog import Route
 from obskit.queries.context import RenderContext
 
@@ -23,6 +34,10 @@ DEFINITIONS = {
     "token-spike": token_spike(channels=[ONCALL]),
     "gemini-rate-limit": gemini_rate_limit(channels=[ONCALL]),
     "daily-cost": daily_cost(channels=[ONCALL]),
+    "provider-down": provider_down(channels=[ONCALL]),
+    "endpoint-down": endpoint_down(check_id="chat-health", channels=[ONCALL]),
+    "missed-backup": missed_backup(channels=[ONCALL]),
+    "missed-job-of-one-service": missed_job(job="send-mail", max_age="2h", service="worker", channels=[ONCALL]),
     "latency-p95-of-one-service": latency_p95(
         id="checkout-slow", service="checkout", threshold="800ms", for_="10m", channels=["oncall", "pager"]
     ),

@@ -2,14 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from obskit.alerts import daily_cost, email, error_spike, gemini_rate_limit, latency_p95, token_spike, webhook
+from obskit.alerts import (
+    daily_cost,
+    email,
+    error_spike,
+    gemini_rate_limit,
+    latency_p95,
+    missed_backup,
+    provider_down,
+    token_spike,
+    webhook,
+)
 from obskit.catalog import Route
 from obskit.errors import DefinitionError, QueryError, collecting
 from obskit.queries.checks import lookback
 from obskit.queries.context import RenderContext
 
 CONTEXT = RenderContext(project="p")
-READY = [latency_p95, error_spike, token_spike, gemini_rate_limit, daily_cost]
+READY = [latency_p95, error_spike, token_spike, gemini_rate_limit, daily_cost, missed_backup, provider_down]
 
 
 def query_of(policy, context=CONTEXT):
