@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test test-deps faults soak lint format docs bench screenshots build clean help
+.PHONY: demo test test-deps invoice faults soak lint format docs bench storm screenshots build clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,12 @@ docs: $(BIN)/.installed  ## Generate the configuration, metrics and command line
 
 bench: $(BIN)/.installed  ## What observing a request costs, beside eight others (half an hour); ARGS="--only instructions --json"
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+storm: $(BIN)/.installed  ## 1,000 clients, a quota of 100 calls a second: the guard beside the SDK's retries; ARGS=--overhead
+	ulimit -n 8192; $(BIN)/python benchmarks/storm.py $(ARGS)
+
+invoice: $(BIN)/.installed  ## A fake Gemini's ledger beside obskit's totals, for each SDK major; ARGS="--json --calls 500"
+	$(BIN)/python invoice/run.py $(ARGS)
 
 screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from the demo
 	$(BIN)/python docs/screenshots.py $(ARGS)

@@ -103,7 +103,9 @@ class Guard:
             client: whose call it is; clients take turns. By default the user or session that is bound.
             deadline: how long it may take; entering raises where the limits do not allow it in time.
         """
-        options = options_in_force(self._options).but(priority=priority, client=client, deadline=deadline)
+        options = options_in_force(self._options)
+        if priority is not None or client is not None or deadline is not None:
+            options = options.but(priority=priority, client=client, deadline=deadline)
         lane = self._lanes.get(model) or self._lane(model)
         waiter = Waiter(
             client=options.client or _client(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,7 +81,15 @@ class Slot:
 
 def tokens_of(reply: Any) -> int | None:
     """Return all tokens of a reply of google-genai, OpenAI or Anthropic, None where it says nothing of them."""
-    usage = _get(reply, "usage_metadata") or _get(reply, "usage")
+    if reply is None or isinstance(reply, str):
+        return None
+    try:
+        return _count(_get(reply, "usage_metadata") or _get(reply, "usage"))
+    except Exception:  # noqa: BLE001 - a reply may be any object of the app, properties that raise included
+        return None
+
+
+def _count(usage: Any) -> int | None:
     if usage is None:
         return None
     for name in ("total_token_count", "total_tokens"):
@@ -95,8 +102,4 @@ def tokens_of(reply: Any) -> int | None:
 
 
 def _get(owner: Any, name: str) -> Any:
-    if isinstance(owner, Mapping):
-        return owner.get(name)
-    with suppress(Exception):  # a reply may be any object of the app, properties that raise included
-        return getattr(owner, name, None)
-    return None
+    return owner.get(name) if isinstance(owner, Mapping) else getattr(owner, name, None)
