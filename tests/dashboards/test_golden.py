@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike
+from obskit.alerts import (
+    daily_cost,
+    error_spike,
+    gemini_rate_limit,
+    latency_p95,
+    missed_backup,
+    provider_down,
+    token_spike,
+)
 from obskit.catalog import Route
-from obskit.dashboards import llm, service
+from obskit.dashboards import health, llm, service
 from obskit.queries.context import RenderContext
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,6 +29,7 @@ DEFINITIONS = {
     "service-of-one": service(
         id="checkout", service="checkout", latency=latency_p95(threshold="1.5s"), errors=error_spike()
     ),
+    "health": health(policies=[provider_down(), missed_backup()]),
     "llm": llm(cost=daily_cost(), rate_limit=gemini_rate_limit(), policies=[token_spike()]),
 }
 
