@@ -28,6 +28,9 @@ from obskit.demo.replies import Exchange, Prompt, embedding, tokens_in
 __all__ = ["FakeGemini", "create_app"]
 
 _CALL: Final = re.compile(r"models/(?P<model>[^/:]+):(?P<method>\w+)$")
+_STOP: Final = re.compile(r"\[(?P<how>leave|break) after (?P<chunks>\d+)\]")
+"""In a prompt: the stream goes no further, and waits for the client to leave, or breaks off."""
+_PATIENCE_S: Final = 30.0
 
 
 class FakeGemini:
@@ -104,12 +107,20 @@ class FakeGemini:
         exchange = self._exchange(model, body, faults)
         response_id = f"response-{next(self._ids)}"
 
+        wanted = _STOP.search(exchange.asked)
+        most = int(wanted["chunks"]) if wanted else None
+
         async def events() -> AsyncIterator[bytes]:
             is_function_call = exchange.function_call is not None
-            self.ledger.bill(model, "streamGenerateContent", exchange.bill, is_function_call=is_function_call)
-            for chunk in exchange.chunks(model, response_id):
+            bill = exchange.bill if most is None else exchange.bill_of_chunks(most)
+            self.ledger.bill(model, "streamGenerateContent", bill, is_function_call=is_function_call)
+            for chunk in itertools.islice(exchange.chunks(model, response_id), most):
                 yield b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n"
                 await asyncio.sleep(faults.chunk_latency_s)
+            if wanted and wanted["how"] == "break":
+                raise ConnectionAbortedError("the prompt asked for a stream that breaks off")
+            if wanted:
+                await asyncio.sleep(_PATIENCE_S)  # until the client leaves
 
         return StreamingResponse(events(), media_type="text/event-stream")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from obskit.demo.ledger import Bill
@@ -16,6 +17,7 @@ _THINKING_SHARE: Final = 2  # a thinking model thinks half as long as it talks
 _SEARCH_TOKENS: Final = 96
 _SCHEMA_KEYS: Final = ("parameters", "parametersJsonSchema", "parameters_json_schema")  # the SDK sends the last one
 _EMBEDDING_SIZE: Final = 8
+_PIECE: Final = re.compile(r"\S+\s*\S*\s*\S*\s*")
 
 _SENTENCES: Final = (
     "Happy to help.",
@@ -94,6 +96,7 @@ class Exchange:
     """
 
     def __init__(self, prompt: Prompt, *, is_cached: bool, multiplier: int = 1) -> None:
+        self.asked = prompt.text
         self.function_call: dict[str, Any] | None = None
         if prompt.declarations and not prompt.has_function_response:
             self.function_call = _call(prompt.declarations[0], prompt.text)
@@ -113,12 +116,19 @@ class Exchange:
         part = {"functionCall": self.function_call} if self.function_call else {"text": self.text}
         return _envelope(model, response_id, [part], self.bill.usage_metadata(), is_last=True)
 
+    def bill_of_chunks(self, count: int) -> Bill:
+        """Return what has been used after so many chunks."""
+        if self.function_call:
+            return self.bill
+        pieces = len(_PIECE.findall(self.text))
+        return replace(self.bill, candidates=self.bill.candidates * min(count, pieces) // pieces)
+
     def chunks(self, model: str, response_id: str) -> Iterator[dict[str, Any]]:
         """Yield the answer in pieces; usage is cumulative, on every piece."""
         if self.function_call:
             yield self.response(model, response_id)
             return
-        pieces = re.findall(r"\S+\s*\S*\s*\S*\s*", self.text)
+        pieces = _PIECE.findall(self.text)
         for index, piece in enumerate(pieces, start=1):
             so_far = self.bill.candidates * index // len(pieces)
             usage = self.bill.usage_metadata(candidates=so_far)

@@ -73,6 +73,7 @@ class Call:
     __slots__ = (
         "_attempts",
         "_begun",
+        "_failed_at",
         "_first_chunk_s",
         "_is_ended",
         "_is_late",
@@ -109,6 +110,8 @@ class Call:
         self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
         self.arguments: Mapping[str, Any] = arguments or {}
         self.hooks: tuple[CallHook, ...] = ()
+        if is_late:
+            hooks.reported(self)
         self.kept: dict[Any, Any] = {}
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
@@ -124,7 +127,7 @@ class Call:
         if "user.tier" in on_span:
             self._labels["user.tier"] = on_span["user.tier"]
         self._request: RequestState | None = current_request()
-        self._attempts, self._last_failure = 0, ""
+        self._attempts, self._last_failure, self._failed_at = 0, "", 0.0
         self._first_chunk_s: float | None = None
         self._is_ended = False
         self._begun = time.perf_counter() - begun_s_ago
@@ -187,12 +190,13 @@ class Call:
             attributes: dict[str, Any] = {"obskit.gen_ai.attempt": self._attempts}
             if self._last_failure:
                 attributes["error.type"] = self._last_failure
+                attributes["obskit.gen_ai.retry_delay_s"] = time.perf_counter() - self._failed_at
                 record(catalog.AI_RETRIES, 1, {**self._labels, "error.type": self._last_failure})
             self._span.add_event("retry", attributes)
 
     def attempt_failed(self, error: BaseException) -> None:
         """Tell that the attempt has failed; the SDK may or may not try again."""
-        self._last_failure = error_type(error)
+        self._last_failure, self._failed_at = error_type(error), time.perf_counter()
 
     def first_chunk(self) -> None:
         """Tell that a stream's first chunk has come; later calls do nothing."""

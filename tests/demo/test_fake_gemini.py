@@ -155,7 +155,7 @@ def test_bad_control_requests(gemini: FakeGemini, bad: dict[str, Any]) -> None:
 
 def test_what_is_not_there(gemini: FakeGemini) -> None:
     """Unknown methods and paths are 404, as at Google."""
-    assert post(gemini, f"/v1beta/models/{MODEL}:predict", {})[0] == 404
+    assert post(gemini, f"/v1beta/models/{MODEL}:conjure", {})[0] == 404
     assert post(gemini, "/v1beta/files", {})[0] == 404
 
 
