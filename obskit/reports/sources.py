@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import google.auth
@@ -64,14 +64,14 @@ _LOG_IN: Final = "Run `gcloud auth application-default login`, or use --local fo
 _GRANT: Final = "Grant roles/monitoring.viewer, and check the project's name"
 
 
-def google_monitoring(project: str, *, open_session: Callable[[], requests.Session] | None = None) -> Monitoring:
+def google_monitoring(project: str) -> Monitoring:
     """Return a project's metrics at Google, with the default credentials.
 
     Raises:
         BackendError: there are none.
     """
     try:
-        session = (open_session or _authorized)()
+        session = _authorized()
     except auth_exceptions.GoogleAuthError as error:
         problem = f"no usable Google credentials: {error}"
         raise BackendError(Problem(place=f"project {project!r}", problem=problem, way_out=_LOG_IN)) from error
