@@ -7,6 +7,7 @@ from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.documentation import Documentation, Link
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
 from obskit.alerts.ready.budgets import budget_exceeded, budget_warning, monthly_budget
+from obskit.alerts.ready.guard import ai_calls_wait, ai_circuit_open
 from obskit.alerts.ready.health import endpoint_down, missed_backup, missed_job, provider_down
 from obskit.alerts.ready.llm import daily_cost, gemini_rate_limit, token_spike
 from obskit.alerts.ready.service import error_spike, latency_p95
@@ -30,6 +31,8 @@ __all__ = [
     "Severity",
     "ThresholdCondition",
     "Trigger",
+    "ai_calls_wait",
+    "ai_circuit_open",
     "budget_exceeded",
     "budget_warning",
     "daily_cost",

@@ -6,6 +6,7 @@ from obskit.dashboards.charts import DataSet, Plot, Scale, Scorecard, Spark, Thr
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import CollapsibleGroup, Row, SectionHeader
 from obskit.dashboards.ready.budgets import budgets
+from obskit.dashboards.ready.guard import llm_guard
 from obskit.dashboards.ready.health import health
 from obskit.dashboards.ready.llm import llm
 from obskit.dashboards.ready.service import service
@@ -32,5 +33,6 @@ __all__ = [
     "budgets",
     "health",
     "llm",
+    "llm_guard",
     "service",
 ]

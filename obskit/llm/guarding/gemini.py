@@ -24,7 +24,8 @@ def guard_gemini(guard: Guard) -> None:
 
     Priority, client, deadline and fallbacks are the guard's, and those of `using` in a block. A call's model is the
     one that is asked for; a fallback may be another one, or a function that takes the SDK's keywords (`model`,
-    `contents`, `config`) and returns the SDK's own kind of reply. Plain calls get what remains until the deadline as their HTTP timeout.
+    `contents`, `config`) and returns the SDK's own kind of reply. Plain calls get what remains until the deadline as
+    their HTTP timeout.
 
     Raises:
         ConfigError: google-genai is not installed, or has none of the methods that are known.
