@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
+from obskit.signals.dividing import divided
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["CALL_TIMEOUT_S", "Outlet"]
 
 CALL_TIMEOUT_S: Final = 10.0
-_MOST_CALLS: Final = 64  # for one refused batch; three bad items among 512 are found in fewer
 _ERRORS_SHARE: Final = 8  # one eighth of the bytes is kept for errors, so that a flood of spans cannot shut them out
 
 
@@ -303,7 +302,7 @@ class Outlet:
                 batch = SpanBatch(batch, self._ended, is_hurried=is_hurried)
             outcome = attempt(batch)
             if outcome.is_divisible and len(batch) > 1:
-                outcome = _divided(batch, attempt, is_late=lambda: self._awake() >= until)
+                outcome = divided(batch, attempt, is_late=lambda: self._awake() >= until)
             self._explain(signal, outcome)
             return outcome
 
@@ -320,32 +319,3 @@ class Outlet:
                 way_out="It is tried again" if is_passing else "Such items are dropped and counted, see status().lost",
             )
         )
-
-
-def _divided(batch: Sequence[Any], attempt: Callable[[Any], Outcome], is_late: Callable[[], bool]) -> Outcome:
-    """Find the items on whose account a batch was refused: its halves are sent, and the halves of those.
-
-    Returns:
-        What became of the batch as a whole. From the first item that must wait on, the rest does.
-    """
-    middle = (len(batch) + 1) // 2
-    parts, calls = [batch[middle:], batch[:middle]], 0
-    delivered = lost = 0
-    why = Outcome()
-    while parts:
-        part = parts.pop()
-        if is_late():
-            return replace(why, delivered=delivered, lost=lost, retry_after_s=0.0)
-        outcome = attempt(part)
-        calls += 1
-        if outcome.is_divisible and len(part) > 1 and calls < _MOST_CALLS:
-            middle = (len(part) + 1) // 2
-            parts += [part[middle:], part[:middle]]
-            continue
-        delivered += outcome.delivered
-        if outcome.retry_after_s is not None:
-            return replace(outcome, delivered=delivered, lost=lost + outcome.lost, is_divisible=False)
-        if refused := len(part) - outcome.delivered:
-            lost += refused
-            why = Outcome(reason=outcome.reason or "rejected", detail=outcome.detail)
-    return replace(why, delivered=delivered, lost=lost)
