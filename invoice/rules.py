@@ -58,4 +58,7 @@ def cost_of(model: str, bill: Any, count: int) -> Decimal | None:
     is_long = bool(row.long_input) and bill.billed_input > _LONG
     rates = (row.long_input, row.long_cached, row.long_output) if is_long else (row.input, row.cached, row.output)
     amounts = (bill.billed_input - bill.cached, bill.cached, bill.billed_output)
-    return sum((Decimal(rate) * amount * count for rate, amount in zip(rates, amounts, strict=True)), Decimal(0)) / _MILLION
+    return (
+        sum((Decimal(rate) * amount * count for rate, amount in zip(rates, amounts, strict=True)), Decimal(0))
+        / _MILLION
+    )

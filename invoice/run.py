@@ -25,7 +25,7 @@ KINDS: Final = ("input", "cached", "tool_use", "output", "thinking")
 
 
 def environment(major: int) -> Path:
-    """Return the interpreter of an environment with obskit and that major version of the SDK; made if it is not there."""
+    """Return the interpreter of an environment with that major version of the SDK; made if it is not there."""
     folder = ENVIRONMENTS / f"genai-{major}"
     python, stamp = folder / "bin" / "python", folder / ".installed"
     if not stamp.exists():
@@ -69,7 +69,8 @@ def compare(major: int, calls: int, seed: int) -> dict[str, Any]:
         made, refused = gemini.ledger.calls(), gemini.ledger.failures()
     ours = {model: Decimal(cost) for model, cost in seen["usd"].items()}
     names = sorted({*tokens, *seen["tokens"], *units, *seen["units"]})
-    rows = [(name, (tokens + units)[name], {**seen["tokens"], **seen["units"]}.get(name, 0)) for name in names]
+    counted = {name: round(amount, 9) for name, amount in {**seen["tokens"], **seen["units"]}.items()}
+    rows = [(name, (tokens + units)[name], counted.get(name, 0)) for name in names]
     return {
         "sdk": seen["sdk"],
         "calls": made,
@@ -97,10 +98,10 @@ def show(result: dict[str, Any]) -> None:
     print(f"  {'model and kind':<44}{'ledger':>16}{'obskit':>16}{'difference':>12}")
     for name, amount in result["ledger"].items():
         counted = result["obskit"][name]
-        print(f"  {name:<44}{amount:>16,}{counted:>16,}{counted - amount:>12,}")
+        print(f"  {name:<44}{amount:>16,}{counted:>16,.0f}{counted - amount:>12,g}")
     for model, cost in result["ledger_usd"].items():
         ours = result["obskit_usd"][model]
-        print(f"  {model + ' USD':<44}{cost:>16}{ours:>16}{str(Decimal(ours) - Decimal(cost)):>12}")
+        print(f"  {model + ' USD':<44}{cost:>16}{ours:>16}{Decimal(ours) - Decimal(cost)!s:>12}")
     print(f"  difference: {result['difference']} tokens and units, {result['difference_usd']} USD")
 
 

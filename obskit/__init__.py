@@ -17,7 +17,7 @@ from obskit._version import __version__
 if TYPE_CHECKING:
     from obskit._handle import Handle
     from obskit._setup import instrument
-    from obskit.llm.record import record_usage
+    from obskit.llm.reported import record_usage
     from obskit.signals.context import bind
     from obskit.signals.jobs import job
     from obskit.signals.logs import get_logger
@@ -42,7 +42,7 @@ _HOME = {
     "get_logger": "obskit.signals.logs",
     "instrument": "obskit._setup",
     "job": "obskit.signals.jobs",
-    "record_usage": "obskit.llm.record",
+    "record_usage": "obskit.llm.reported",
     "report_error": "obskit.signals.reports",
     "span": "obskit.signals.traces",
 }

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from obskit.errors import Problem
 from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
-from obskit.llm.gemini_call import Begin, fail, finish_with, provider_of, request_attributes
+from obskit.llm.gemini_call import Begin, fail, finish_with, keep_body, provider_of, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
@@ -217,10 +217,12 @@ def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, *args, **kwargs)
         call.attempt()
         try:
-            return original(self, *args, **kwargs)
+            answer = original(self, *args, **kwargs)
         except Exception as error:
             call.attempt_failed(error)
             raise
+        keep_body(call, answer)
+        return answer
 
     return request_once
 
@@ -232,10 +234,12 @@ def _async_attempt(original: Callable[..., Any]) -> Callable[..., Any]:
             return await original(self, *args, **kwargs)
         call.attempt()
         try:
-            return await original(self, *args, **kwargs)
+            answer = await original(self, *args, **kwargs)
         except Exception as error:
             call.attempt_failed(error)
             raise
+        keep_body(call, answer)
+        return answer
 
     return request_once
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,13 +15,24 @@ from obskit.llm.record import Call
 from obskit.llm.settings import settings
 from obskit.llm.usage import GeminiUsage, Usage
 
-__all__ = ["Begin", "Reply", "error_attributes", "fail", "finish", "finish_with", "provider_of", "request_attributes"]
+__all__ = [
+    "Begin",
+    "Reply",
+    "error_attributes",
+    "fail",
+    "finish",
+    "finish_with",
+    "keep_body",
+    "provider_of",
+    "request_attributes",
+]
 
 _log = logging.getLogger("obskit")
 
 Begin = Callable[[Any, dict[str, Any]], Call | None]
 """Begins the record of one call: (the SDK's `Models`, the call's keywords) → the call, or None to leave it alone."""
 
+_BODY: Final = "the answer's body"
 _BY_PROMPT: Final = ("gemini-1", "gemini-2")
 _PARAMETERS: Final = {
     "temperature": "gen_ai.request.temperature",
@@ -185,6 +198,20 @@ def finish(
     call.end(usage=usage, error=error, is_abandoned=is_abandoned, ended_s_ago=ended_s_ago)
 
 
+def keep_body(call: Call, answer: Any) -> None:
+    """Keep the HTTP answer where its body says more than the SDK's reply: embeddings' usage, which 1.x and 2.x drop."""
+    if call.operation == "embeddings":
+        call.kept[_BODY] = answer
+
+
+def _usage_in_body(call: Call) -> Any:
+    answer = call.kept.pop(_BODY, None)
+    if answer is None:
+        return None
+    found = json.loads(answer.body or "{}").get("usageMetadata")
+    return found and SimpleNamespace(prompt_token_count=found.get("promptTokenCount"))
+
+
 def fail(call: Call, error: BaseException) -> None:
     """End a call that failed before any reply. Never raises."""
     finish(call, Reply(), error=error)
@@ -194,4 +221,9 @@ def finish_with(call: Call, response: Any) -> None:
     """End a call with its whole response. Never raises."""
     reply = Reply()
     reply.observe(response)
+    try:
+        if _BODY in call.kept and getattr(response, "usage_metadata", None) is None:
+            reply.observe(SimpleNamespace(usage_metadata=_usage_in_body(call)))
+    except Exception as problem:  # noqa: BLE001 - the app's call must go through
+        _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
     finish(call, reply)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from obskit.llm.usage import Usage
 
-__all__ = ["Prices", "exact_price", "load", "model_name", "price", "wait_until_loaded", "warm_up"]
+__all__ = ["Prices", "exact_price", "load", "model_name", "price", "provider_id", "wait_until_loaded", "warm_up"]
 
 Prices = Mapping[str, Mapping[str, float]]
 """By model, USD per million tokens by kind and USD per unit; as in the setting `prices`. ``*`` is every other model."""
@@ -73,8 +73,13 @@ def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Pric
         cost = _by_table(row, usage)
     else:
         calculator = load()
-        cost = None if calculator is None else calculator.price(_PROVIDERS.get(provider, provider), names, usage)
+        cost = None if calculator is None else calculator.price(provider_id(provider), names, usage)
     return None if cost is None else cost * factor
+
+
+def provider_id(provider: str) -> str:
+    """Return the price list's name of a provider that OpenTelemetry names otherwise."""
+    return _PROVIDERS.get(provider, provider)
 
 
 def _by_table(row: Mapping[str, float], usage: Usage) -> Decimal | None:
