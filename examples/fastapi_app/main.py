@@ -13,6 +13,7 @@ from google.genai import errors, types
 from pydantic import BaseModel
 
 import obskit
+from obskit.budgets import BudgetExceededError, Budgets, RedisStore, install_answers
 
 MODEL = os.environ.get("GEMINI_MODEL", "gemini-3.8-flash")
 SHOP_URL = os.environ.get("SHOP_URL", "http://127.0.0.1:8001")
@@ -22,6 +23,10 @@ BARISTA = types.GenerateContentConfig(
 
 app = FastAPI(title="chatbot")
 obskit.instrument(app, service_name="chatbot")
+
+if "REDIS_URL" in os.environ:  # guests, free and premium users have daily and monthly tokens, in all workers together
+    Budgets(store=RedisStore(os.environ["REDIS_URL"])).follow_calls()
+    install_answers(app)
 
 log = obskit.get_logger()
 logging.getLogger("google_genai").setLevel(logging.WARNING)
@@ -82,6 +87,8 @@ async def chat_stream(question: Question) -> StreamingResponse:
         except errors.APIError as error:
             log.warning("the reply broke off", code=error.code)
             yield f"event: error\ndata: {error.code}\n\n"
+        except BudgetExceededError:  # the SDK calls the model with the first chunk, when the response has begun
+            yield "event: error\ndata: 429\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream")
 
