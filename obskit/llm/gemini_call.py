@@ -208,7 +208,8 @@ def _usage_in_body(call: Call) -> Any:
     answer = call.kept.pop(_BODY, None)
     if answer is None:
         return None
-    found = json.loads(answer.body or "{}").get("usageMetadata")
+    body = answer.response_stream
+    found = json.loads(body[0] if isinstance(body, list) and body else "{}").get("usageMetadata")
     return found and SimpleNamespace(prompt_token_count=found.get("promptTokenCount"))
 
 
