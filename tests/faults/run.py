@@ -127,7 +127,7 @@ class Report:
             outcome = self.outcomes[number]
             cells = [FAULTS[number], outcome.verdict, outcome.describe(), "; ".join(self._peers.get(number, []))]
             rows[number] = f"| {number} | {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-        lines = ["| # | what happens: what must hold | | obskit | others |", "|---|---|---|---|---|"]
+        lines = ["| # | what happens: what must hold | | obskit | others, where measured |", "|---|---|---|---|---|"]
         lines += [rows[number] for number in sorted(rows)]
         page.write_text("".join([before, BEGIN, "\n".join(lines), "\n", END, after]))
 
