@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,6 +108,9 @@ def test_a_followed_call_without_budget_is_not_sent(client: Any, gemini: FakeGem
 def test_a_reported_call_counts_too(followed: Budgets) -> None:
     """`obskit.record_usage` tells of a call that has been made; its tokens are used."""
     obskit.record_usage("openai", "some-model", input_tokens=30, output_tokens=12, cost_usd=0.5)
+    deadline = time.monotonic() + 20
+    while settled(followed) == (0, 0) and time.monotonic() < deadline:  # nothing was reserved that one could wait for
+        time.sleep(0.005)
     assert settled(followed) == (42, 0.5)
 
 
