@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import timedelta, tzinfo
 from typing import Final, Literal, TypeVar
 
-from obskit.config import parse_duration
-from obskit.errors import BudgetUnavailableError, ConfigError, Problem, nearest, report
+from obskit.errors import ConfigError, report
+from obskit.llm.budgets.arguments import choice, known_id, seconds, unknown_tiers
 from obskit.llm.budgets.asking import Asking, Late, StoreDownError
 from obskit.llm.budgets.following import OBSERVER, Follower
 from obskit.llm.budgets.holds import Hold, Steps
@@ -19,7 +19,7 @@ from obskit.llm.budgets.limits import TIERS, Limits, nanos
 from obskit.llm.budgets.periods import Windows, windows_at, zone_named
 from obskit.llm.budgets.standings import EVERYBODY, Caller, Scope, Standing, standings
 from obskit.llm.budgets.stores import MemoryStore, Store
-from obskit.llm.budgets.telling import Notice, Telling, exceeded
+from obskit.llm.budgets.telling import Notice, Telling, exceeded, unavailable
 from obskit.llm.hooks import add_hook, remove_hook
 from obskit.signals.context import bound
 
@@ -77,12 +77,12 @@ class Budgets:
         self._default_tier = next(iter(self._tiers), "") if default_tier is None else default_tier
         self._per, self._is_open = per, when_down == "open"
         problems = [
-            *_choice("per", per, ("user", "session")),
-            *_choice("when_down", when_down, ("open", "closed")),
-            *self._unknown_tiers(),
+            *choice("per", per, ("user", "session")),
+            *choice("when_down", when_down, ("open", "closed")),
+            *unknown_tiers([self._default_tier, *(name for name in self._totals if name != EVERYBODY)], self._tiers),
         ]
-        timeout_s = _seconds("timeout", timeout, problems)
-        self._ttl_ms = int(_seconds("reservation_ttl", reservation_ttl, problems) * 1000)
+        timeout_s = seconds("timeout", timeout, problems)
+        self._ttl_ms = int(seconds("reservation_ttl", reservation_ttl, problems) * 1000)
         report(problems, error=ConfigError)
         self._zone = zone_named(zone)
         self._reserve: Amount = (max(reserve_tokens, 0), nanos(max(reserve_usd, 0.0)))
@@ -94,20 +94,6 @@ class Budgets:
         self._windows: Windows | None = None
         self._ahead_ms = 0
         add_hook(OBSERVER)
-
-    def _unknown_tiers(self) -> list[Problem]:
-        names = [self._default_tier, *(name for name in self._totals if name != EVERYBODY)]
-        return [
-            Problem(
-                place=f"Budgets: tier {name!r}",
-                problem=f"it is not one of tiers={sorted(self._tiers)}",
-                way_out=f"Did you mean {nearest(name, self._tiers)!r}"
-                if nearest(name, self._tiers)
-                else "Add it there",
-            )
-            for name in dict.fromkeys(names)
-            if name not in self._tiers
-        ]
 
     # ------------------------------------------------------------------ for the app
 
@@ -217,7 +203,7 @@ class Budgets:
             self._telling.store_failed("let_through" if self._is_open else "refused")
             if self._is_open:
                 return None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         each = list(standings(caller, outcome, windows, self._zone))
         self._telling.stand(each, outcome)
         for number, slot, standing in each:
@@ -255,7 +241,7 @@ class Budgets:
                 Request(verb="read", accounts=caller.accounts, windows=self._present())
             )
         except StoreDownError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return tuple(standing for _, _, standing in standings(caller, outcome, windows, self._zone))
 
     # ------------------------------------------------------------------ asking
@@ -339,9 +325,9 @@ class Budgets:
 
     def _caller(self, user: str | None, session: str | None, tier: str | None) -> Caller:
         who = bound()
-        user = _id(user, who.get("user_id"))
-        session = _id(session, who.get("session_id"))
-        wanted = _id(tier, who.get("user_tier"))
+        user = known_id(user, who.get("user_id"))
+        session = known_id(session, who.get("session_id"))
+        wanted = known_id(tier, who.get("user_tier"))
         tier = wanted if wanted in self._tiers else self._default_tier
         by_user: tuple[Scope, str | None] = ("user", user)
         by_session: tuple[Scope, str | None] = ("session", session)
@@ -359,43 +345,5 @@ def _of(hold: Hold, request: Request) -> Request:
     return replace(request, accounts=hold.caller.accounts, id=hold.id, reserved=hold.reserved, granted=hold.granted)
 
 
-def _id(given: str | None, bound_to: object) -> str | None:
-    found = bound_to if given is None else given
-    return None if found is None or found == "" else str(found)
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _unavailable(error: StoreDownError) -> BudgetUnavailableError:
-    return BudgetUnavailableError(
-        Problem(
-            place="budgets",
-            problem=f"their store does not work: {error}",
-            way_out='Start the store, or let calls through meanwhile with Budgets(when_down="open")',
-        )
-    )
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> list[Problem]:
-    if value in choices:
-        return []
-    return [
-        Problem(place=f"Budgets({name}={value!r})", problem="there is no such choice", way_out=f"Use one of {choices}")
-    ]
-
-
-def _seconds(name: str, value: timedelta | str, problems: list[Problem]) -> float:
-    try:
-        seconds = parse_duration(value).total_seconds()
-    except ValueError as error:
-        problems.append(
-            Problem(place=f"Budgets({name}={value!r})", problem=str(error), way_out='Use for example "500ms"')
-        )
-        return 1.0
-    if seconds <= 0:
-        problems.append(
-            Problem(place=f"Budgets({name}={value!r})", problem="it must be above 0", way_out='Use for example "500ms"')
-        )
-    return seconds

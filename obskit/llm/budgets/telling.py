@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from obskit import catalog
-from obskit.errors import BudgetExceededError, Problem
+from obskit.errors import BudgetExceededError, BudgetUnavailableError, Problem
 from obskit.llm.budgets.ledger import Amount, Outcome
 from obskit.llm.budgets.limits import SLOTS, usd
 from obskit.llm.budgets.standings import Caller, Standing
 from obskit.signals.metrics import record
 
-__all__ = ["Notice", "Telling", "exceeded"]
+__all__ = ["Notice", "Telling", "exceeded", "unavailable"]
 
 _log = logging.getLogger("obskit")
 
@@ -127,3 +127,14 @@ def exceeded(standing: Standing, slot: int, caller: Caller, reserved: Amount, no
 
 def _said(amount: float, unit: str) -> str:
     return f"{amount:,.0f} tokens" if unit == "tokens" else f"${amount:,.4f}".rstrip("0").rstrip(".")
+
+
+def unavailable(error: Exception) -> BudgetUnavailableError:
+    """Return what the caller is told whose budgets cannot be asked."""
+    return BudgetUnavailableError(
+        Problem(
+            place="budgets",
+            problem=f"their store does not work: {error}",
+            way_out='Start the store, or let calls through meanwhile with Budgets(when_down="open")',
+        )
+    )

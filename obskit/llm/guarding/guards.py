@@ -14,12 +14,13 @@ from typing import Any, Final, TypeVar, cast
 from obskit.errors import ConfigError, Problem
 from obskit.llm.guarding.breakers import Breaker, Circuit
 from obskit.llm.guarding.clocks import Clock, SystemClock
-from obskit.llm.guarding.lanes import Lane, Waiter
+from obskit.llm.guarding.lanes import Lane
 from obskit.llm.guarding.limits import Limits, MemoryStore, Store
 from obskit.llm.guarding.plans import Fallback, Options, Plan, at_least_one, options_in_force, seconds
 from obskit.llm.guarding.resets import PACIFIC
 from obskit.llm.guarding.runs import Call, Run
 from obskit.llm.guarding.slots import Slot
+from obskit.llm.guarding.waiters import Waiter
 from obskit.signals.context import bound
 
 __all__ = ["Guard"]

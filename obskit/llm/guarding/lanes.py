@@ -14,45 +14,16 @@ from obskit.llm.guarding.breakers import Breaker, Circuit
 from obskit.llm.guarding.clocks import Clock
 from obskit.llm.guarding.errors import CircuitOpenError, DailyQuotaError, DeadlineError, GuardError
 from obskit.llm.guarding.limits import Grant, Limits, Store
-from obskit.llm.guarding.queues import FairQueue, Priority
+from obskit.llm.guarding.queues import FairQueue
 from obskit.llm.guarding.resets import as_date, next_reset
 from obskit.llm.guarding.verdicts import Failure, Verdict
+from obskit.llm.guarding.waiters import Waiter
 from obskit.signals.metrics import record
 
-__all__ = ["Lane", "Waiter"]
+__all__ = ["Lane"]
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 60.0
-
-
-class Waiter:
-    """A call before it is made."""
-
-    __slots__ = (
-        "_wake",
-        "ask_at",
-        "client",
-        "cost",
-        "deadline",
-        "is_probe",
-        "priority",
-        "starts_in_s",
-        "tokens",
-        "turn",
-    )
-
-    def __init__(self, *, client: str, priority: Priority, tokens: int, deadline: float) -> None:
-        self.client, self.priority, self.tokens, self.deadline = client, priority, tokens, deadline
-        self.cost = 1.0
-        self.turn: float | None = None
-        self.ask_at = self.starts_in_s = 0.0
-        self.is_probe = False
-        self._wake: Callable[[], object] | None = None
-
-    def wake(self) -> None:
-        """Have it look again; it may be in another thread or loop."""
-        if self._wake is not None:
-            self._wake()
 
 
 class Lane:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from obskit.llm.guarding.errors import GuardError
-from obskit.llm.guarding.lanes import Waiter
 from obskit.llm.guarding.plans import Plan
 from obskit.llm.guarding.slots import Slot
+from obskit.llm.guarding.waiters import Waiter
 
 if TYPE_CHECKING:
     from obskit.llm.guarding.guards import Guard

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from obskit.llm.guarding.clocks import Clock
-from obskit.llm.guarding.lanes import Lane, Waiter
+from obskit.llm.guarding.lanes import Lane
 from obskit.llm.guarding.limits import Store
 from obskit.llm.guarding.verdicts import Verdict, verdict_on
+from obskit.llm.guarding.waiters import Waiter
 
 __all__ = ["Slot", "tokens_of"]
 
