@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from obskit.signals.ended import KIND, SCOPE, EndedSpans, Record
+from obskit.signals.ended import KIND, OF_KIND, OWN, SCOPE, STATES, EndedSpans, Record
 from obskit.signals.pace import SpanBatch
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class SpanEncoder:
         for item in batch.items():
             if type(item) is not tuple or ended is None or resource is None:
                 others.append(item)
-            elif item[5] or item[-1] is not None:  # a tracestate, or attributes of the user's
+            elif item[STATES] or item[-1] is not None:  # a tracestate, or attributes of the user's
                 others.append(ended.built(item, resource))
             else:
                 span = self._span(item, ended)
@@ -94,7 +94,7 @@ class SpanEncoder:
 
     def _span(self, record: Record, ended: EndedSpans) -> bytes:
         trace_id, span_id, _, parent_id, _, _, start_ns, elapsed_s = record[:8]
-        key = (*record[8:15], bool(parent_id))
+        key = (*record[OF_KIND], bool(parent_id))
         alike = self._known.get(key)
         if alike is None:
             alike = self._learn(key, record, ended)
@@ -103,7 +103,7 @@ class SpanEncoder:
             parts += (_PARENT_ID, bytes.fromhex(parent_id))
         parts.append(_TIMES(_START, start_ns, _END, start_ns + int(elapsed_s * 1e9)))
         own: dict[str, str] = {}
-        ended.add_own(own, *record[15:19])
+        ended.add_own(own, *record[OWN])
         for name, text in own.items():
             if name == "user_agent.original":
                 parts.append(self._agents.get(text) or self._agent(text))
@@ -119,7 +119,7 @@ class SpanEncoder:
 
     def _learn(self, key: tuple[Any, ...], record: Record, ended: EndedSpans) -> bytes:
         """Encode what is the same for all requests of that kind."""
-        name, attributes, status = ended.common(record[8:15])
+        name, attributes, status = ended.common(record[OF_KIND])
         context = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(0))
         whole = ReadableSpan(
             name,

@@ -25,10 +25,27 @@ if TYPE_CHECKING:
 
     from obskit.signals.incoming import Caller
 
-__all__ = ["KIND", "SCOPE", "EndedSpans", "Record", "own_context", "record_of"]
+__all__ = [
+    "KIND",
+    "OF_KIND",
+    "OWN",
+    "SCOPE",
+    "STATES",
+    "EndedSpans",
+    "Record",
+    "own_context",
+    "record_of",
+]
 
 Record = tuple[Any, ...]
 """What is kept of a span: see `record_of`."""
+
+STATES: Final = 5
+"""Where a record has the caller's tracestate; its last place is for further attributes."""
+OF_KIND: Final = slice(8, 15)
+"""What all requests of one kind have alike: the argument of `EndedSpans.common`."""
+OWN: Final = slice(15, 19)
+"""What each request has of its own: the arguments of `EndedSpans.add_own`."""
 
 SCOPE: Final = InstrumentationScope("obskit", __version__)
 _MOST_KNOWN: Final = 2000
