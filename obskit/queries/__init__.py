@@ -14,9 +14,11 @@ from __future__ import annotations
 from obskit.queries.context import EnvVar, RenderContext, env
 from obskit.queries.metrics import average, growth, highest, increase, latest, percentile, rate, ratio, seen, share
 from obskit.queries.promql import Query, differs, matches, mismatches, promql
+from obskit.queries.stacks import PerStack, per_stack
 
 __all__ = [
     "EnvVar",
+    "PerStack",
     "Query",
     "RenderContext",
     "average",
@@ -28,6 +30,7 @@ __all__ = [
     "latest",
     "matches",
     "mismatches",
+    "per_stack",
     "percentile",
     "promql",
     "rate",

@@ -15,6 +15,7 @@ from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_text, caller, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels, Match, Matching, label_named
+from obskit.queries.stacks import PerStack, varying
 
 __all__ = ["Aggregation", "Aligner", "MetricFilter", "Reducer", "check_filter", "metric_filter"]
 
@@ -129,9 +130,12 @@ class MetricFilter:
     where: tuple[tuple[str, Matching], ...] = ()
     resource_type: str = ""
     source: str = field(default="", compare=False, repr=False)
+    variants: PerStack[MetricFilter] | None = field(default=None, compare=False, repr=False)
 
     def render(self, context: RenderContext) -> str:
         """Return the filter's text."""
+        if self.variants is not None:
+            return self.variants.value(context.stack, f"{self.source}: filter").render(context)
         resource = self.resource_type or context.resource_type or self.metric.resource_type(context.route)
         terms = [f'metric.type="{self.metric.metric_type(context.route)}"', f'resource.type="{resource}"']
         return " AND ".join([*terms, *(self._term(label, found, context.route) for label, found in self.where)])
@@ -146,6 +150,7 @@ class MetricFilter:
         return term if found.match is Match.MATCHES else f"NOT {term}"
 
 
+@varying
 def metric_filter(metric: Metric, *, where: Labels | None = None, resource_type: str = "") -> MetricFilter:
     """Return a Monitoring filter for a catalog metric.
 

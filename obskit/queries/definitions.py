@@ -10,9 +10,11 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import Enum
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any, ClassVar, Final, ParamSpec, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar, dataclass_transform
 
-from obskit.errors import Problem, nearest, report
+from obskit.errors import DefinitionError, Problem, nearest, report
+from obskit.queries.stacks import MISSING as MISSING_STACK
+from obskit.queries.stacks import PerStack, spread, varying
 
 __all__ = [
     "Definition",
@@ -59,6 +61,7 @@ class Definition:
     Attributes:
         source: ``path:line`` where it was made. Not compared.
         is_broken: whether its constructor reported a problem, so that checking it again would only confuse.
+        variants: what it is in each stack, where a value was given with `per_stack`; its fields are those of the first.
     """
 
     noun: ClassVar[str] = "definition"
@@ -66,6 +69,14 @@ class Definition:
 
     source: str = field(init=False, compare=False, repr=False, default="")
     is_broken: bool = field(init=False, compare=False, repr=False, default=False)
+    variants: PerStack[Any] | None = field(init=False, compare=False, repr=False, default=None)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super(Definition, cls).__init_subclass__(**options)  # slots=True made Definition anew
+        for name, method in list(vars(cls).items()):
+            code = getattr(method, "__code__", None)
+            if code is not None and code.co_varnames[1:2] == ("context",) and code.co_argcount > 1:
+                setattr(cls, name, _of_stack(name, method))
 
     @property
     def place(self) -> str:
@@ -75,6 +86,32 @@ class Definition:
     def problem(self, problem: str, way_out: str) -> Problem:
         """Return a problem of this definition."""
         return Problem(place=self.place, problem=problem, way_out=way_out)
+
+    def for_stack(self, stack: str) -> Self:
+        """Return the definition as it is in a stack; itself where nothing was given with `per_stack`.
+
+        Raises:
+            DefinitionError: a value was given for other stacks only.
+        """
+        return self if self.variants is None else self.variants.value(stack, self.place)
+
+
+def _of_stack(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that takes a context, run on the definition as it is in the context's stack."""
+
+    @wraps(method)
+    def run(self: Definition, context: Any, *args: Any, **values: Any) -> Any:
+        if self.variants is None:
+            return method(self, context, *args, **values)
+        try:
+            found = self.for_stack(context.stack)
+        except DefinitionError as error:
+            if name == "problems":
+                return list(error.problems)
+            raise
+        return getattr(found, name)(context, *args, **values)
+
+    return run
 
 
 def given(
@@ -112,6 +149,10 @@ def definition(cls: type[T]) -> type[T]:
     @wraps(construct)
     def init(self: Any, *args: object, **values: object) -> None:
         source = caller()
+        variants = spread(made, args, values)
+        if variants is not None:
+            _show_first(self, variants, source)
+            return
         label = values.get(made.named_by) if made.named_by else None
         parsed, found = _parsed(known, args, values)
         place = _place(made, source, label)
@@ -122,6 +163,19 @@ def definition(cls: type[T]) -> type[T]:
 
     made.__init__ = init
     return made  # type: ignore[no-any-return]
+
+
+def _show_first(self: Any, variants: PerStack[Any], source: str) -> None:
+    """Make a definition of its variants: its own fields are those of the first."""
+    first = variants.first()
+    for item in fields(first):
+        object.__setattr__(self, item.name, getattr(first, item.name))
+    object.__setattr__(self, "source", source)
+    object.__setattr__(self, "variants", variants)
+    each = [*variants.by_stack.values(), first if variants.otherwise is MISSING_STACK else variants.otherwise]
+    object.__setattr__(self, "is_broken", any(one.is_broken for one in each))
+    if self.named_by == "id" and len({one.id for one in each}) > 1:
+        report(self.problem("its id differs from stack to stack", "Give it the same id in every stack"))
 
 
 def _place(model: Any, source: str, label: object) -> str:
@@ -174,6 +228,7 @@ def ready_made(noun: str, *, also: Sequence[str] = ()) -> Callable[[Callable[P, 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         known = signature(function).parameters
 
+        @varying
         @wraps(function)
         def make(*args: P.args, **values: P.kwargs) -> T:
             taken, allowed, found = _arguments(known, also, args, values)

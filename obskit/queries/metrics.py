@@ -9,10 +9,12 @@ from obskit.errors import Problem, QueryError, report
 from obskit.queries.definitions import caller
 from obskit.queries.durations import DurationLike
 from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, select
+from obskit.queries.stacks import varying
 
 __all__ = ["average", "growth", "highest", "increase", "latest", "percentile", "rate", "ratio", "seen", "share"]
 
 
+@varying
 def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
     """Return how fast a counter, or the count of a histogram, grows, per second.
 
@@ -26,6 +28,7 @@ def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str
     return _sum(metric, by, "rate(", select(metric, where=where, window=window), ")")
 
 
+@varying
 def increase(
     metric: Metric,
     *,
@@ -42,6 +45,7 @@ def increase(
     return _sum(metric, by, "increase(", select(metric, where=where, window=window, offset=offset), ")")
 
 
+@varying
 def growth(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
     """Return by how much a counter grew in a window, counting series that were born in it from zero.
 
@@ -58,6 +62,7 @@ def growth(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | s
     )
 
 
+@varying
 def percentile(
     percent: float, metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
 ) -> Query:
@@ -78,6 +83,7 @@ def percentile(
     return query(f"histogram_quantile({percent / 100:g}, sum by (", labels, ") (rate(", bucket, ")))")
 
 
+@varying
 def average(
     metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
 ) -> Query:
@@ -92,6 +98,7 @@ def ratio(part: Query, whole: Query) -> Query:
     return part / whole
 
 
+@varying
 def latest(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = ()) -> Query:
     """Return the sum of a metric's latest values."""
     return _sum(metric, by, select(metric, where=where))
@@ -107,6 +114,7 @@ def highest(of: Query) -> Query:
     return query("max(", of, ")")
 
 
+@varying
 def seen(
     metric: Metric, *, where: Labels | None = None, window: DurationLike, offset: DurationLike | None = None
 ) -> Query:

@@ -13,6 +13,7 @@ from obskit.errors import Problem, QueryError, nearest, report
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import caller
 from obskit.queries.durations import DurationLike, as_duration, promql_duration
+from obskit.queries.stacks import PerStack, varying
 
 __all__ = [
     "RESOURCE_LABELS",
@@ -128,6 +129,7 @@ class Query:
         comparison: ``>`` or ``<``, of that comparison.
         level: how loosely its outermost operator binds, which decides where parentheses are needed; 0 has none.
         source: ``path:line`` where it was made.
+        variants: what it is in each stack, where a value was given with `per_stack`.
     """
 
     parts: tuple[str | Selector | LabelList, ...]
@@ -135,9 +137,12 @@ class Query:
     comparison: str = ""
     level: int = 0
     source: str = field(default="", compare=False, repr=False)
+    variants: PerStack[Query] | None = field(default=None, compare=False, repr=False)
 
     def render(self, context: RenderContext) -> str:
-        """Return the query for a project and an export route."""
+        """Return the query for a project, a stack and an export route."""
+        if self.variants is not None:
+            return self.variants.value(context.stack, f"{self.source}: query").render(context)
         return "".join(part if isinstance(part, str) else part.render(context) for part in self.parts)
 
     @property
@@ -191,12 +196,14 @@ class Query:
         joined = self._joined("and", other, *how)
         return replace(joined, threshold=self.threshold, comparison=self.comparison)
 
+    @varying
     def _compared(self, operator: str, other: Query | float) -> Query:
         joined = self._joined(operator, other)
         if isinstance(other, Query):
             return joined
         return replace(joined, threshold=float(other), comparison=operator)
 
+    @varying
     def _joined(self, operator: str, other: Query | float, *how: str | LabelList) -> Query:
         level = _LEVELS[operator]
         right = other._operand(level - 1) if isinstance(other, Query) else (_figure(other),)  # noqa: SLF001 - ours
@@ -206,6 +213,7 @@ class Query:
         return ("(", *self.parts, ")") if self.level > loosest else self.parts
 
 
+@varying
 def query(*parts: str | Selector | LabelList | Query, level: int = 0) -> Query:
     """Return a query of text, selectors and other queries, one after the other."""
     flat: list[str | Selector | LabelList] = []
@@ -214,6 +222,7 @@ def query(*parts: str | Selector | LabelList | Query, level: int = 0) -> Query:
     return Query(tuple(flat), level=level, source=caller())
 
 
+@varying
 def promql(text: str) -> Query:
     """Return a query that was written as PromQL; whether it parses is checked with the definition around it."""
     return query(text.strip(), level=_UNKNOWN)
