@@ -134,12 +134,12 @@ class Metric:
         return tuple(label.name for label in self.labels)
 
 
-_NOT_PROMETHEUS = re.compile(r"[^a-zA-Z0-9_]")
+_NOT_PROMETHEUS: Final = r"[^a-zA-Z0-9_]"
 
 
 def prometheus_label(name: str) -> str:
     """Return a label's name with every character that classic Prometheus refuses replaced by ``_``."""
-    return _NOT_PROMETHEUS.sub("_", name)
+    return re.sub(_NOT_PROMETHEUS, "_", name)
 
 
 def promql_name(metric_type: str) -> str:
@@ -156,7 +156,7 @@ def promql_name(metric_type: str) -> str:
         known = kind in {"counter", "gauge", "histogram", "summary", "unknown"}
         return re.sub(r"[^a-zA-Z0-9_:]", "_", stem if known else name)
     domain, slash, rest = metric_type.partition("/")
-    return _NOT_PROMETHEUS.sub("_", domain) + (":" if slash else "") + _NOT_PROMETHEUS.sub("_", rest)
+    return re.sub(_NOT_PROMETHEUS, "_", domain) + (":" if slash else "") + re.sub(_NOT_PROMETHEUS, "_", rest)
 
 
 def promql_label(label: str) -> str:
@@ -239,7 +239,7 @@ AI_TOKENS = Metric(
         Label(
             name="obskit.token.kind",
             cap=8,
-            help="`input` (without cached and tool use), `cached`, `tool_use`, `output`, `thinking`",
+            help="`input` (without the others), `cached`, `cache_write`, `tool_use`, `output`, `thinking`",
         ),
         _TIER,
     ),

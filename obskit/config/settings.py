@@ -251,7 +251,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=values.prices,
         default=None,
         help="Prices that override the built-in list, by model (`*`: every other): `input`, `output`, `cached`, "
-        "`thinking`, `tool_use` in USD per million tokens; any other name in USD per unit (`images`, `seconds`, "
+        "`cache_write`, `thinking`, `tool_use` in USD per million tokens; any other name in USD per unit (`images`, `seconds`, "
         "`minutes`, `characters`; `cache_token_hours` per million); `long_context` = tokens from which `long_input`, "
         "`long_output`, … hold; `batch`, `flex`, `priority` = factors; `discount` = share off, also off the list.",
     ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Final
+
+from obskit.errors import nearest
 
 __all__ = [
     "EXPORTERS",
@@ -165,7 +166,7 @@ def _rate(text: str) -> tuple[int, timedelta]:
     return int(count), of
 
 
-_TOKEN_KINDS: Final = ("input", "output", "cached", "thinking", "tool_use")
+_TOKEN_KINDS: Final = ("input", "output", "cached", "cache_write", "thinking", "tool_use")
 
 
 def prices(value: object) -> Mapping[str, Mapping[str, float]]:
@@ -180,10 +181,10 @@ def prices(value: object) -> Mapping[str, Mapping[str, float]]:
     table: dict[str, Mapping[str, float]] = {}
     for model, row in value.items():
         if not isinstance(row, Mapping) or not row:
-            raise ValueError(f"price of {model!r} must have some of input, output, cached, thinking, tool_use, a unit")
+            raise ValueError(f"price of {model!r} must have some of {', '.join(_TOKEN_KINDS)}, a unit")
         for kind in row:
-            if kind not in _TOKEN_KINDS and (meant := get_close_matches(str(kind), _TOKEN_KINDS, n=1, cutoff=0.8)):
-                raise ValueError(f"price of {model!r} has no column {kind!r}: {meant[0]!r} is meant")
+            if kind not in _TOKEN_KINDS and (meant := nearest(str(kind), _TOKEN_KINDS, likeness=0.8)):
+                raise ValueError(f"price of {model!r} has no column {kind!r}: {meant!r} is meant")
         table[str(model)] = {str(kind): float(price) for kind, price in row.items()}
         if min(table[str(model)].values()) < 0 or not 0 <= table[str(model)].get("discount", 0) <= 1:
             raise ValueError(f"price of {model!r} has a negative number, or a discount that is not between 0 and 1")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from obskit.demo import protections
+from obskit.demo.checks import Check
 from obskit.demo.ledger import Ledger
 from obskit.demo.readings import BackendReader
 from obskit.demo.receiver import WebhookReceiver
@@ -16,31 +17,9 @@ from obskit.demo.script import EXPECTED
 from obskit.demo.services import Services
 from obskit.demo.traffic import CHATBOT, SHOP, Traffic
 
-__all__ = ["Check", "Defined", "Sources", "Summary", "settle"]
+__all__ = ["Defined", "Sources", "Summary", "settle"]
 
 _LABEL: Final = "obskit-id"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One figure from two sources.
-
-    Attributes:
-        what: the figure.
-        expected: by the source that caused it.
-        found: in what was observed.
-    """
-
-    what: str
-    expected: Any
-    found: Any
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether both say the same; sums of floats may differ in their last digits."""
-        if isinstance(self.expected, float):
-            return math.isclose(self.expected, self.found, rel_tol=1e-9, abs_tol=1e-12)
-        return bool(self.expected == self.found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +110,12 @@ def _look(sources: Sources) -> Summary:
     checks = [
         *_requests(sources, stats),
         *_ai(sources, tokens),
+        *protections.checks(sources.traffic, ledger, reader),
         *_errors(sources, stats),
         *_definitions(sources, stats, incidents),
         *losses,
     ]
-    inputs = sum(tokens.get(kind, 0) for kind in ("input", "cached", "tool_use"))
+    inputs = sum(tokens.get(kind, 0) for kind in ("input", "cached", "cache_write", "tool_use"))
     outputs = sum(tokens.get(kind, 0) for kind in ("output", "thinking"))
     figures = {
         "requests": sum(_received(sources).values()),
@@ -151,6 +131,7 @@ def _look(sources: Sources) -> Summary:
         "output_tokens": outputs,
         "billed_tokens": ledger.total().billed_input + ledger.total().billed_output,
         "cost_usd": round(reader.cost_usd(), 6),
+        **protections.figures(reader),
         "error_groups": stats["error_groups"],
         "dashboards": stats["dashboards"],
         "policies": stats["policies"],

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from obskit.errors import Problem
 from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
-from obskit.llm.gemini_call import Begin, fail, finish_with, keep_body, provider_of, request_attributes
+from obskit.llm.gemini_call import Begin, Reply, fail, finish_with, keep_body, provider_of, request_attributes
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
@@ -127,7 +127,7 @@ def _async(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
 
 def _sync_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def stream_model(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return streams.SyncStream(lambda: begin(self, kwargs), lambda: original(self, *args, **kwargs))
+        return streams.SyncStream(lambda: begin(self, kwargs), lambda: original(self, *args, **kwargs), Reply())
 
     return stream_model
 
@@ -144,7 +144,7 @@ def _async_stream(original: Callable[..., Any], begin: Begin) -> Callable[..., A
         except BaseException as error:
             fail(call, error)
             raise
-        return streams.AsyncStream(call, chunks)
+        return streams.AsyncStream(call, chunks, Reply())
 
     return stream_model
 

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from obskit.llm import prompts
+from obskit.llm import prompts, replies
 from obskit.llm.record import Call
+from obskit.llm.replies import finish
 from obskit.llm.settings import settings
 from obskit.llm.usage import GeminiUsage, Usage
 
@@ -117,6 +118,15 @@ class Reply:
         self._queries: set[str] = set()
         self._messages: list[Any] | None = [] if settings().capture_prompts else None
 
+    @property
+    def is_complete(self) -> bool:
+        """Never: any chunk may be followed by another that says more."""
+        return False
+
+    def explain(self, error: BaseException) -> dict[str, Any]:
+        """Return which quota is used up, and when to come back."""
+        return error_attributes(error)
+
     def observe(self, response: Any) -> None:
         """Take in a response or a chunk. Never raises."""
         try:
@@ -177,27 +187,6 @@ class Reply:
         return replace(usage, processing=self._processing) if usage and self._processing else usage
 
 
-def finish(
-    call: Call,
-    reply: Reply,
-    *,
-    error: BaseException | None = None,
-    is_abandoned: bool = False,
-    ended_s_ago: float = 0.0,
-) -> None:
-    """End a call with what its reply has told so far. Never raises."""
-    if call.is_ended:
-        return
-    usage = None
-    try:
-        usage = reply.tell(call)
-        if error is not None:
-            call.set(error_attributes(error))
-    except Exception as problem:  # noqa: BLE001 - the app's call must go through
-        _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
-    call.end(usage=usage, error=error, is_abandoned=is_abandoned, ended_s_ago=ended_s_ago)
-
-
 def keep_body(call: Call, answer: Any) -> None:
     """Keep the HTTP answer where its body says more than the SDK's reply: embeddings' usage, which 1.x and 2.x drop."""
     if call.operation == "embeddings":
@@ -215,7 +204,7 @@ def _usage_in_body(call: Call) -> Any:
 
 def fail(call: Call, error: BaseException) -> None:
     """End a call that failed before any reply. Never raises."""
-    finish(call, Reply(), error=error)
+    replies.fail(call, Reply(), error)
 
 
 def finish_with(call: Call, response: Any) -> None:

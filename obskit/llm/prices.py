@@ -25,7 +25,7 @@ _log = logging.getLogger("obskit")
 _MILLION: Final = 1_000_000
 _PER_MILLION: Final = frozenset({"cache_token_hours"})
 _ADJUSTMENTS: Final = frozenset({"discount"})
-_FALLBACKS: Final = {"cached": "input", "tool_use": "input", "thinking": "output"}
+_FALLBACKS: Final = {"cached": "input", "cache_write": "input", "tool_use": "input", "thinking": "output"}
 # OpenTelemetry's `gen_ai.provider.name` → the id in genai-prices. Names that are the same in both are not here.
 _PROVIDERS: Final = {
     "gcp.gemini": "google",
@@ -138,6 +138,8 @@ class _Calculator:
             "output_tokens": usage.billed_output,
             "cache_read_tokens": usage.cached,
         }
+        if usage.cache_write:
+            counts["cache_write_tokens"] = usage.cache_write
         if usage.units.get("searches"):
             counts["web_searches"] = usage.units["searches"]
         context = _CONTEXTS.get(usage.processing)

@@ -191,7 +191,7 @@ class Call:
                 record(catalog.AI_RETRIES, 1, {**self._labels, "error.type": self._last_failure})
             self._span.add_event("retry", attributes)
 
-    def attempt_failed(self, error: BaseException) -> None:
+    def attempt_failed(self, error: BaseException | str | int) -> None:
         """Tell that the attempt has failed; the SDK may or may not try again."""
         self._last_failure, self._failed_at = error_type(error), time.perf_counter()
 
@@ -298,6 +298,7 @@ class Call:
                     ("gen_ai.usage.input_tokens", usage.billed_input),
                     ("gen_ai.usage.output_tokens", usage.billed_output),
                     ("gen_ai.usage.cache_read.input_tokens", usage.cached),
+                    ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
                     ("gen_ai.usage.reasoning.output_tokens", usage.thinking),
                     ("obskit.gen_ai.usage.tool_use_input_tokens", usage.tool_use),
                 )
@@ -323,5 +324,5 @@ def error_type(error: BaseException | str | int) -> str:
     """Return `error.type`: the HTTP status where the error has one (429, 503, …), else the exception's class."""
     if not isinstance(error, BaseException):
         return str(error)
-    code = getattr(error, "code", None)
-    return str(code) if isinstance(code, int) else type(error).__qualname__
+    codes = (getattr(error, name, None) for name in ("code", "status_code"))
+    return next((str(code) for code in codes if isinstance(code, int)), type(error).__qualname__)

@@ -11,9 +11,9 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final, Self
 
-from obskit.llm.gemini_call import Reply, finish
 from obskit.llm.prices import wait_until_loaded
 from obskit.llm.record import Call
+from obskit.llm.replies import Reply, finish
 from obskit.signals.endings import before_the_end
 
 __all__ = ["AsyncStream", "SyncStream"]
@@ -31,15 +31,24 @@ class SyncStream:
     Args:
         begin: begins the record, or returns None to leave the call alone.
         make: makes the SDK's own iterator.
+        reply: gathers what the chunks say.
     """
 
-    def __init__(self, begin: Callable[[], Call | None], make: Callable[[], Iterator[Any]]) -> None:
+    def __init__(self, begin: Callable[[], Call | None], make: Callable[[], Iterator[Any]], reply: Reply) -> None:
         self._begin, self._make = begin, make
         self._chunks: Iterator[Any] | None = None
         self._call: Call | None = None
-        self._reply = Reply()
+        self._reply = reply
         self._seen_at = 0.0
         self._is_waiting = False
+
+    @classmethod
+    def begun(cls, call: Call, chunks: Iterator[Any], reply: Reply) -> Self:
+        """Return the stream of a call that has begun already."""
+        stream = cls(lambda: call, lambda: chunks, reply)
+        stream._call, stream._chunks, stream._seen_at = call, chunks, perf_counter()
+        call.when_client_leaves(_watcher(stream))
+        return stream
 
     def __iter__(self) -> Self:
         return self
@@ -72,15 +81,21 @@ class SyncStream:
             self._seen_at, self._is_waiting = perf_counter(), False
         call.first_chunk()
         self._reply.observe(chunk)
+        if self._reply.is_complete:
+            finish(call, self._reply)
         return chunk
+
+    def leave(self) -> None:
+        """End the record, because the app reads no further; what was told so far counts."""
+        if self._call is not None:
+            finish(self._call, self._reply, is_abandoned=True)
 
     def close(self) -> None:
         """Leave the stream; the tokens seen so far are recorded."""
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
-        if self._call is not None:
-            finish(self._call, self._reply, is_abandoned=True)
+        self.leave()
 
     def watch(self) -> None:
         """End the record soon, unless the app goes on with the stream although its client has gone.
@@ -137,11 +152,12 @@ class AsyncStream:
     Args:
         call: the call.
         chunks: the SDK's own iterator.
+        reply: gathers what the chunks say.
     """
 
-    def __init__(self, call: Call, chunks: AsyncIterator[Any]) -> None:
+    def __init__(self, call: Call, chunks: AsyncIterator[Any], reply: Reply) -> None:
         self._call, self._chunks = call, chunks
-        self._reply = Reply()
+        self._reply = reply
 
     def __aiter__(self) -> Self:
         return self
@@ -165,14 +181,23 @@ class AsyncStream:
             raise
         call.first_chunk()
         self._reply.observe(chunk)
+        if self._reply.is_complete and not call.is_ended:
+            try:
+                await wait_until_loaded()
+            finally:
+                finish(call, self._reply)
         return chunk
+
+    def leave(self) -> None:
+        """End the record, because the app reads no further; what was told so far counts."""
+        finish(self._call, self._reply, is_abandoned=True)
 
     async def aclose(self) -> None:
         """Leave the stream; the tokens seen so far are recorded."""
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()
-        finish(self._call, self._reply, is_abandoned=True)
+        self.leave()
 
     def __del__(self) -> None:
-        finish(self._call, self._reply, is_abandoned=True)
+        self.leave()

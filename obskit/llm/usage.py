@@ -14,13 +14,14 @@ class Usage:
     """What one call used. The kinds of tokens do not overlap: their sum is what is billed.
 
     Attributes:
-        input: prompt tokens, without cached ones and those of tools.
+        input: prompt tokens, without those of a cache and of tools.
         cached: prompt tokens that came from a cache.
+        cache_write: prompt tokens that were put into a cache, where that is billed by call, as Anthropic does.
         tool_use: prompt tokens of tools that run on the provider's side.
         output: tokens of the reply, without thinking.
         thinking: tokens of thinking.
         modalities: tokens by modality, as `genai-prices` names them (e.g. ``input_audio_tokens``); they are parts
-            of the kinds above, wanted where a modality has a price of its own.
+            of the kinds above, wanted where a modality has a price of its own. So is ``cache_write_1h_tokens``.
         units: what is billed otherwise than by token: ``images``, ``seconds`` of video, ``minutes`` of audio,
             ``characters``, ``searches`` for grounding, ``cache_token_hours``, or any other name.
         processing: ``batch``, ``flex`` or ``priority``, where that has a price of its own; empty is the standard.
@@ -28,6 +29,7 @@ class Usage:
 
     input: int = 0
     cached: int = 0
+    cache_write: int = 0
     tool_use: int = 0
     output: int = 0
     thinking: int = 0
@@ -38,7 +40,7 @@ class Usage:
     @property
     def billed_input(self) -> int:
         """Tokens billed as input, cached ones included."""
-        return self.input + self.cached + self.tool_use
+        return self.input + self.cached + self.cache_write + self.tool_use
 
     @property
     def billed_output(self) -> int:
@@ -60,6 +62,7 @@ class Usage:
         counts = {
             "input": self.input,
             "cached": self.cached,
+            "cache_write": self.cache_write,
             "tool_use": self.tool_use,
             "output": self.output,
             "thinking": self.thinking,

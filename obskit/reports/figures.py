@@ -137,7 +137,7 @@ class Figures:
     @property
     def cached_share(self) -> float | None:
         """The share of the input that came from a cache; None where there was no input."""
-        whole = sum(self.kinds.get(kind, 0) for kind in ("input", "cached", "tool_use"))
+        whole = sum(self.kinds.get(kind, 0) for kind in ("input", "cached", "cache_write", "tool_use"))
         return self.kinds.get("cached", 0) / whole if whole else None
 
 

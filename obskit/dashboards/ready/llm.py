@@ -22,7 +22,7 @@ __all__ = ["llm"]
 _PERCENT = "10^2.%"
 _MODEL = "gen_ai.request.model"
 _BY_MODEL = "${labels.gen_ai_request_model}"
-_INPUT_KINDS = "input|cached|tool_use"
+_INPUT_KINDS = "input|cached|cache_write|tool_use"
 
 
 @ready_made("dashboard")

@@ -17,7 +17,7 @@ from obskit.local.http.ui.counting import counter_series, increase_by, increase_
 __all__ = ["llm", "llm_summary"]
 
 BINS: Final = 60
-_INPUT_KINDS: Final = frozenset({"input", "cached", "tool_use"})
+_INPUT_KINDS: Final = frozenset({"input", "cached", "cache_write", "tool_use"})
 
 _MODEL: Final = catalog.promql_label("gen_ai.request.model")
 _PROVIDER: Final = catalog.promql_label("gen_ai.provider.name")
