@@ -164,9 +164,15 @@ def report(
     collector.extend(found)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` was probably meant to be, or None."""
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known name that `name` was probably meant to be, or None.
+
+    Args:
+        name: what was written.
+        known: what could have been.
+        likeness: how much alike they must be, 0 to 1.
+    """
     from difflib import get_close_matches  # noqa: PLC0415 - for those who have misspelt something
 
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    matches = get_close_matches(name, list(known), n=1, cutoff=likeness)
     return matches[0] if matches else None

@@ -9,11 +9,13 @@ from typing import Final
 from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from obskit.signals.patterns import Pattern
+
 __all__ = ["Caller", "caller_of", "parent_context", "span_context"]
 
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII).fullmatch
+_TRACEPARENT: Final = Pattern(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _USUAL: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0[0-9a-f]", re.ASCII).fullmatch
-_CLOUD: Final = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?", re.ASCII)
+_CLOUD: Final = Pattern(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?", re.ASCII)
 _MOST_CHARS: Final = 512  # Source: W3C Trace Context, the least that a tracestate may be cut to
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
@@ -68,7 +70,7 @@ def caller_of(traceparent: str, tracestate: str, cloud_trace: str) -> Caller | N
 
 
 def _unusual(traceparent: str, tracestate: str) -> Caller | None:
-    match = _TRACEPARENT(traceparent[:_MOST_CHARS].strip())
+    match = _TRACEPARENT.fullmatch(traceparent[:_MOST_CHARS].strip())
     if match is None:
         return None
     version, trace_id, span_id, flags, rest = match.groups()

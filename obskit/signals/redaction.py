@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
+from obskit.signals.patterns import Pattern
+
 __all__ = ["HAS_SIGNS", "REDACTED", "SHORT", "SHORTEST", "Redactor"]
 
 REDACTED: Final = "[REDACTED]"
@@ -40,7 +42,7 @@ _NAMES: Final = (
 _EXACT: Final = frozenset({"auth", "pin", "ssn", "pan", "cvc", "otp", "dsn", "email", "iban", "sid"})
 _IN_URLS: Final = frozenset({"key", "sig", "signature", "code", "auth", "xgoogsignature", "xamzsignature"})
 # Figures and conventions about tokens of language models, which are no secrets.
-_COUNT: Final = re.compile(r"(?:tokens|(?:token|password|secret|credential|cookie)s?_?(?:count|limit|budget|usage))$")
+_COUNT: Final = Pattern(r"(?:tokens|(?:token|password|secret|credential|cookie)s?_?(?:count|limit|budget|usage))$")
 _PUBLIC: Final = ("gen_ai.", "obskit.", "logging.googleapis.com/")
 _NO_SIGNS: Final = str.maketrans("", "", " +-")
 _SEPARATORS: Final = str.maketrans("", "", "-_. ")
@@ -50,13 +52,13 @@ _EDGE: Final = "(?<![0-9A-Za-z_-]{})"
 _BODY: Final = "[0-9A-Za-z_-]"
 
 
-def _shape(start: str, rest: str) -> re.Pattern[str]:
+def _shape(start: str, rest: str) -> Pattern:
     literal = re.escape(start)
-    return re.compile(f"{literal}{_EDGE.format(literal)}{rest}")
+    return Pattern(f"{literal}{_EDGE.format(literal)}{rest}")
 
 
-_SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("AIza", re.compile(f"AIza{_BODY}{{30,}}")),  # Google API keys
+_SHAPES: Final[tuple[tuple[str, Pattern], ...]] = (
+    ("AIza", Pattern(f"AIza{_BODY}{{30,}}")),  # Google API keys
     ("ya29.", _shape("ya29.", f"{_BODY}{{10,}}")),  # Google OAuth
     ("GOCSPX-", _shape("GOCSPX-", f"{_BODY}{{10,}}")),
     ("eyJ", _shape("eyJ", rf"{_BODY}{{5,}}\.{_BODY}{{5,}}(?:\.{_BODY}*)?")),  # JSON web tokens
@@ -67,7 +69,7 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("AKIA", _shape("AKIA", "[0-9A-Z]{16}")),  # AWS
     (
         "-----BEGIN ",
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"),
+        Pattern(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"),
     ),
 )
 SHORTEST: Final = 6
@@ -78,10 +80,10 @@ _ODD: Final = re.compile(r"[^A-IL-Za-y0-9 ,.;!?)'/]").search
 """Finds what every shape but card numbers, bearers and `ya29.` has: a sign, or one of the letters J, K and z."""
 HAS_SIGNS: Final = re.compile(r"[^A-Za-z0-9 _,.;!?()'/+#-]").search
 """Finds what a secret shorter than `SHORT` has, and all that JSON must escape."""
-_SCHEME: Final = re.compile(r"(?i)\b(bearer)\s+[0-9A-Za-z._~+/=-]{6,}")
-_USERINFO: Final = re.compile(r"://([^\s/:@]*):([^\s/]+)@")
-_EMAIL: Final = re.compile(r"(?<![\w.%+-])[\w.%+-]+(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_CARD: Final = re.compile(r"(?<![0-9A-Za-z.])(?:[3-6]|2(?=[2-7]))(?:(?:[ +-]|%20)?[0-9]){12,18}(?![0-9A-Za-z])")
+_SCHEME: Final = Pattern(r"(?i)\b(bearer)\s+[0-9A-Za-z._~+/=-]{6,}")
+_USERINFO: Final = Pattern(r"://([^\s/:@]*):([^\s/]+)@")
+_EMAIL: Final = Pattern(r"(?<![\w.%+-])[\w.%+-]+(?:@|%40)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_CARD: Final = Pattern(r"(?<![0-9A-Za-z.])(?:[3-6]|2(?=[2-7]))(?:(?:[ +-]|%20)?[0-9]){12,18}(?![0-9A-Za-z])")
 _MANY_DIGITS: Final = re.compile(r"[0-9][0-9 %+-]{12}").search
 _WORDS: Final = (
     r"password|passwd|passphrase|pwd|secret|token|(?:api|access|account|private)[-_ ]?key"
@@ -91,14 +93,14 @@ _ASSIGNED: Final = (
     r"(?i)((?:{words})\\{{0,3}}[\"']?\s{{0,8}}(?:=>?|:)\s{{0,8}})"
     r"(?:b?\\{{0,3}}(?:\"[^\"]*\"?|'[^']*'?)|(?:(?:basic|bearer|digest|token)\s)?[^\s,;&\"'\\]+)"
 )
-_COOKIES: Final = re.compile(r"(?i)(cookie\s{0,8}:(?!\s{0,8}(?:\[REDACTED\](?:\s|$)|b?[\"'\\]))\s{0,8})[^\r\n\"']+")
+_COOKIES: Final = Pattern(r"(?i)(cookie\s{0,8}:(?!\s{0,8}(?:\[REDACTED\](?:\s|$)|b?[\"'\\]))\s{0,8})[^\r\n\"']+")
 # A header as servers hold it: (b'cookie', b'…').
 _PAIR: Final = (
     r"(?i)((?:\(b?\\{{0,3}}[\"'](?:[\w-]{{0,40}}[-_])?(?:{words}|auth|sid)(?:[-_][\w-]{{0,40}})?"
     r"|\[b?\\{{0,3}}[\"'](?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key))\\{{0,3}}[\"'],\s{{0,8}})"
     r"b?\\{{0,3}}(?:\"[^\"]*\"?|'[^']*'?)"
 )
-_PARAMETER: Final = re.compile(r"(?i)([?&](?:key|sig|signature|x-goog-signature|x-amz-signature)=)[^\s&#\"'<>]+")
+_PARAMETER: Final = Pattern(r"(?i)([?&](?:key|sig|signature|x-goog-signature|x-amz-signature)=)[^\s&#\"'<>]+")
 _MOST_DEPTH: Final = 8
 
 
@@ -151,8 +153,8 @@ class Redactor:
         self._more = more
         self._known: dict[str, bool] = {}
         words = "|".join((_WORDS, *(re.escape(key) for key in keys if key)))
-        self._assigned = re.compile(_ASSIGNED.format(words=words))
-        self._pair = re.compile(_PAIR.format(words=words))
+        self._assigned = Pattern(_ASSIGNED.format(words=words))
+        self._pair = Pattern(_PAIR.format(words=words))
         hints = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "credential", "sid'", 'sid"')
         self._hints = (*hints, *(key.lower() for key in keys if key))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Callable, MutableMapping
 from types import ModuleType
@@ -14,11 +13,12 @@ from opentelemetry import context as otel_context
 from obskit.signals import logs
 from obskit.signals.imports import when_imported
 from obskit.signals.logs import LEVELS, OUTPUT, Record, error_of, formatted, severity_of
+from obskit.signals.patterns import Pattern
 
 __all__ = ["Handler", "install", "structlog_processors"]
 
 # Every record has these; what else it has came in by `extra`.
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_COLOURS: Final = Pattern(r"\x1b\[[0-9;]{0,20}m")
 """What servers colour their messages with, whether or not a terminal is there."""
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "hypercorn.error", "werkzeug")
