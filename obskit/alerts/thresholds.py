@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from obskit.alerts.conditions import Condition
 from obskit.catalog import Kind
 from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, Reducer, check_filter
+from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
+from obskit.queries.reading import (
+    carrying,
+    read_aggregations,
+    read_choice,
+    read_duration,
+    read_number,
+    read_table,
+    read_text,
+)
 
 __all__ = ["AbsenceCondition", "Comparison", "MissingData", "ThresholdCondition", "Trigger"]
 
@@ -37,7 +48,17 @@ class MissingData(StrEnum):
     """Count as bad."""
 
 
-_MISSING: Final = {MissingData.FALSE: "INACTIVE", MissingData.TRUE: "ACTIVE", MissingData.IGNORE: "NO_OP"}
+_MISSING: Final = {
+    MissingData.FALSE: "EVALUATION_MISSING_DATA_INACTIVE",
+    MissingData.TRUE: "EVALUATION_MISSING_DATA_ACTIVE",
+    MissingData.IGNORE: "EVALUATION_MISSING_DATA_NO_OP",
+}
+_COMPARISONS: Final = {Comparison.ABOVE: "COMPARISON_GT", Comparison.BELOW: "COMPARISON_LT"}
+# Source: "Retrieving SLO data" in Cloud Monitoring's documentation: selectors that stand instead of a filter.
+_SLO_SELECTOR: Final = re.compile(
+    r"\s*select_slo_(?:burn_rate|health|compliance|budget|budget_fraction|budget_total|counts)\("
+    r'\s*"projects/[^/"]+/services/[^/"]+/serviceLevelObjectives/[^/"]+"\s*(?:,\s*"?[^,")]+"?\s*)?\)\s*'
+)
 
 
 def _filter(value: object) -> str | MetricFilter:
@@ -99,7 +120,10 @@ class ThresholdCondition(Condition):
         forecast: test what the series will be within this time instead, 1 h to 60 h.
         missing_data: what missing data means; needs a duration of a minute or more.
         display_name: shown in incidents; the policy's name when empty.
+        carried: fields of the REST API that this model does not know.
     """
+
+    json_field: ClassVar[str] = "conditionThreshold"
 
     filter: str | MetricFilter = given(_filter, placeholder="")
     threshold: float = given(as_number, placeholder=0.0)
@@ -112,6 +136,7 @@ class ThresholdCondition(Condition):
     forecast: DurationLike | None = given(as_duration, default=None)
     missing_data: str | None = given(one_of(MissingData), default=None)
     display_name: str = given(as_text, default="")
+    carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
     @property
     def limit(self) -> float | None:
@@ -122,7 +147,7 @@ class ThresholdCondition(Condition):
         """Return the REST form."""
         body: dict[str, Any] = {
             "filter": _rendered(self.filter, context),
-            "comparison": "COMPARISON_GT" if self.comparison == Comparison.ABOVE else "COMPARISON_LT",
+            "comparison": _COMPARISONS[Comparison(self.comparison)],
             "thresholdValue": self.threshold,
             "duration": json_duration(self.duration),
             "trigger": (self.trigger or Trigger(count=1)).to_dict(),
@@ -135,14 +160,32 @@ class ThresholdCondition(Condition):
         if self.forecast is not None:
             body["forecastOptions"] = {"forecastHorizon": json_duration(self.forecast)}
         if self.missing_data is not None:
-            body["evaluationMissingData"] = f"EVALUATION_MISSING_DATA_{_MISSING[MissingData(self.missing_data)]}"
-        return {"displayName": self.display_name or default_name, "conditionThreshold": body}
+            body["evaluationMissingData"] = _MISSING[MissingData(self.missing_data)]
+        return merged({"displayName": self.display_name or default_name, self.json_field: body}, self.carried)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the condition that an object of the REST API is."""
+        body = read_table(document, cls.json_field)
+        horizon = read_duration(read_table(body, "forecastOptions"), "forecastHorizon")
+        made = cls(
+            filter=read_text(body, "filter"),
+            threshold=read_number(body, "thresholdValue"),
+            comparison=read_choice(body, "comparison", _COMPARISONS) or Comparison.ABOVE,
+            duration=read_duration(body, "duration") or timedelta(0),
+            aggregations=read_aggregations(body, "aggregations"),
+            denominator=read_text(body, "denominatorFilter") or None,
+            denominator_aggregations=read_aggregations(body, "denominatorAggregations"),
+            trigger=_trigger(body),
+            forecast=horizon,
+            missing_data=read_choice(body, "evaluationMissingData", _MISSING),
+            display_name=read_text(document, "displayName"),
+        )
+        return carrying(made, made.to_dict(RenderContext(project=""), ""), document)
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
-        found, kinds = check_filter(_rendered(self.filter, context), needs_resource=True)
-        yield from found
-        yield from _aggregation_rules(self.aggregations, kinds)
+        yield from self._filter_rules(_rendered(self.filter, context))
         seconds = whole_seconds(self.duration)
         if seconds % 60:
             yield f"duration is {shown_duration(self.duration)}, must be whole minutes", f'Use "{_minutes(seconds)}s"'
@@ -153,6 +196,20 @@ class ThresholdCondition(Condition):
         if self.trigger is not None and not self.trigger.is_broken:
             yield from self.trigger.rules()
         yield from self._ratio_rules(context)
+
+    def _filter_rules(self, text: str) -> Iterator[tuple[str, str]]:
+        if not text.lstrip().startswith("select_slo_"):
+            found, kinds = check_filter(text, needs_resource=True)
+            yield from found
+            yield from _aggregation_rules(self.aggregations, kinds)
+            return
+        if not _SLO_SELECTOR.fullmatch(text):
+            yield (
+                f"filter: {text!r} is no selector of an SLO's data",
+                'Write select_slo_burn_rate("projects/P/services/S/serviceLevelObjectives/O", "3600s")',
+            )
+        if self.aggregations:
+            yield "an SLO's data is aggregated already", "Leave out aggregations=…"
 
     def _ratio_rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         if self.denominator is None:
@@ -186,13 +243,17 @@ class AbsenceCondition(Condition):
         aggregations: how the points are aligned and the series reduced.
         trigger: how many series must be absent; one, when not given.
         display_name: shown in incidents; the policy's name when empty.
+        carried: fields of the REST API that this model does not know.
     """
+
+    json_field: ClassVar[str] = "conditionAbsent"
 
     filter: str | MetricFilter = given(_filter, placeholder="")
     duration: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
     aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
     display_name: str = given(as_text, default="")
+    carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
     def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
         """Return the REST form."""
@@ -203,7 +264,20 @@ class AbsenceCondition(Condition):
         }
         if self.aggregations:
             body["aggregations"] = [aggregation.to_dict() for aggregation in self.aggregations]
-        return {"displayName": self.display_name or default_name, "conditionAbsent": body}
+        return merged({"displayName": self.display_name or default_name, self.json_field: body}, self.carried)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the condition that an object of the REST API is."""
+        body = read_table(document, cls.json_field)
+        made = cls(
+            filter=read_text(body, "filter"),
+            duration=read_duration(body, "duration") or timedelta(0),
+            aggregations=read_aggregations(body, "aggregations"),
+            trigger=_trigger(body),
+            display_name=read_text(document, "displayName"),
+        )
+        return carrying(made, made.to_dict(RenderContext(project=""), ""), document)
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
@@ -217,6 +291,12 @@ class AbsenceCondition(Condition):
             yield f"duration is {shown_duration(self.duration)}, must be 2 min to 23 h 30 min", 'Use for example "5m"'
         if self.trigger is not None and not self.trigger.is_broken:
             yield from self.trigger.rules()
+
+
+def _trigger(body: Mapping[str, Any]) -> Trigger | None:
+    found = read_table(body, "trigger")
+    count, percent = read_number(found, "count", None), read_number(found, "percent", None)
+    return Trigger(count=count, percent=percent) if (count is None) != (percent is None) else None
 
 
 def _minutes(seconds: float) -> int:

@@ -64,6 +64,7 @@ class Reducer(StrEnum):
 
 
 _RATES: Final = frozenset({Aligner.RATE, Aligner.DELTA})
+_LONGEST_IN_ALERTS: Final = timedelta(hours=25)
 _LONGEST_FILTER: Final = 2048  # Source: AlertPolicy.Condition.MetricThreshold.filter
 
 
@@ -72,7 +73,7 @@ class Aggregation(Definition):
     """How the points of series are aligned, and the series reduced.
 
     Attributes:
-        period: alignment period, 60 s to 25 h in an alert.
+        period: alignment period, 60 s to 25 h in an alert; a chart may leave it to the platform.
         aligner: what becomes of one series' points in a period.
         reducer: how the aligned series become fewer.
         by: the labels to keep, as the API writes them (``metric.labels.method``, ``resource.labels.zone``).
@@ -80,17 +81,15 @@ class Aggregation(Definition):
 
     noun: ClassVar[str] = "aggregation"
 
-    period: DurationLike = given(as_duration, placeholder=timedelta(minutes=1))
+    period: DurationLike | None = given(as_duration, default=None)
     aligner: str = given(one_of(Aligner), default=Aligner.NONE)
     reducer: str = given(one_of(Reducer), default=Reducer.NONE)
     by: Sequence[str] = given(many(str, parse=as_text), default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the REST form."""
-        rendered: dict[str, Any] = {
-            "alignmentPeriod": json_duration(self.period),
-            "perSeriesAligner": f"ALIGN_{Aligner(self.aligner).name}",
-        }
+        rendered: dict[str, Any] = {} if self.period is None else {"alignmentPeriod": json_duration(self.period)}
+        rendered["perSeriesAligner"] = f"ALIGN_{Aligner(self.aligner).name}"
         if self.reducer != Reducer.NONE:
             rendered["crossSeriesReducer"] = f"REDUCE_{Reducer(self.reducer).name}"
         if self.by:
@@ -104,7 +103,10 @@ class Aggregation(Definition):
             kinds: kinds of the catalog metrics that are aggregated; empty when they are not obskit's.
             longest: the longest period allowed: 25 h in an alert, 104 weeks in a chart.
         """
-        if not 60 <= whole_seconds(self.period) <= longest.total_seconds():
+        if self.period is None:
+            if longest <= _LONGEST_IN_ALERTS:
+                yield 'field "period" is missing', 'Add for example period="60s"'
+        elif not 60 <= whole_seconds(self.period) <= longest.total_seconds():
             yield (
                 f"alignment period is {shown_duration(self.period)}, must be 1 min to {shown_duration(longest)}",
                 'Write for example period="60s"',
