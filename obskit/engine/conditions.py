@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import promql_parser as pp
 
-from obskit.engine.promql import Sample, evaluate, parse
+from obskit.engine.promql import Sample, evaluate, evaluate_range, parse
 from obskit.engine.reduce import ratio
 from obskit.engine.series import SeriesSource, TimeSeriesSource
 from obskit.errors import Problem, QueryError
+
+if TYPE_CHECKING:
+    from obskit.engine.logs import LogSource
 
 __all__ = ["Condition", "Key", "Measurement", "PromQL", "UnsupportedError", "key_of", "ratio", "seconds_ms"]
 
@@ -53,7 +57,9 @@ class Condition(Protocol):
     closes_without_data: bool
     """Whether a series that is not measured any more does not violate; else nothing is known of it."""
 
-    def measure(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> Sequence[Measurement]:
+    def measure(
+        self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
+    ) -> Sequence[Measurement]:
         """Return what is known of each series at a moment."""
 
     def is_met(self, violating: int, known: int) -> bool:
@@ -81,6 +87,8 @@ def seconds_ms(value: object, default_ms: int = 0) -> int:
         ) from error
 
 
+# A range query pins these to its own ends, an alert's evaluation to each moment.
+_WANDERS: Final = re.compile(r"@\s*(start|end)\s*\(")
 _INTERVAL_MS: Final = 30_000  # Source: PrometheusQueryLanguageCondition.evaluation_interval, "the default is 30s"
 
 
@@ -96,6 +104,7 @@ class PromQL:
     extra_labels: Mapping[str, str]
     threshold: float | None = field(init=False, default=None)
     closes_without_data: bool = field(init=False, default=True)
+    _ahead: dict[int, list[Sample]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.threshold = _compared_with(parse(self.query))
@@ -111,14 +120,31 @@ class PromQL:
         interval = seconds_ms(body.get("evaluationInterval"), _INTERVAL_MS) or _INTERVAL_MS
         return cls(name, display, str(body.get("query") or ""), seconds_ms(body.get("duration")), interval, labels)
 
-    def measure(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> Sequence[Measurement]:
+    def look_ahead(self, series: SeriesSource, start_ms: int, end_ms: int) -> None:
+        """Work out in one go what `measure` will be asked for; only for series that do not change any more."""
+        self._ahead = {}
+        if _WANDERS.search(self.query) is not None:
+            return
+        try:
+            found = evaluate_range(self.query, series, start_ms, end_ms, self.interval_ms)
+        except QueryError:  # `measure` will raise it at the moment that it belongs to
+            return
+        ahead: dict[int, list[Sample]] = {at: [] for at in range(start_ms, end_ms + 1, self.interval_ms)}
+        for item in found:
+            for at_ms, value in zip(item.times_ms, item.values, strict=True):
+                ahead[at_ms].append(Sample(item.labels, value))
+        self._ahead = ahead
+
+    def measure(
+        self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
+    ) -> Sequence[Measurement]:
         """Return one violating measurement for each series of the result; a number is one, whatever it is.
 
         Raises:
             QueryError: the query cannot be evaluated, or gives a text.
         """
-        del typed
-        found = evaluate(self.query, series, now_ms)
+        del typed, logs
+        found = self._ahead[now_ms] if now_ms in self._ahead else evaluate(self.query, series, now_ms)
         if isinstance(found, str):
             raise QueryError(
                 Problem(

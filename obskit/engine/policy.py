@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from obskit.engine.conditions import Condition, Key, Measurement, PromQL, UnsupportedError, key_of, seconds_ms
+from obskit.engine.logs import LogMatch, LogSource
 from obskit.engine.series import SeriesSource, TimeSeriesSource
 from obskit.engine.threshold import Absence, Threshold
 from obskit.errors import Problem, QueryError
@@ -76,14 +77,24 @@ def condition_of(document: Mapping[str, Any]) -> Condition:
         return Threshold.of(name, display, body)
     if (body := document.get("conditionAbsent")) is not None:
         return Absence.of(name, display, body)
+    if (body := document.get("conditionMatchedLog")) is not None:
+        return LogMatch.of(name, display, body)
     kinds = sorted(key for key in document if key.startswith("condition"))
-    raise UnsupportedError(
-        Problem(
-            place=f'condition "{display}"',
-            problem=f"{', '.join(kinds) or 'an empty condition'} is not evaluated here",
-            way_out="Use a PromQL, threshold or absence condition, or try it in Cloud Monitoring",
-        )
-    )
+    problem = f"{', '.join(kinds) or 'an empty condition'} is not evaluated here"
+    problem, way_out = _UNSUPPORTED.get(kinds[0] if kinds else "", (problem, "Use another kind of condition"))
+    raise UnsupportedError(Problem(place=f'condition "{display}"', problem=problem, way_out=way_out))
+
+
+_UNSUPPORTED: Final = {
+    "conditionSql": (
+        "conditionSql is not evaluated here: it is a query over Log Analytics, which only Google runs",
+        "Try the query in Log Analytics; to test a policy here, count entries with a log-based metric",
+    ),
+    "conditionMonitoringQueryLanguage": (
+        "conditionMonitoringQueryLanguage is not evaluated here, and Cloud Monitoring takes no new ones",
+        "Rewrite it in PromQL",
+    ),
+}
 
 
 @dataclass(slots=True)
@@ -175,13 +186,25 @@ class PolicyMachine:
             self._state, self._error = "error", f"the platform holds it for invalid: {policy['validity']}"
         self.interval_ms = min((watch.condition.interval_ms for watch in self._watches), default=60_000)
 
-    def evaluate(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> list[Event]:
+    def look_ahead(self, series: SeriesSource, start_ms: int, end_ms: int) -> None:
+        """Work out in one go what the evaluations from `start_ms` to `end_ms` will need of PromQL.
+
+        Only for series that do not change any more; it changes no result.
+        """
+        for watch in self._watches:
+            if isinstance(watch.condition, PromQL):
+                watch.condition.look_ahead(series, start_ms, end_ms)
+
+    def evaluate(
+        self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
+    ) -> list[Event]:
         """Return what happened at `now_ms`.
 
         Args:
             now_ms: the moment, in milliseconds since the epoch; moments must ascend.
             series: where PromQL conditions find their series.
             typed: where conditions with filters find theirs.
+            logs: where conditions on log entries find those; without it they find none.
 
         Raises:
             QueryError: a query cannot be evaluated; no incident has changed then.
@@ -193,7 +216,7 @@ class PolicyMachine:
         try:
             for watch in self._watches:
                 if now_ms >= watch.due_ms:
-                    measured = watch.condition.measure(now_ms, series, typed)
+                    measured = watch.condition.measure(now_ms, series, typed, logs)
                     watch.due_ms = now_ms + watch.condition.interval_ms
                     watch.follow(measured, now_ms, self._auto_close_ms)
         except QueryError as error:

@@ -1,4 +1,4 @@
-"""Conditions over Monitoring filters: a threshold, a ratio against one, and the absence of data."""
+"""Conditions over Monitoring filters: a threshold, a ratio or forecast against one, and the absence of data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from obskit.engine.align import aggregate, period_ms, reach_ms
-from obskit.engine.conditions import Key, Measurement, UnsupportedError, key_of, seconds_ms
+from obskit.engine.conditions import Key, Measurement, key_of, seconds_ms
+from obskit.engine.forecasts import Trend
+from obskit.engine.logs import LogSource
 from obskit.engine.reduce import labels_of, ratio
 from obskit.engine.series import Distribution, SeriesSource, TimeSeriesSource, TypedSeries
 from obskit.errors import Problem, QueryError
@@ -68,7 +70,9 @@ class Threshold:
     threshold: float | None
     interval_ms: int = _INTERVAL_MS
     closes_without_data: bool = False
+    horizon_ms: int = 0
     _known: _Known = field(default_factory=_Known)
+    _trends: dict[Key, Trend] | None = None
 
     @classmethod
     def of(cls, name: str, display: str, body: Mapping[str, Any]) -> Threshold:
@@ -76,34 +80,35 @@ class Threshold:
 
         Raises:
             QueryError: a filter, duration or comparison cannot be used.
-            UnsupportedError: it has a forecast.
         """
         place = f'condition "{display}"'
         filters.parse(str(body.get("filter") or ""))
         if body.get("denominatorFilter"):
             filters.parse(str(body["denominatorFilter"]))
-        if body.get("forecastOptions"):
-            way_out = "Leave forecastOptions out to try the rest"
-            raise UnsupportedError(Problem(place=place, problem="a forecast is not evaluated here", way_out=way_out))
         if body.get("comparison") not in _COMPARISONS:
             problem = f"{body.get('comparison') or 'no comparison'} cannot be evaluated"
             raise QueryError(Problem(place=place, problem=problem, way_out="Use COMPARISON_GT or COMPARISON_LT"))
         for step in (*_steps(body), *_steps(body, "denominatorAggregations")):
             period_ms(step)
         limit = float(body.get("thresholdValue") or 0.0)
-        return cls(name, display, body, seconds_ms(body.get("duration")), limit)
+        horizon_ms = seconds_ms((body.get("forecastOptions") or {}).get("forecastHorizon"))
+        return cls(name, display, body, seconds_ms(body.get("duration")), limit, horizon_ms=horizon_ms)
 
-    def measure(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> Sequence[Measurement]:
-        """Return the newest aligned value of each series, compared.
+    def measure(
+        self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
+    ) -> Sequence[Measurement]:
+        """Return the newest aligned value of each series, compared; with a forecast, where it is heading as well.
 
         Raises:
             QueryError: an aggregation does not fit the series.
         """
-        del series
+        del series, logs
         body, steps = self.body, _steps(self.body)
         width = max(period_ms(step) for step in steps)
-        # Two periods: the one that ends now, and one before it for a second aggregation to look at.
-        found = _chain(typed, str(body.get("filter") or ""), steps, now_ms - 2 * width, now_ms)
+        # Two periods: the one that ends now, and one before it for a second aggregation to look at. A forecast begins
+        # with all of the past that it needs.
+        back = 2 * self.horizon_ms + width if self.horizon_ms and self._trends is None else 2 * width
+        found = _chain(typed, str(body.get("filter") or ""), steps, now_ms - back, now_ms)
         if body.get("denominatorFilter"):
             below = _steps(body, "denominatorAggregations") if body.get("denominatorAggregations") else steps
             found = ratio(found, _chain(typed, str(body["denominatorFilter"]), below, now_ms - 2 * width, now_ms))
@@ -121,8 +126,19 @@ class Threshold:
                     )
                 )
             labels, value = labels_of(item), float(newest.value)
-            measured[key_of(labels)] = Measurement(labels=labels, value=value, is_violating=self._compare(value))
+            ahead = self._ahead(item, key_of(labels), width, now_ms)
+            is_violating = self._compare(value) or (ahead is not None and self._compare(ahead))
+            measured[key_of(labels)] = Measurement(labels=labels, value=value, is_violating=is_violating)
         return [*measured.values(), *self._missing(measured, now_ms)]
+
+    def _ahead(self, item: TypedSeries, key: Key, width_ms: int, now_ms: int) -> float | None:
+        """Where the series will be at the end of the horizon, None without a forecast or enough of the past."""
+        if not self.horizon_ms:
+            return None
+        self._trends = {} if self._trends is None else self._trends
+        trend = self._trends.setdefault(key, Trend(self.horizon_ms, width_ms))
+        trend.extend((p.end_ms, float(p.value)) for p in item.points if not isinstance(p.value, Distribution))
+        return trend.ahead(now_ms)
 
     def _compare(self, value: float) -> bool:
         limit = self.threshold or 0.0
@@ -165,13 +181,15 @@ class Absence:
             period_ms(step)
         return cls(name, display, body, seconds_ms(body.get("duration")))
 
-    def measure(self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource) -> Sequence[Measurement]:
+    def measure(
+        self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
+    ) -> Sequence[Measurement]:
         """Return whether each series that was seen has had data of late.
 
         Raises:
             QueryError: an aggregation does not fit the series.
         """
-        del series
+        del series, logs
         steps = _steps(self.body)
         width = max(period_ms(step) for step in steps)
         found = _chain(typed, str(self.body.get("filter") or ""), steps, now_ms - width, now_ms)

@@ -142,6 +142,30 @@ def test_missing_data_may_count_as_violating():
     assert story(document, Typed(), 8) == []
 
 
+def test_a_forecast_violates_before_the_value_does():
+    """A disk that fills by 1 in 10 minutes: above 40 at minute 400, seen an hour ahead, after two hours of training."""
+    document = policy(threshold(limit=40, duration="0s", forecastOptions={"forecastHorizon": "3600s"}))
+    rising = [minute / 10 for minute in range(420)]
+    assert story(document, Typed(load(rising)), 420) == [(341, 1, "a")]
+    assert story(document, Typed(load([35.0] * 420)), 420) == []
+
+
+def test_a_forecast_needs_twice_its_horizon_of_the_past():
+    """A steep rise in the first two hours is no forecast yet; what is there when evaluation begins counts."""
+    document = policy(threshold(limit=40, duration="0s", forecastOptions={"forecastHorizon": "3600s"}))
+    rising = [minute / 4 for minute in range(150)]
+    assert story(document, Typed(load(rising)), 150) == [(119, 1, "a")]
+    machine = PolicyMachine(document)
+    assert len(machine.evaluate(BASE + 149 * MINUTE, None, Typed(load(rising)))) == 1
+
+
+def test_a_noisy_forecast_follows_the_line_of_its_window():
+    """What is older than twice the horizon is forgotten: a rise that has ended long ago is no threat."""
+    document = policy(threshold(limit=40, duration="0s", forecastOptions={"forecastHorizon": "3600s"}))
+    levels = [minute / 10 for minute in range(300)] + [30.0 + (minute % 2) for minute in range(300)]
+    assert story(document, Typed(load(levels)), 600) == []
+
+
 def test_an_incident_without_data_closes_by_itself():
     """After autoClose without data, half an hour here, the incident ends."""
     document = policy(threshold(duration="0s"), alertStrategy={"autoClose": "1800s"})
@@ -205,11 +229,12 @@ def test_values_that_are_distributions_are_refused():
 @pytest.mark.parametrize(
     ("condition", "kind", "problem"),
     [
-        ({"displayName": "x", "conditionMatchedLog": {"filter": "a"}}, UnsupportedError, "conditionMatchedLog"),
-        ({"displayName": "x", "conditionSql": {}}, UnsupportedError, "conditionSql"),
-        ({"displayName": "x", "conditionMonitoringQueryLanguage": {}}, UnsupportedError, "QueryLanguage"),
+        ({"displayName": "x", "conditionMatchedLog": {}}, QueryError, "has no filter"),
+        ({"displayName": "x", "conditionMatchedLog": {"filter": "a="}}, QueryError, "a value is needed"),
+        ({"displayName": "x", "conditionSql": {}}, UnsupportedError, "only Google runs"),
+        ({"displayName": "x", "conditionMonitoringQueryLanguage": {}}, UnsupportedError, "Rewrite it in PromQL"),
         ({"displayName": "x"}, UnsupportedError, "empty condition"),
-        (threshold(forecastOptions={"forecastHorizon": "3600s"}), UnsupportedError, "forecast"),
+        (threshold(forecastOptions={"forecastHorizon": "1h"}), QueryError, "'1h' is not a duration"),
         (threshold(filter="metric.type"), QueryError, "column"),
         (threshold(denominatorFilter="nonsense"), QueryError, "column"),
         (threshold(comparison="COMPARISON_GE"), QueryError, "COMPARISON_GT or COMPARISON_LT"),

@@ -1,30 +1,13 @@
-"""For the tests of apps that use obskit: what did the code under test record?
-
-    from obskit.testing import capture
-
-    def test_checkout(client):
-        with capture() as seen:
-            client.post("/checkout")
-        assert seen.span("POST /checkout").attributes["http.response.status_code"] == 200
-        assert seen.total("http.server.request.duration", **{"http.route": "/checkout"}) == 1
-        assert seen.errors == ()
-
-Under pytest an instrumented app exports to memory by itself. The fixture `obskit_capture` is the same as
-the context manager; put ``pytest_plugins = ["obskit.testing"]`` into the top ``conftest.py`` to have it.
-"""
+"""What the code under test recorded, for apps that export to memory."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
-
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from obskit.exporters.memory import STORE
 from obskit.signals import lifecycle, logs
@@ -35,51 +18,9 @@ if TYPE_CHECKING:
 
     from obskit.signals.reports import ErrorReport
 
-__all__ = ["Captured", "FixedClock", "Point", "SequentialIds", "capture"]
+__all__ = ["Captured", "Point", "capture"]
 
 _FLUSH_S: Final = 10.0
-
-
-class FixedClock:
-    """A clock that stands still until it is told to go on.
-
-    Args:
-        start_s: seconds since the epoch; 2026-01-01T00:00:00Z by default.
-    """
-
-    def __init__(self, start_s: float = 1_767_225_600.0) -> None:
-        self._now_ns = int(start_s * 1e9)
-
-    def time_ns(self) -> int:
-        """Return the time in nanoseconds since the epoch."""
-        return self._now_ns
-
-    def time(self) -> float:
-        """Return the time in seconds since the epoch."""
-        return self._now_ns / 1e9
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now_ns += int(seconds * 1e9)
-
-
-class SequentialIds(IdGenerator):
-    """Trace and span ids 1, 2, 3, … for expectations that can be written down.
-
-    Give it to a tracer provider: ``TracerProvider(id_generator=SequentialIds())``.
-    """
-
-    def __init__(self) -> None:
-        self._traces = itertools.count(1)
-        self._spans = itertools.count(1)
-
-    def generate_span_id(self) -> int:
-        """Return the next span id."""
-        return next(self._spans)
-
-    def generate_trace_id(self) -> int:
-        """Return the next trace id."""
-        return next(self._traces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +164,3 @@ def _point(name: str, point: Any) -> Point:
 def _deliver() -> None:
     for pipeline in lifecycle.running():
         pipeline.flush(_FLUSH_S)
-
-
-if find_spec("pytest") is not None:
-    import pytest
-
-    @pytest.fixture
-    def obskit_capture() -> Iterator[Captured]:
-        """What the test's code records; see `capture`."""
-        with capture() as seen:
-            yield seen

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from obskit.engine.log_filters import compile_filter
 from obskit.errors import QueryError
-from obskit.local.store.entry_filters import compile_filter
 
 ENTRY = {
     "logName": "projects/p/logs/run.googleapis.com%2Fstdout",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from obskit.errors import Problem, QueryError
 
-__all__ = ["compile_filter"]
+__all__ = ["compile_filter", "values_at"]
 
 Accepts = Callable[[Mapping[str, Any]], bool]
 _TOKEN: Final = re.compile(
@@ -137,8 +137,17 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1:-1]) if text[:1] == '"' else text
 
 
+def values_at(entry: Mapping[str, Any], field: str) -> list[Any]:
+    """Return the values of a field such as ``jsonPayload.user`` or ``labels."k8s.io/x"``, none where it is absent."""
+    return _values(entry, _path(field))
+
+
+def _path(field: str) -> list[str]:
+    return [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', field)]
+
+
 def _compared(field: str, op: str, wanted: str, error: Callable[[int, str], QueryError], column: int) -> Accepts:
-    path = [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', field)]
+    path = _path(field)
     if op in {"=~", "!~"}:
         try:
             pattern = re.compile(wanted)
