@@ -1,36 +1,38 @@
-"""Where notifications go: one class, one constructor function a kind of channel."""
+"""Where notifications go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, TypedDict, Unpack
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, Self
 
-from obskit.errors import Problem
-from obskit.queries.context import EnvVar, RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, ready_made
+from obskit.alerts.channel_kinds import (
+    CHECKS,
+    KINDS,
+    OTHER,
+    SECRETS,
+    AddressWithToken,
+    Setting,
+    read_setting,
+    unset_problem,
+)
+from obskit.errors import Problem, nearest
+from obskit.queries.carried import as_json_fields, merged
+from obskit.queries.context import EnvVar, RenderContext, Secret
+from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given
 from obskit.queries.labels import checked_labels, label_problems
+from obskit.queries.reading import carrying, document_of, id_of, read_flag, read_labels, read_table, read_text
 
-__all__ = ["NotificationChannel", "email", "pagerduty", "pubsub", "slack", "sms", "webhook"]
+__all__ = ["NotificationChannel"]
 
-Setting = str | EnvVar
-
-# Source: the notification channel descriptors of Cloud Monitoring: type → required labels, sensitive labels.
-_KINDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "email": (("email_address",), ()),
-    "slack": (("channel_name", "auth_token"), ("auth_token",)),
-    "pagerduty": (("service_key",), ("service_key",)),
-    "webhook_tokenauth": (("url",), ()),
-    "webhook_basicauth": (("url", "username", "password"), ("password",)),
-    "pubsub": (("topic",), ()),
-    "sms": (("number",), ()),
-}
+_BY_SERVER: Final = frozenset({"name", "creationRecord", "mutationRecords", "verificationStatus"})
 
 
 def _kind(value: object) -> str:
     kind = as_text(value)
-    if kind not in _KINDS:
-        raise ValueError(f"{kind!r} is no kind of channel | Use one of {', '.join(_KINDS)}")
+    if kind not in KINDS:
+        guess = nearest(kind, KINDS)
+        hint = f'Did you mean "{guess}"' if guess else f"Use one of {', '.join(KINDS)}"
+        raise ValueError(f"{kind!r} is no kind of channel | {hint}")
     return kind
 
 
@@ -38,8 +40,8 @@ def _settings(value: object) -> Mapping[str, Setting]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{value!r} is not a table of settings | Use email(…), webhook(…) and the like")
     for name, setting in value.items():
-        if not isinstance(setting, str | EnvVar):
-            raise TypeError(f'{name}={setting!r} is not a text | Write a text, or env("NAME")')
+        if not isinstance(setting, Setting):
+            raise TypeError(f'{name}={setting!r} is not a text | Write a text, env("NAME") or secret("NAME")')
     return dict(value)
 
 
@@ -47,20 +49,23 @@ def _settings(value: object) -> Mapping[str, Setting]:
 class NotificationChannel(Definition):
     """One way to reach somebody.
 
-    Made by `email`, `slack`, `pagerduty`, `webhook`, `pubsub` and `sms`.
+    Made by `email`, `slack`, `pagerduty`, `webhook`, `pubsub`, `sms` and `google_chat`.
 
     Attributes:
         id: lower-case letters, digits and dashes; what policies and sync know it by.
-        kind: the platform's type, e.g. ``webhook_tokenauth``.
-        settings: the labels that this kind needs; each a text or an `env`.
+        kind: the platform's type, e.g. ``webhook_tokenauth``; ``other`` for one that only `carried` knows.
+        settings: the labels that this kind needs; each a text, an `env` or a `secret`.
         display_name: shown in the console, at most 512 characters; the id when empty.
         description: at most 1,024 characters.
         enabled: whether notifications are forwarded.
         labels: the user's own labels.
+        carried: fields of the REST API that this model does not know, merged into what it renders.
     """
 
     noun: ClassVar[str] = "channel"
     named_by: ClassVar[str] = "id"
+    collection: ClassVar[str] = "notificationChannels"
+    labels_field: ClassVar[str] = "userLabels"
 
     id: str = given(checked_id, placeholder="")
     kind: str = given(_kind, placeholder="email")
@@ -69,38 +74,67 @@ class NotificationChannel(Definition):
     description: str = given(as_text, default="")
     enabled: bool = given(as_flag, default=True)
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
+    carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form, without ``name``.
 
         Raises:
-            DefinitionError: an environment variable that it needs is missing.
+            DefinitionError: an environment variable or a secret that it needs is missing.
         """
-        values = {
-            name: setting.read(context) if isinstance(setting, EnvVar) else setting
-            for name, setting in self.settings.items()
-        }
         rendered: dict[str, Any] = {
             "type": self.kind,
             "displayName": self.display_name or self.id,
-            "labels": values,
+            "labels": {name: read_setting(setting, context) for name, setting in self.settings.items()},
             "enabled": self.enabled,
         }
         if self.description:
             rendered["description"] = self.description
         if self.labels:
             rendered["userLabels"] = dict(self.labels)
-        return rendered
+        return merged(rendered, self.carried)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, id: str = "") -> Self:  # noqa: A002 - the field's name
+        """Return the channel that an object of the REST API is.
+
+        A secret, which the API gives back masked, is read from an environment variable named after the channel:
+        ``PAGER_SERVICE_KEY`` for the ``service_key`` of ``pager``.
+
+        Args:
+            document: the object's JSON.
+            id: the channel's id; made from its names where it is empty.
+
+        Raises:
+            DefinitionError: it is no JSON object.
+        """
+        wanted = document_of(document, noun=cls.noun, without=_BY_SERVER)
+        own = id_of(document, given=id, default="channel")
+        labels = {key: value for key, value in read_table(wanted, "labels").items() if isinstance(value, str)}
+        masked = {f"{own}_{key}".replace("-", "_").upper(): key for key in labels if key in SECRETS}
+        settings: dict[str, Setting] = {key: value for key, value in labels.items() if key not in SECRETS}
+        settings |= {key: EnvVar(variable) for variable, key in masked.items()}
+        found = read_text(wanted, "type")
+        made = cls(
+            id=own,
+            kind=found if found in KINDS else OTHER,
+            settings=settings if found in KINDS else {},
+            display_name=read_text(wanted, "displayName"),
+            description=read_text(wanted, "description"),
+            enabled=read_flag(wanted, "enabled", default=True),
+            labels=read_labels(wanted),
+        )
+        if "userLabels" in wanted:
+            wanted["userLabels"] = read_labels(wanted)
+        context = RenderContext(project="", environ={variable: labels[key] or "-" for variable, key in masked.items()})
+        return carrying(made, made.to_dict(context), wanted)
 
     def problems(self, context: RenderContext) -> list[Problem]:
         """Return every rule of the platform that this channel breaks."""
         if self.is_broken:
             return []
-        missing = [
-            setting.problem(self.place)
-            for setting in self.settings.values()
-            if isinstance(setting, EnvVar) and not setting.is_set(context)
-        ]
+        unset = [unset_problem(setting, context, self.place) for setting in self.settings.values()]
+        missing = [problem for problem in unset if problem is not None]
         rules = [*self._rules(), *(() if missing else self._value_rules(context))]
         return [
             *missing,
@@ -113,163 +147,23 @@ class NotificationChannel(Definition):
             yield f"display_name has {len(self.display_name)} characters, at most 512 are allowed", "Shorten it"
         if len(self.description) > 1024:
             yield f"description has {len(self.description)} characters, at most 1024 are allowed", "Shorten it"
-        required, secret = _KINDS[self.kind]
-        for name in required:
+        if self.kind == OTHER and not self.carried.get("type"):
+            yield "a channel of another kind needs its type", 'Add carried={"type": …, "labels": …}'
+        kind = KINDS[self.kind]
+        for name in kind.required:
             if name not in self.settings:
                 yield f"a {self.kind} channel needs {name}", f"Add {name}=…"
-        for name in secret:
+        for name in kind.secret:
             if isinstance(self.settings.get(name), str):
                 yield f"{name} is a secret and stands in the file", f'Read it from the environment: {name}=env("NAME")'
 
     def _value_rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
-        for name, check in _VALUES.items():
+        for name, check in CHECKS.items():
             setting = self.settings.get(name)
-            if setting is None:
+            # A secret is only known while sync runs; what it holds is checked then.
+            if setting is None or (isinstance(setting, Secret | AddressWithToken) and not setting.is_set(context)):
                 continue
-            value = setting.read(context) if isinstance(setting, EnvVar) else setting
-            way_out = check(value)
+            way_out = check(read_setting(setting, context))
             if way_out:
-                shown = f"what {setting.name} holds" if isinstance(setting, EnvVar) else repr(value)
+                shown = repr(setting) if isinstance(setting, str) else f"what {setting.name} holds"
                 yield f"{name}: {shown} cannot be used", way_out
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return "Write a whole http or https address"
-    return "" if parts.scheme in ("http", "https") and parts.hostname else "Write a whole http or https address"
-
-
-def _email(value: str) -> str:
-    name, at, host = value.rpartition("@")
-    return (
-        "" if name and at and "." in host and not value.split()[1:] else "Write an address such as oncall@example.com"
-    )
-
-
-def _number(value: str) -> str:
-    digits = value.removeprefix("+")
-    is_number = value.startswith("+") and digits.isdigit() and 7 <= len(digits) <= 15
-    return "" if is_number else "Write the number with its country, e.g. +4930123456"
-
-
-def _topic(value: str) -> str:
-    parts = value.split("/")
-    is_topic = len(parts) == 4 and parts[0] == "projects" and parts[2] == "topics" and all(parts)
-    return "" if is_topic else "Write projects/PROJECT/topics/TOPIC"
-
-
-def _not_empty(value: str) -> str:
-    return "" if value.strip() else "Give a value"
-
-
-_VALUES: Final[Mapping[str, Callable[[str], str]]] = {
-    "url": _url,
-    "email_address": _email,
-    "number": _number,
-    "topic": _topic,
-    "channel_name": _not_empty,
-    "auth_token": _not_empty,
-    "service_key": _not_empty,
-    "username": _not_empty,
-    "password": _not_empty,
-}
-
-
-class ChannelFields(TypedDict, total=False):
-    """What every kind of channel takes; see `NotificationChannel`."""
-
-    display_name: str
-    description: str
-    enabled: bool
-    labels: Mapping[str, str]
-
-
-_COMMON: Final = tuple(ChannelFields.__annotations__)
-
-
-@ready_made("channel", also=_COMMON)
-def email(id: str, *, address: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002 - the field's name
-    """Return a channel that sends e-mail.
-
-    Args:
-        id: the channel's id.
-        address: the e-mail address.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    return NotificationChannel(id=id, kind="email", settings={"email_address": address}, **fields)
-
-
-@ready_made("channel", also=_COMMON)
-def slack(id: str, *, channel: Setting, token: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
-    """Return a channel that posts to Slack.
-
-    Args:
-        id: the channel's id.
-        channel: the Slack channel with its hash, e.g. ``#alerts``.
-        token: Slack's token, from `env`. Google's console makes one when Cloud Monitoring is installed in Slack.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    return NotificationChannel(id=id, kind="slack", settings={"channel_name": channel, "auth_token": token}, **fields)
-
-
-@ready_made("channel", also=_COMMON)
-def pagerduty(id: str, *, service_key: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
-    """Return a channel that pages through PagerDuty.
-
-    Args:
-        id: the channel's id.
-        service_key: the integration key of an Events API integration, from `env`.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    return NotificationChannel(id=id, kind="pagerduty", settings={"service_key": service_key}, **fields)
-
-
-@ready_made("channel", also=_COMMON)
-def webhook(
-    id: str,  # noqa: A002
-    *,
-    url: Setting,
-    username: Setting | None = None,
-    password: Setting | None = None,
-    **fields: Unpack[ChannelFields],
-) -> NotificationChannel:
-    """Return a channel that posts Cloud Monitoring's JSON to a URL.
-
-    Args:
-        id: the channel's id.
-        url: where to post. A token belongs into its query (``?auth_token=…``), and then the URL into `env`.
-        username: user of basic authentication; with it, a password is needed.
-        password: password of basic authentication, from `env`.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    if username is None and password is None:
-        return NotificationChannel(id=id, kind="webhook_tokenauth", settings={"url": url}, **fields)
-    settings = {"url": url, "username": username, "password": password}
-    present = {name: value for name, value in settings.items() if value is not None}
-    return NotificationChannel(id=id, kind="webhook_basicauth", settings=present, **fields)
-
-
-@ready_made("channel", also=_COMMON)
-def pubsub(id: str, *, topic: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
-    """Return a channel that publishes to a Pub/Sub topic.
-
-    Args:
-        id: the channel's id.
-        topic: ``projects/PROJECT/topics/TOPIC``.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    return NotificationChannel(id=id, kind="pubsub", settings={"topic": topic}, **fields)
-
-
-@ready_made("channel", also=_COMMON)
-def sms(id: str, *, number: Setting, **fields: Unpack[ChannelFields]) -> NotificationChannel:  # noqa: A002
-    """Return a channel that sends text messages; the number must be verified in the console once.
-
-    Args:
-        id: the channel's id.
-        number: the telephone number with its country, ``+49…``.
-        fields: ``display_name``, ``description``, ``enabled``, ``labels``.
-    """
-    return NotificationChannel(id=id, kind="sms", settings={"number": number}, **fields)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from obskit.errors import Problem
+from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.checks import check_promql, lookback
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_flag, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels
 from obskit.queries.promql import Query, promql
+from obskit.queries.reading import carrying, read_duration, read_flag, read_table, read_text
 
 __all__ = ["Condition", "PromQLCondition"]
 
@@ -36,6 +38,8 @@ class Condition(Definition):
 
     noun: ClassVar[str] = "condition"
     named_by: ClassVar[str] = "display_name"
+    json_field: ClassVar[str] = ""
+    """The field of the REST API that holds this kind of condition."""
 
     def to_dict(self, context: RenderContext, default_name: str) -> dict[str, Any]:
         """Return the REST form; the platform shows `default_name` where the condition has no name."""
@@ -86,16 +90,24 @@ class PromQLCondition(Condition):
             for how far back the query looks.
         display_name: shown in incidents, at most 512 characters; the policy's name when empty.
         labels: labels added to the query's result; values may be templates of its labels.
+        rule_group: name of the Prometheus rule group that the alert came from.
+        alert_rule: name of the alert in that group.
         disable_metric_validation: whether the policy may be made before its metric exists. A metric exists
             from its first point on, which for an error counter is the first error.
+        carried: fields of the REST API that this model does not know.
     """
+
+    json_field: ClassVar[str] = "conditionPrometheusQueryLanguage"
 
     query: Query | str = given(_query, placeholder=Query(("vector(0)",)))
     duration: DurationLike = given(as_duration, default=timedelta(0))
     interval: DurationLike | None = given(as_duration, default=None)
     display_name: str = given(as_text, default="")
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
+    rule_group: str = given(as_text, default="")
+    alert_rule: str = given(as_text, default="")
     disable_metric_validation: bool = given(as_flag, default=True)
+    carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
     @property
     def limit(self) -> float | None:
@@ -115,9 +127,30 @@ class PromQLCondition(Condition):
         }
         if self.labels:
             body["labels"] = dict(self.labels)
+        if self.rule_group:
+            body["ruleGroup"] = self.rule_group
+        if self.alert_rule:
+            body["alertRule"] = self.alert_rule
         if self.disable_metric_validation:
             body["disableMetricValidation"] = True
-        return {"displayName": self.display_name or default_name, "conditionPrometheusQueryLanguage": body}
+        return merged({"displayName": self.display_name or default_name, self.json_field: body}, self.carried)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the condition that an object of the REST API is."""
+        body = read_table(document, cls.json_field)
+        made = cls(
+            # As it was written: `promql` would trim it.
+            query=replace(promql(""), parts=(read_text(body, "query"),)),
+            duration=read_duration(body, "duration") or timedelta(0),
+            interval=read_duration(body, "evaluationInterval"),
+            display_name=read_text(document, "displayName"),
+            labels={key: value for key, value in read_table(body, "labels").items() if isinstance(value, str)},
+            rule_group=read_text(body, "ruleGroup"),
+            alert_rule=read_text(body, "alertRule"),
+            disable_metric_validation=read_flag(body, "disableMetricValidation"),
+        )
+        return carrying(made, made.to_dict(RenderContext(project=""), ""), document)
 
     def _interval(self, context: RenderContext) -> timedelta:
         if self.interval is not None:
@@ -145,6 +178,8 @@ class PromQLCondition(Condition):
                 f"interval is {asked}, must be at least {allowed} as the query looks back {shown_duration(far)}",
                 f'Use interval="{int(shortest.total_seconds())}s", or leave it out',
             )
+        if self.alert_rule and not _LABEL_NAME.fullmatch(self.alert_rule):
+            yield f'alert_rule "{self.alert_rule}" is no Prometheus name', "Use letters, digits and _"
         for label in self.labels:
             if not _LABEL_NAME.fullmatch(label):
                 yield (

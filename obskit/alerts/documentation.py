@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self
 
+from obskit.alerts.templates import template_rules
 from obskit.errors import Problem
+from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.definitions import Definition, as_text, definition, given, many
+from obskit.queries.reading import carrying, read_items, read_text
 
 __all__ = ["Documentation", "Link"]
 
@@ -49,9 +52,11 @@ class Documentation(Definition):
     """What a notification says beside the bare facts.
 
     Attributes:
-        content: Markdown; at most 8,192 characters and 10,240 bytes.
+        content: Markdown; at most 8,192 characters and 10,240 bytes. Variables such as ``${resource.label.zone}`` are
+            filled in by the platform.
         subject: subject line of e-mails, at most 255 bytes; the platform's own when empty.
         links: at most 3 links, shown apart from the content.
+        carried: fields of the REST API that this model does not know.
     """
 
     noun: ClassVar[str] = "documentation"
@@ -59,6 +64,7 @@ class Documentation(Definition):
     content: str = given(as_text, default="")
     subject: str = given(as_text, default="")
     links: Sequence[Link] = given(many(Link), default=())
+    carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the REST form."""
@@ -67,11 +73,31 @@ class Documentation(Definition):
             rendered["subject"] = self.subject
         if self.links:
             rendered["links"] = [{"displayName": link.name, "url": link.url} for link in self.links]
-        return rendered
+        return merged(rendered, self.carried)
 
-    def problems(self, place: str) -> list[Problem]:
-        """Return what breaks the platform's rules, at the place of the policy."""
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the documentation that an object of the REST API is."""
+        links = read_items(document, "links")
+        # A link with a field of tomorrow is carried with all others: their order matters.
+        is_known = all(set(link) <= {"displayName", "url"} for link in links)
+        made = cls(
+            content=read_text(document, "content"),
+            subject=read_text(document, "subject"),
+            links=[Link(name=read_text(link, "displayName"), url=read_text(link, "url")) for link in links if is_known],
+        )
+        return carrying(made, made.to_dict(), document)
+
+    def problems(self, place: str, keys: Mapping[str, frozenset[str]]) -> list[Problem]:
+        """Return what breaks the platform's rules, at the place of the policy.
+
+        Args:
+            place: of the policy.
+            keys: table → keys that its variables may have, see `obskit.alerts.templates.template_rules`.
+        """
         found = [] if self.is_broken else list(self._rules())
+        for text in () if self.is_broken else (self.content, self.subject, *(link.url for link in self.links)):
+            found += template_rules(text, keys)
         for link in self.links:
             found += [] if link.is_broken else link.rules()
         return [Problem(place=place, problem=f"documentation: {problem}", way_out=way) for problem, way in found]

@@ -225,7 +225,8 @@ class ThresholdCondition(Condition):
             yield "a ratio needs aggregations on both sides", "Add aggregations=… and denominator_aggregations=…"
             return
         over, under = self.aggregations[-1], self.denominator_aggregations[-1]
-        if whole_seconds(self.aggregations[0].period) != whole_seconds(self.denominator_aggregations[0].period):
+        periods = {each[0].period for each in (self.aggregations, self.denominator_aggregations)}
+        if len({None if period is None else whole_seconds(period) for period in periods}) > 1:
             yield "a ratio needs the same alignment period on both sides", "Give both sides the same period"
         if set(over.by) != set(under.by) or (over.reducer == Reducer.NONE) != (under.reducer == Reducer.NONE):
             yield "a ratio needs the same labels on both sides", "Give both sides the same by= and reduce both"

@@ -69,7 +69,7 @@ def is_same(before: Any, after: Any, *, key: str = "") -> bool:
         other = after if before is None else before
         if key in _ON_WHEN_ABSENT:
             return other is None or other is True
-        return other is None or other == [] or (not isinstance(other, Mapping) and not other)
+        return other is None or other == [] or other == "0s" or (not isinstance(other, Mapping) and not other)
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return all(is_same(before.get(name), after.get(name), key=name) for name in {*before, *after})
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):

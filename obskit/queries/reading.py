@@ -160,16 +160,13 @@ def read_aggregations(document: Mapping[str, Any], key: str) -> tuple[Aggregatio
     items = read_items(document, key)
     made = []
     for item in items:
-        period = read_duration(item, "alignmentPeriod")
-        if period is None:
-            return ()
         one = Aggregation(
-            period=period,
+            period=read_duration(item, "alignmentPeriod"),
             aligner=read_choice(item, "perSeriesAligner", _ALIGNERS) or Aligner.NONE,
             reducer=read_choice(item, "crossSeriesReducer", _REDUCERS) or Reducer.NONE,
             by=read_texts(item, "groupByFields"),
         )
-        if not is_same({**one.to_dict()}, _with_defaults(item)):
+        if not is_same(one.to_dict(), _with_defaults(item)):
             return ()
         made.append(one)
     return tuple(made)
