@@ -60,7 +60,9 @@ def template_rules(text: str, keys: Mapping[str, frozenset[str]]) -> Iterator[tu
             continue
         if table not in _TABLES or not key:
             guess = _guess(name)
-            hint = f"Did you mean ${{{guess}}}" if guess else "See the variables that Cloud Monitoring knows"
+            hint = f"Did you mean ${{{guess}}}" if guess else f"There are {', '.join(sorted(_NAMES))} and TABLE.KEY"
+            if name == name.upper():
+                hint = "Put what it stands for in its place, before the policy is synced"
             yield f"there is no variable ${{{name}}}", hint
         elif key != "*" and table in keys and key not in keys[table]:
             guess = nearest(key, keys[table])

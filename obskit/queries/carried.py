@@ -17,6 +17,9 @@ _DURATION: Final = re.compile(r"(-?\d+(?:\.\d+)?)s")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 # Left out, these say something else than false: they are on.
 _ON_WHEN_ABSENT: Final = frozenset({"enabled"})
+# Tables that choose nothing: empty they say as much as left out.
+_TABLES: Final = frozenset({"userLabels", "labels", "labelExtractors", "headers"})
+_ZEROS: Final = frozenset({"", "0", "0s", "REDUCE_NONE", "ALIGN_NONE"})
 
 
 def as_json_fields(value: object) -> Mapping[str, Any]:
@@ -69,7 +72,7 @@ def is_same(before: Any, after: Any, *, key: str = "") -> bool:
         other = after if before is None else before
         if key in _ON_WHEN_ABSENT:
             return other is None or other is True
-        return other is None or other == [] or other == "0s" or (not isinstance(other, Mapping) and not other)
+        return _is_zero(other, key)
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return all(is_same(before.get(name), after.get(name), key=name) for name in {*before, *after})
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):
@@ -77,6 +80,14 @@ def is_same(before: Any, after: Any, *, key: str = "") -> bool:
     if isinstance(before, bool) or isinstance(after, bool):
         return before is after
     return bool(_plain(before) == _plain(after))
+
+
+def _is_zero(value: Any, key: str) -> bool:
+    if isinstance(value, Mapping):
+        return key in _TABLES and not value
+    if isinstance(value, str):
+        return value in _ZEROS or value.endswith("_UNSPECIFIED")
+    return not value
 
 
 def _plain(value: Any) -> Any:

@@ -89,7 +89,7 @@ def _number(value: float) -> int | float:
 
 
 def _says_nothing(key: str, value: Any) -> bool:
-    if value in _DEFAULTS.get(key, ()):
+    if value in _DEFAULTS.get(key, ()) or (isinstance(value, str) and value.endswith("_UNSPECIFIED")):
         return True
     if key in _TELLS_BY_PRESENCE:
         return value is None
