@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from obskit.errors import Problem, collecting
 from obskit.queries.context import EnvVar, RenderContext
 from obskit.sync.kinds import KINDS, Definition, Kind
 
-__all__ = ["Loaded", "check", "kind_of", "load", "unset_variables"]
+__all__ = ["Loaded", "Modules", "check", "kind_of", "load", "load_modules", "unset_variables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,36 +46,61 @@ def kind_of(definition: Definition) -> Kind:
 
 
 def load(folders: Sequence[Path | str]) -> Loaded:
-    """Import every ``*.py`` below the folders and collect the definitions at their modules' top level.
+    """Import every ``*.py`` below the folders, but tests, and collect the definitions at their modules' top level.
 
     A file may import its neighbours by the folder's name: ``from alerts.channels import oncall``.
     A file that fails becomes a problem; the others are loaded all the same, so that all problems show at once.
     """
-    definitions: list[Definition] = []
-    problems: list[Problem] = []
-    files = 0
+    found = load_modules(folders, wanted=lambda path: not path.name.startswith("test_"))
+    definitions = [each for module in found.modules for each in _top_level(module)]
+    unique = list({id(each): each for each in definitions}.values())
+    return Loaded(
+        definitions=tuple(unique),
+        problems=(*found.problems, *_duplicates(unique)),
+        files=found.files,
+        folders=tuple(str(folder) for folder in folders),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modules:
+    """The modules of some folders.
+
+    Attributes:
+        modules: in the order of folders and files.
+        problems: everything that was wrong while they were imported.
+        files: how many files there were, those that failed among them.
+    """
+
+    modules: tuple[ModuleType, ...]
+    problems: tuple[Problem, ...]
+    files: int
+
+
+def load_modules(folders: Sequence[Path | str], *, wanted: Callable[[Path], bool]) -> Modules:
+    """Import the files of some folders that are `wanted`; names with a leading underscore never are.
+
+    Each folder can be imported from by its name while that lasts, and nothing of it stays in `sys.modules`.
+    """
+    modules: list[ModuleType] = []
     paths = [Path(folder) for folder in folders]
-    problems += [
+    problems = [
         Problem(place=str(folder), problem="is not a folder", way_out="Name the folder that holds the definitions")
         for folder in paths
         if not folder.is_dir()
     ]
+    files = 0
     existing = [folder for folder in paths if folder.is_dir()]
     with _importable(existing), collecting() as reported:
         for folder in existing:
             for path in sorted(folder.rglob("*.py")):
-                if path.name.startswith("_") or "__pycache__" in path.parts:
+                if path.name.startswith("_") or "__pycache__" in path.parts or not wanted(path):
                     continue
                 files += 1
                 module = _import(folder, path, problems)
                 if module is not None:
-                    definitions += _top_level(module)
-    unique = list({id(found): found for found in definitions}.values())
-    problems += dict.fromkeys(reported)
-    problems += _duplicates(unique)
-    return Loaded(
-        definitions=tuple(unique), problems=tuple(problems), files=files, folders=tuple(str(path) for path in paths)
-    )
+                    modules.append(module)
+    return Modules(modules=tuple(modules), problems=(*problems, *dict.fromkeys(reported)), files=files)
 
 
 def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
