@@ -209,7 +209,7 @@ def _start(resolved: Resolved) -> None:
     from obskit.signals.durations import Durations  # noqa: PLC0415
     from obskit.signals.lifecycle import Pipeline  # noqa: PLC0415
     from obskit.signals.redaction import Redactor  # noqa: PLC0415
-    from obskit.signals.resource import build_resource  # noqa: PLC0415
+    from obskit.signals.resource import OwnResource  # noqa: PLC0415
     from obskit.signals.sampling import Keeper  # noqa: PLC0415
     from obskit.signals.shown import Shown  # noqa: PLC0415
     from obskit.signals.spans import RequestSpans  # noqa: PLC0415
@@ -219,24 +219,24 @@ def _start(resolved: Resolved) -> None:
     _process.problems.clear()
     logs.configure(config, redactor)
     stdlib_logs.install(level=config.log_level, access_log=config.access_log)
-    resource = build_resource(config)
+    resource = OwnResource(config)
     factories = [] if _process.is_rehearsal else _factories(config, resource)
     shown = Shown(redactor)
     pipeline = Pipeline(config, resource, factories, shown)
-    tracers = providers.tracer_provider(config, resource, pipeline.span_processor)
+    tracers = providers.tracer_provider(config, resource, lambda: pipeline.span_processor)
     meters = providers.meter_provider(resource, lambda: pipeline.metric_reader, tell=_tell)
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
-    durations = Durations(lambda: resource, is_own=type(meters) is providers.OwnMeterProvider)
+    durations = Durations(resource, is_own=type(meters) is providers.OwnMeterProvider)
     if type(meters) is providers.OwnMeterProvider:
         meters.when_shared = durations.share
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":  # which no SDK of ours reads for them
         pipeline.keep_durations(durations)
     keeper = Keeper(config)
     spans = None
-    if isinstance(tracers, providers.OwnTracerProvider):
-        sampler: Any = tracers.sampler
-        spans = RequestSpans(tracers, pipeline.ended, pipeline.submit_request, sampler, keeper, shown)
+    if type(tracers) is providers.OwnTracerProvider:
+        spans = RequestSpans(tracers, pipeline.ended, pipeline.submit_request, tracers.policy, keeper, shown)
+        pipeline.prepare = partial(_prepare, tracers)
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
@@ -266,8 +266,18 @@ def _follow(package: str, config: Config) -> None:
         )
 
 
-def _factories(config: Config, resource: Resource) -> list[Callable[[], Any]]:
-    return [partial(make, resource) for make in destinations(config, os.environ).values()]
+def _factories(config: Config, resource: Callable[[], Resource]) -> list[Callable[[], Any]]:
+    return [partial(_make, make, resource) for make in destinations(config, os.environ).values()]
+
+
+def _make(make: Callable[[Resource], Any], resource: Callable[[], Resource]) -> Any:
+    return make(resource())
+
+
+def _prepare(tracers: Any) -> None:
+    """Import OpenTelemetry's SDK beside the requests, before one of them needs it for a span of the app's."""
+    import_module("obskit.signals.imports").import_aside("obskit.signals.sdk")
+    tracers.whole()
 
 
 # --------------------------------------------------------------------------- what `obskit doctor` asks

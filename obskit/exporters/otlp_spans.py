@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from obskit.signals.ended import KIND, OF_KIND, OWN, SCOPE, STATES, EndedSpans, Record
+from obskit.signals.ended import KIND, OF_KIND, OWN, STATES, EndedSpans, Record, scope
 from obskit.signals.pace import SpanBatch
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class SpanEncoder:
             status=status,
             start_time=0,
             end_time=0,
-            instrumentation_scope=SCOPE,
+            instrumentation_scope=scope(),
         )
         message = encode_spans([whole]).resource_spans[0].scope_spans[0].spans[0]
         for field in ("trace_id", "span_id", "parent_span_id", "start_time_unix_nano", "end_time_unix_nano"):
@@ -146,13 +146,14 @@ class SpanEncoder:
         """Put the spans into their scope, and that into the resource."""
         if self._owner is None or self._owner[0] is not resource:
             context = SpanContext(1, 1, is_remote=False)
-            whole = ReadableSpan("", context, None, resource, start_time=0, end_time=0, instrumentation_scope=SCOPE)
+            whole = ReadableSpan("", context, None, resource, start_time=0, end_time=0, instrumentation_scope=scope())
             owner = encode_spans([whole]).resource_spans[0]
-            scope = owner.scope_spans[0]
+            part = owner.scope_spans[0]
             self._owner = (
                 resource,
                 _field(_RESOURCE, owner.resource.SerializeToString()) + _field(_SCHEMA_URL, owner.schema_url.encode()),
-                _field(_SCOPE, scope.scope.SerializeToString()) + _field(_SCHEMA_URL, scope.schema_url.encode()),
+                _field(_SCOPE, part.scope.SerializeToString())
+                + _field(_SCHEMA_URL, part.schema_url.encode()),
             )
         _, of_resource, of_scope = self._owner
         inside = of_scope + b"".join(spans)

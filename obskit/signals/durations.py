@@ -15,10 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-
 from obskit import catalog
-from obskit._version import __version__
+from obskit.signals.ended import scope
 from obskit.signals.metrics import admit, record
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ __all__ = ["Cell", "Durations", "SdkCell"]
 _METRIC: Final = catalog.HTTP_SERVER_DURATION
 _BOUNDS: Final = tuple(_METRIC.buckets or ())
 _MOST_PENDING: Final = 256
-_SCOPE: Final = InstrumentationScope("obskit", __version__)
 
 
 class Cell:
@@ -178,7 +175,7 @@ class Durations:
             return data
         from obskit.signals.points import histogram, joined  # noqa: PLC0415 - the SDK's metrics take long to import
 
-        return joined(data, histogram(_METRIC, points), _SCOPE, self._resource)
+        return joined(data, histogram(_METRIC, points), scope(), self._resource)
 
     def renew(self) -> None:
         """Replace the locks after a fork."""

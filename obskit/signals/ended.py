@@ -6,11 +6,10 @@ numbers it lets alone after the first look; the span, with its parts, is made wh
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from obskit._version import __version__
@@ -22,6 +21,8 @@ from obskit.signals.shown import Shown, is_plain_path
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from obskit.signals.incoming import Caller
 
@@ -29,12 +30,12 @@ __all__ = [
     "KIND",
     "OF_KIND",
     "OWN",
-    "SCOPE",
     "STATES",
     "EndedSpans",
     "Record",
     "own_context",
     "record_of",
+    "scope",
 ]
 
 Record = tuple[Any, ...]
@@ -47,7 +48,6 @@ OF_KIND: Final = slice(8, 15)
 OWN: Final = slice(15, 19)
 """What each request has of its own: the arguments of `EndedSpans.add_own`."""
 
-SCOPE: Final = InstrumentationScope("obskit", __version__)
 _MOST_KNOWN: Final = 2000
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
@@ -58,6 +58,14 @@ KIND: Final = SpanKind.SERVER
 _NO_STATES: Final = SpanContext(1, 1, is_remote=False).trace_state
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
+
+
+@functools.cache
+def scope() -> InstrumentationScope:
+    """Return who makes the spans; OpenTelemetry's SDK is imported by now, or is here."""
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415 - see `signals.sdk`
+
+    return InstrumentationScope("obskit", __version__)
 
 
 def _checked(kind: type[SpanContext], values: tuple[Any, ...]) -> SpanContext:
@@ -137,6 +145,13 @@ class EndedSpans:
         self._ratio = ratio
         self._shown = shown
         self._known: dict[Record, tuple[str, dict[str, Any], Status]] = {}
+        self._make: type[ReadableSpan] | None = None
+
+    def _load(self) -> type[ReadableSpan]:
+        from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - takes long, and a request must not wait
+
+        self._make = ReadableSpan
+        return ReadableSpan
 
     def built(self, record: Record, resource: Resource) -> ReadableSpan:
         """Return the span.
@@ -165,7 +180,8 @@ class EndedSpans:
         self.add_own(attributes, path, query, remote_ip, agent)
         if more is not None:
             attributes.update(more)
-        return ReadableSpan(
+        make = self._make or self._load()
+        return make(
             name,
             own,
             parent,
@@ -178,7 +194,7 @@ class EndedSpans:
             status,
             start_ns,
             start_ns + int(elapsed_s * 1e9),
-            SCOPE,
+            scope(),
         )
 
     def add_own(self, attributes: dict[str, Any], path: str, query: str, remote_ip: str, agent: str) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
 
-from obskit import catalog
 from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
@@ -20,15 +19,15 @@ from obskit.signals.ended import EndedSpans
 from obskit.signals.errands import GRACE_S, Errand
 from obskit.signals.forks import once_threads_last
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
-from obskit.signals.metrics import record
+from obskit.signals.late import LateParts, store_of
+from obskit.signals.metrics import count_lost
 from obskit.signals.outlets import Outlet
 from obskit.signals.redaction import Redactor
 from obskit.signals.resource import instance_id
 from obskit.signals.shown import Shown
 from obskit.signals.tally import Tally, spooled, status_of, undelivered
-from obskit.signals.taps import Baseline, MetricTap, SpanTap, baseline
+from obskit.signals.taps import Baseline, MetricTap, baseline
 from obskit.signals.times import AwakeClock
-from obskit.signals.veils import Veil
 from obskit.signals.worker import Worker, suppressed
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from obskit.signals.durations import Durations
     from obskit.signals.ended import Record
     from obskit.signals.reports import ErrorReport
-    from obskit.signals.spool import Store
 
 __all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
 
@@ -64,27 +62,31 @@ class Pipeline:
 
     Args:
         config: the settings in force.
-        resource: the process's resource; kept for destinations that are made from it.
+        resource: the process's resource, or what returns it.
         factories: make the destinations, on the export thread.
         shown: takes secrets out of what is known of requests.
+
+    Attributes:
+        prepare: called on the export thread when it first has nothing to do; imports what requests must not wait for.
     """
 
     def __init__(
         self,
         config: Config,
-        resource: Resource,
+        resource: Resource | Callable[[], Resource],
         factories: Sequence[Callable[[], Destination]],
         shown: Shown | None = None,
     ) -> None:
-        self.resource = resource
+        self._resource_of: Callable[[], Resource] = resource if callable(resource) else lambda: resource
+        self.prepare: Callable[[], object] = lambda: None
         self._config = config
         self._factories = tuple(factories)
-        self._span_tap = SpanTap(self._submit_span, self.flush)
         self._metric_tap = MetricTap(self.flush)
         self._inherited: list[object] = []
         redactor = Redactor(config.redact_keys)
-        self._veil = Veil(redactor)
-        self.ended = EndedSpans(lambda: self._worker.renewed(resource), config.sample_ratio, shown or Shown(redactor))
+        self._late = LateParts(self._submit_span, self.flush, redactor)
+        shown = shown or Shown(redactor)
+        self.ended = EndedSpans(lambda: self._worker.renewed(self.resource), config.sample_ratio, shown)
         self._at_fork: tuple[Baseline, int] = ({}, 0)
         self._is_gated = self._is_held = False
         self._failed: tuple[float, float] | None = None
@@ -107,29 +109,27 @@ class Pipeline:
                 gate=self._gate,
                 awake=self._awake,
                 wake=self._wake,
-                store=self._store(),
-                veil=self._veil.span,
+                store=store_of(self._config),
+                veil=self._late.veiled,
                 ended=self.ended,
             )
             for make in self._factories
         )
         self._worker = Worker(
-            self._config, self._outlets, self._metric_tap, self._tally, count_lost=_count_lost, awake=self._awake
+            self._config, self._outlets, self._metric_tap, self._tally, count_lost=count_lost, awake=self._awake
         )
 
-    def _store(self) -> Store | None:
-        if not self._config.spool_directory:
-            return None
-        from obskit.signals.spool import Spool, Store  # noqa: PLC0415 - few ask for it, and everybody would wait
-
-        return Store(Spool(self._config.spool_directory, self._config.spool_bytes))
+    @property
+    def resource(self) -> Resource:
+        """The process's resource; destinations are made from it."""
+        return self._resource_of()
 
     # ------------------------------------------------------------------ taking in
 
     @property
     def span_processor(self) -> SpanProcessor:
         """The processor to add to the tracer provider, obskit's own or the app's."""
-        return self._span_tap
+        return self._late.span_processor()
 
     @property
     def metric_reader(self) -> MetricReader:
@@ -258,7 +258,7 @@ class Pipeline:
 
     def _run(self) -> None:
         otel_context.attach(suppressed())
-        worker, commands = self._worker, self._commands
+        worker, commands, is_prepared = self._worker, self._commands, False
         while True:
             begun, wait_s = self._awake(), worker.due_in_s()
             try:
@@ -269,6 +269,9 @@ class Pipeline:
             self._is_woken = False
             try:
                 if errand is None:
+                    if not is_prepared:
+                        is_prepared = True
+                        self.prepare()
                     worker.tick(lambda: not commands.empty())
                     continue
                 self._serve(errand)
@@ -343,7 +346,3 @@ class Pipeline:
         self._renew()
         self._worker.forked(instance_id(), *self._at_fork)
         self._start_thread()
-
-
-def _count_lost(signal: str, reason: str, count: int) -> None:
-    record(catalog.TELEMETRY_LOST, count, {"obskit.signal": signal, "obskit.reason": reason})

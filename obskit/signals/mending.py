@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
+    from opentelemetry.sdk.trace import Event, ReadableSpan
 
 __all__ = ["Point", "flattened", "mended_span", "rebuilt", "steadied"]
 
@@ -62,6 +62,8 @@ def _values(attributes: Any) -> Any:
 def _events(events: Sequence[Event]) -> Sequence[Event]:
     if all(_text(event.name) is event.name and _values(event.attributes) is event.attributes for event in events):
         return events
+    from opentelemetry.sdk.trace import Event  # noqa: PLC0415 - where there is an event, it is loaded
+
     return [Event(_text(event.name), _values(event.attributes), event.timestamp) for event in events]
 
 
@@ -84,6 +86,8 @@ def mended_span(span: ReadableSpan) -> ReadableSpan:
     is_well = attributes is given and events is happened and links is linked and name is span.name
     if is_well and end_ns == span.end_time and description == (status.description or ""):
         return span
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - where there is such a span, it is loaded
+
     return ReadableSpan(
         name=name,
         context=span.context,

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import metrics
-
 from obskit import catalog
 from obskit._version import __version__
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from obskit.catalog import Metric
 
-__all__ = ["admit", "record", "use_provider"]
+__all__ = ["admit", "count_lost", "record", "use_provider"]
 
 _log = logging.getLogger("obskit")
 
@@ -77,6 +75,11 @@ def record(metric: Metric, value: float, attributes: Mapping[str, Value]) -> Non
         _say_once(f"{metric.name}: a point was not recorded: {type(error).__name__}: {error}")
 
 
+def count_lost(signal: str, reason: str, count: int) -> None:
+    """Count items that were given up, by their signal and the reason."""
+    record(catalog.TELEMETRY_LOST, count, {"obskit.signal": signal, "obskit.reason": reason})
+
+
 def admit(metric: Metric, attributes: Mapping[str, Value]) -> Mapping[str, Value]:
     """Return the labels under which such a point is recorded: those of the catalog, each within its cap."""
     return _admit((metric.name, tuple(attributes.items())), metric, attributes)
@@ -108,8 +111,14 @@ def _capped(metric: str, label: str, cap: int, value: Value) -> Value:
     return value
 
 
+def _global_provider() -> MeterProvider:
+    from opentelemetry import metrics  # noqa: PLC0415 - takes long, and `instrument` has set a provider
+
+    return metrics.get_meter_provider()
+
+
 def _recorder(metric: Metric) -> Callable[..., None]:
-    meter = (metrics.get_meter_provider() if _provider is None else _provider).get_meter("obskit", __version__)
+    meter = (_global_provider() if _provider is None else _provider).get_meter("obskit", __version__)
     record_on: Callable[..., None]
     with _lock:
         if metric.kind is catalog.Kind.COUNTER:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from opentelemetry.sdk.resources import Resource
-
 from obskit._version import __version__
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
     from obskit.config import Config
 
-__all__ = ["build_resource", "instance_id", "with_instance"]
+__all__ = ["OwnResource", "build_resource", "instance_id", "with_instance"]
 
 _INSTANCE: Final = "service.instance.id"
 _CLOUD_RUN_NAMES: Final = ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL")
@@ -42,8 +42,35 @@ def instance_id() -> str:
     return known
 
 
+class OwnResource:
+    """The resource of this process; it is made when it is first asked for, as the SDK takes long to import.
+
+    Args:
+        config: the settings in force.
+        environ: the environment, ``os.environ`` by default.
+    """
+
+    def __init__(self, config: Config, environ: Mapping[str, str] | None = None) -> None:
+        self._attributes = _attributes_of(config, os.environ if environ is None else environ)
+        self._made: Resource | None = None
+
+    def __call__(self) -> Resource:
+        """Return the SDK's resource, the same one until an attribute is added."""
+        made = self._made
+        if made is None:
+            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - see above
+
+            made = self._made = Resource(dict(self._attributes))
+        return made
+
+    def add(self, key: str, value: str) -> None:
+        """Add an attribute that has become known later; what is exported from here on carries it."""
+        self._attributes = {**self._attributes, key: value}
+        self._made = None
+
+
 def build_resource(config: Config, environ: Mapping[str, str] | None = None) -> Resource:
-    """Return the resource of this process.
+    """Return the resource of this process; see `OwnResource`.
 
     `OTEL_RESOURCE_ATTRIBUTES` is read first; settings that are given win over it. The platform's name is set
     for Cloud Run only: on Compute Engine and Kubernetes Google's exporter would then choose a monitored resource
@@ -53,7 +80,10 @@ def build_resource(config: Config, environ: Mapping[str, str] | None = None) -> 
         config: the settings in force.
         environ: the environment, ``os.environ`` by default.
     """
-    environ = os.environ if environ is None else environ
+    return OwnResource(config, environ)()
+
+
+def _attributes_of(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
     attributes: dict[str, str] = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
@@ -76,11 +106,13 @@ def build_resource(config: Config, environ: Mapping[str, str] | None = None) -> 
     # An id from the environment is the same in every worker of the machine, so the process's own is added to it.
     given = attributes.get(_INSTANCE)
     attributes[_INSTANCE] = f"{given}-{instance_id()}" if given else instance_id()
-    return Resource(dict(attributes))
+    return attributes
 
 
 def with_instance(resource: Resource, identity: str) -> Resource:
     """Return the resource under another process's id."""
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - there is one already, so it is loaded
+
     return resource.merge(Resource({_INSTANCE: identity, "process.pid": str(os.getpid())}))
 
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-    from opentelemetry.trace import Link, SpanKind
-    from opentelemetry.trace.span import TraceState
-    from opentelemetry.util.types import Attributes
-
     from obskit.config import Config
 
-__all__ = ["SHARE", "Keeper", "OwnSampler", "is_kept"]
+__all__ = ["SHARE", "Keeper", "Policy", "is_kept"]
 
 SHARE: Final = "obskit.sample_ratio"
 """Attribute of a span of which not all its like are exported: each of them stands for 1 / this many."""
@@ -28,10 +20,8 @@ _MOST_ROUTES: Final = 2000
 _WINDOW_S: Final = 60.0
 
 
-class OwnSampler(Sampler):
+class Policy:
     """Decides once a request, by the trace's id, so that services with the same ratio keep the same traces.
-
-    What is not sampled is still recorded at its root, so that a failed request can be kept; inside it nothing is.
 
     Args:
         ratio: share of traces that are exported, 0 to 1.
@@ -46,34 +36,6 @@ class OwnSampler(Sampler):
     def takes(self, trace_id: int) -> bool:
         """Return whether the trace of that id is exported."""
         return (trace_id & _MASK) < self._bound
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,  # noqa: ARG002 - the protocol's, as are the rest
-        kind: SpanKind | None = None,  # noqa: ARG002
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,  # noqa: ARG002
-        trace_state: TraceState | None = None,  # noqa: ARG002
-        **_: Any,
-    ) -> SamplingResult:
-        """Return the decision for a span that is about to begin."""
-        parent = trace.get_current_span(parent_context).get_span_context()
-        is_root = not parent.is_valid or parent.is_remote
-        if parent.is_valid and (not parent.is_remote or self.trusts_incoming):
-            is_sampled = parent.trace_flags.sampled
-        else:
-            is_sampled = self.takes(trace_id)
-            if is_sampled and self.ratio < 1.0:
-                attributes = {**(attributes or {}), SHARE: self.ratio}
-        unsampled = Decision.RECORD_ONLY if is_root else Decision.DROP
-        decision = Decision.RECORD_AND_SAMPLE if is_sampled else unsampled
-        return SamplingResult(decision, attributes, parent.trace_state if parent.is_valid else None)
-
-    def get_description(self) -> str:
-        """Return what this sampler is, for people."""
-        return f"obskit({self.ratio}, trusts_incoming={self.trusts_incoming})"
 
 
 class Keeper:

@@ -8,6 +8,7 @@ span replaces it, behind the same object, by a span of the SDK with the same ids
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -16,12 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind
 
 from obskit._version import __version__
-from obskit.signals.ended import SCOPE, EndedSpans, Record, own_context, record_of
+from obskit.signals.ended import EndedSpans, Record, own_context, record_of, scope
 from obskit.signals.incoming import parent_context
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import METHODS, start_attributes
@@ -29,10 +28,10 @@ from obskit.signals.serving import METHODS, start_attributes
 if TYPE_CHECKING:
     from obskit.signals.context import RequestState
     from obskit.signals.incoming import Caller
-    from obskit.signals.sampling import Keeper, OwnSampler
+    from obskit.signals.sampling import Keeper, Policy
     from obskit.signals.shown import Shown
 
-__all__ = ["HandedIds", "RequestSpan", "RequestSpans", "random_bits"]
+__all__ = ["RequestSpan", "RequestSpans", "handed_ids", "random_bits"]
 
 _EMPTY: Final = Context()
 _BYTES: Final = 800  # a record with short texts: 770, measured with tracemalloc on CPython 3.11
@@ -46,21 +45,11 @@ if hasattr(os, "register_at_fork"):
 _handed: Final[ContextVar[tuple[int, int] | None]] = ContextVar("obskit_handed_ids", default=None)
 
 
-class HandedIds(RandomIdGenerator):
-    """Gives the span that takes a `RequestSpan`'s place its ids, and all others random ones."""
-
-    def generate_span_id(self) -> int:
-        """Return a span id."""
-        handed = _handed.get()
-        return random_bits(64) or 1 if handed is None else handed[1]
-
-    def generate_trace_id(self) -> int:
-        """Return a trace id."""
-        handed = _handed.get()
-        return random_bits(128) or 1 if handed is None else handed[0]
+handed_ids: Final = _handed.get
+"""Return the trace id and the span id that the next span of the SDK is to have, if any."""
 
 
-class RequestSpan(trace.Span, ReadableSpan):
+class RequestSpan(trace.Span):
     """The server span of one request, as the OpenTelemetry API and the SDK's exporters know it.
 
     Args:
@@ -83,6 +72,16 @@ class RequestSpan(trace.Span, ReadableSpan):
         self._state = state
         self._caller = parent
         self._protocol = protocol
+
+    @property
+    def __class__(self) -> type:
+        """The SDK's class of spans that can be read, for those who ask whether it is one; who does has imported it."""
+        sdk = sys.modules.get("opentelemetry.sdk.trace")
+        return getattr(sdk, "ReadableSpan", RequestSpan)
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError(f"a request's span cannot become a {kind.__name__}")
 
     # ------------------------------------------------------------------ who it is
 
@@ -172,7 +171,7 @@ class RequestSpan(trace.Span, ReadableSpan):
     events = property(lambda self: self.full().events)
     links = property(lambda self: self.full().links)
     resource = property(lambda self: self._spans.ended.resource())
-    instrumentation_scope = property(lambda _: SCOPE)
+    instrumentation_scope = property(lambda _: scope())
     instrumentation_info = property(lambda self: self.full().instrumentation_info)
     dropped_attributes = property(lambda self: self.full().dropped_attributes)
     dropped_events = property(lambda self: self.full().dropped_events)
@@ -231,7 +230,7 @@ class RequestSpans:
         provider: Any,
         ended: EndedSpans,
         submit: Callable[[Record, int], None],
-        sampler: OwnSampler,
+        sampler: Policy,
         keeper: Keeper,
         shown: Shown,
     ) -> None:
@@ -242,13 +241,15 @@ class RequestSpans:
         self.keeper = keeper
         self.lock = threading.RLock()
         self._shown = shown
-        self._tracer = provider.get_tracer("obskit", __version__)
+        self._tracer: trace.Tracer | None = None
 
     def promoted(self, span: RequestSpan) -> Any:
         """Return a running span of the SDK with the ids of this one."""
         state, parent = span._state, span.parent  # noqa: SLF001 - of this module
         context = _EMPTY if parent is None else trace.set_span_in_context(trace.NonRecordingSpan(parent), _EMPTY)
         own = span.get_span_context()
+        if self._tracer is None:
+            self._tracer = self.provider.get_tracer("obskit", __version__)
         token = _handed.set((own.trace_id, own.span_id))
         try:
             return self._tracer.start_span(

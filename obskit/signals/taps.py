@@ -1,4 +1,4 @@
-"""Where the pipeline taps OpenTelemetry: a span processor, a metric reader, and the arithmetic of forked counters."""
+"""Where the pipeline taps OpenTelemetry's metrics: a reader, and the arithmetic of forked counters."""
 
 from __future__ import annotations
 
@@ -7,57 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode
-
 from obskit.signals.forks import renew_locks
-from obskit.signals.sampling import is_kept
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from obskit.signals.durations import Durations
     from obskit.signals.readers import Reader
 
-__all__ = ["Baseline", "MetricTap", "SpanTap", "baseline", "fingerprint", "point_count", "since", "with_resource"]
-
-
-class SpanTap(SpanProcessor):
-    """Hands every finished span that is sampled, or failed, to the pipeline.
-
-    Args:
-        submit: takes one finished span; must not block.
-        flush: delivers everything within that many seconds, and says whether it did.
-    """
-
-    def __init__(self, submit: Callable[[ReadableSpan], None], flush: Callable[[float | None], bool]) -> None:
-        self._submit = submit
-        self._flush = flush
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing; a span is of interest when it has ended."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span. An unsampled one that is recorded at all is kept when it failed, a request's by its mark."""
-        context = span.context
-        if context is None:
-            return
-        if not context.trace_flags.sampled:
-            has_failed = span.kind is not SpanKind.SERVER and span.status.status_code is StatusCode.ERROR
-            if not has_failed and not is_kept(span.attributes):
-                return
-        self._submit(span)
-
-    def shutdown(self) -> None:
-        """Deliver what waits; the provider that this processor was given to is about to end."""
-        self._flush(None)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Deliver what waits within the time given."""
-        return self._flush(timeout_millis / 1000)
+__all__ = ["Baseline", "MetricTap", "baseline", "fingerprint", "point_count", "since", "with_resource"]
 
 
 class MetricTap:

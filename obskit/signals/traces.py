@@ -41,18 +41,24 @@ SUPPRESSING: Final = (
 _ENDINGS: Final = (GeneratorExit, StopIteration, StopAsyncIteration)
 
 _tracer: Tracer | None = None
+_provider: TracerProvider | None = None
 _redactor = Redactor()
 
 
 def use_provider(provider: TracerProvider, redactor: Redactor) -> None:
     """Make spans through this provider from here on."""
-    global _tracer, _redactor
-    _tracer, _redactor = provider.get_tracer("obskit", __version__), redactor
+    global _tracer, _provider, _redactor
+    _tracer, _provider, _redactor = None, provider, redactor
 
 
 def tracer() -> Tracer:
     """Return the tracer of all spans that obskit makes."""
-    return _tracer or trace.get_tracer("obskit", __version__)
+    global _tracer
+    if _provider is None:
+        return trace.get_tracer("obskit", __version__)
+    if _tracer is None:
+        _tracer = _provider.get_tracer("obskit", __version__)
+    return _tracer
 
 
 def error_type(error: BaseException) -> str:

@@ -75,7 +75,7 @@ def test_points_are_added_to_the_providers(reader: InMemoryMetricReader):
 def test_another_reader_sees_them_too():
     """A reader that joins later has what is recorded from then on, in its temporality; obskit's own counts once."""
     own_reader, late = InMemoryMetricReader(), InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})
-    provider = OwnMeterProvider(Resource({}), lambda: own_reader)
+    provider = OwnMeterProvider(lambda: Resource({}), lambda: own_reader)
     metrics.use_provider(provider)
     durations = Durations(lambda: Resource({}), is_own=True)
     provider.when_shared = durations.share

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from obskit.signals import redaction
+from obskit.signals.patterns import Pattern
 from obskit.signals.redaction import REDACTED, Redactor
 
 parse = _parser.parse
@@ -168,10 +169,13 @@ def test_what_redaction_gives_back_is_clean() -> None:
 
 
 def patterns() -> dict[str, re.Pattern[str]]:
-    found = {name: value for name, value in vars(redaction).items() if isinstance(value, re.Pattern)}
-    found |= dict(redaction._SHAPES)
-    found |= {name: value for name, value in vars(Redactor(["own"])).items() if isinstance(value, re.Pattern)}
-    return found
+    found: dict[str, Any] = {**vars(redaction), **dict(redaction._SHAPES), **vars(Redactor(["own"]))}
+    for name, value in found.items():
+        if name in {"_ODD", "HAS_SIGNS", "_MANY_DIGITS"}:
+            found[name] = value.__self__
+        elif isinstance(value, Pattern):
+            found[name] = re.compile(value.source, value.flags)
+    return {name: value for name, value in found.items() if isinstance(value, re.Pattern)}
 
 
 def most(low_high: tuple[int, int]) -> int:

@@ -16,7 +16,8 @@ import obskit
 from obskit.signals import traces
 from obskit.signals.incoming import caller_of, parent_context
 from obskit.signals.redaction import Redactor
-from obskit.signals.sampling import OwnSampler
+from obskit.signals.sampling import Policy
+from obskit.signals.sdk import OwnSampler
 
 
 @pytest.fixture
@@ -171,13 +172,13 @@ def parent(*, is_remote: bool, is_sampled: bool) -> Any:
 )
 def test_the_service_decides_for_itself(ratio: float, trusts: bool, context: Any, decision: Decision) -> None:
     """A stranger's flag counts only where it is trusted; inside a request the request's decision holds."""
-    sampler = OwnSampler(ratio, trusts_incoming=trusts)
+    sampler = OwnSampler(Policy(ratio, trusts_incoming=trusts))
     assert sampler.should_sample(context, (1 << 127) + 12345, "x").decision is decision
 
 
 def test_a_ratio_keeps_about_that_share() -> None:
     """Of traces with evenly spread ids the ratio's share is kept, and the same ones everywhere."""
-    sampler, step = OwnSampler(0.25), (1 << 64) // 1000 + 1
+    sampler, step = OwnSampler(Policy(0.25)), (1 << 64) // 1000 + 1
     kept = [
         number
         for number in range(1000)
