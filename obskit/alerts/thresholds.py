@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Self
 
 from obskit.alerts.conditions import Condition
-from obskit.catalog import Kind
-from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, Reducer, check_filter
+from obskit.alerts.selectors import Renderable
+from obskit.queries.aggregations import Aggregation, Aligner, Reducer, check_filter
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
@@ -24,6 +24,7 @@ from obskit.queries.reading import (
     read_table,
     read_text,
 )
+from obskit.queries.series import Series
 
 __all__ = ["AbsenceCondition", "Comparison", "MissingData", "ThresholdCondition", "Trigger"]
 
@@ -61,12 +62,12 @@ _SLO_SELECTOR: Final = re.compile(
 )
 
 
-def _filter(value: object) -> str | MetricFilter:
-    return value if isinstance(value, MetricFilter) else as_text(value)
+def _filter(value: object) -> str | Renderable:
+    return value if isinstance(value, Renderable) else as_text(value)
 
 
-def _rendered(value: str | MetricFilter, context: RenderContext) -> str:
-    return value.render(context) if isinstance(value, MetricFilter) else value
+def _rendered(value: str | Renderable, context: RenderContext) -> str:
+    return value if isinstance(value, str) else value.render(context)
 
 
 @definition
@@ -97,11 +98,11 @@ class Trigger(Definition):
             yield f"the trigger's percent is {self.percent:g}, must be above 0 and at most 100", "Use percent=50"
 
 
-def _aggregation_rules(aggregations: Sequence[Aggregation], kinds: tuple[Kind, ...]) -> Iterator[tuple[str, str]]:
+def _aggregation_rules(aggregations: Sequence[Aggregation], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
     for place, aggregation in enumerate(aggregations):
         if not aggregation.is_broken:
             # A later aggregation works on what an earlier one made, which is no longer the metric.
-            yield from aggregation.rules(kinds if place == 0 else (), longest=_LONGEST_PERIOD)
+            yield from aggregation.rules(series if place == 0 else (), longest=_LONGEST_PERIOD)
 
 
 @definition
@@ -125,12 +126,12 @@ class ThresholdCondition(Condition):
 
     json_field: ClassVar[str] = "conditionThreshold"
 
-    filter: str | MetricFilter = given(_filter, placeholder="")
+    filter: str | Renderable = given(_filter, placeholder="")
     threshold: float = given(as_number, placeholder=0.0)
     comparison: str = given(one_of(Comparison), default=Comparison.ABOVE)
     duration: DurationLike = given(as_duration, default=timedelta(0))
     aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    denominator: str | MetricFilter | None = given(_filter, default=None)
+    denominator: str | Renderable | None = given(_filter, default=None)
     denominator_aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
     forecast: DurationLike | None = given(as_duration, default=None)
@@ -249,7 +250,7 @@ class AbsenceCondition(Condition):
 
     json_field: ClassVar[str] = "conditionAbsent"
 
-    filter: str | MetricFilter = given(_filter, placeholder="")
+    filter: str | Renderable = given(_filter, placeholder="")
     duration: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
     aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)

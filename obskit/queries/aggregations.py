@@ -1,21 +1,19 @@
-"""Monitoring filters over catalog metrics, and the aggregation of what they select."""
+"""The aggregation of what a Monitoring filter selects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
-from obskit.catalog import METRICS, Kind, Metric, Route
-from obskit.errors import QueryError
-from obskit.queries import filters
-from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_text, caller, definition, given, many, one_of
+from obskit.queries.definitions import Definition, as_text, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
-from obskit.queries.promql import Labels, Match, Matching, label_named
-from obskit.queries.stacks import PerStack, varying
+from obskit.queries.filter_checks import check_filter, field_findings
+from obskit.queries.fitting import aligned, aligner_problem, reduced, reducer_problem
+from obskit.queries.metric_filters import MetricFilter, metric_filter
+from obskit.queries.series import Series
 
 __all__ = ["Aggregation", "Aligner", "MetricFilter", "Reducer", "check_filter", "metric_filter"]
 
@@ -63,9 +61,8 @@ class Reducer(StrEnum):
     PERCENTILE_05 = "percentile_05"
 
 
-_RATES: Final = frozenset({Aligner.RATE, Aligner.DELTA})
 _LONGEST_IN_ALERTS: Final = timedelta(hours=25)
-_LONGEST_FILTER: Final = 2048  # Source: AlertPolicy.Condition.MetricThreshold.filter
+_GROUPED: Final = re.compile(r"(?:metric|resource)\.labels?\.|metadata\.|resource\.type$|project$|\$\{")
 
 
 @definition
@@ -96,11 +93,11 @@ class Aggregation(Definition):
             rendered["groupByFields"] = list(self.by)
         return rendered
 
-    def rules(self, kinds: tuple[Kind, ...], *, longest: timedelta) -> Iterator[tuple[str, str]]:
+    def rules(self, series: Sequence[Series], *, longest: timedelta) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules.
 
         Args:
-            kinds: kinds of the catalog metrics that are aggregated; empty when they are not obskit's.
+            series: what `check_filter` knows of the series that are aggregated; empty when nothing is.
             longest: the longest period allowed: 25 h in an alert, 104 weeks in a chart.
         """
         if self.period is None:
@@ -115,76 +112,22 @@ class Aggregation(Definition):
             yield f'reducer "{self.reducer}" needs an aligner other than "none"', 'Add for example aligner="mean"'
         if self.by and self.reducer == Reducer.NONE:
             yield "by= has no effect without a reducer", 'Add for example reducer="sum"'
-        if self.aligner.startswith("percentile") and kinds and Kind.HISTOGRAM not in kinds:
-            yield (
-                f'aligner "{self.aligner}" needs a distribution, the metric is a {kinds[0]}',
-                'Use "mean", or a histogram',
-            )
-        if self.aligner in _RATES and kinds and Kind.GAUGE in kinds:
-            yield f'aligner "{self.aligner}" needs a cumulative or delta metric, the metric is a gauge', 'Use "mean"'
+        yield from self._fitting(series)
 
+    def _fitting(self, series: Sequence[Series]) -> Iterator[tuple[str, str]]:
+        for each in series:
+            problem = aligner_problem(self.aligner, each)
+            if problem is None and self.aligner != Aligner.NONE:
+                problem = reducer_problem(self.reducer, aligned(self.aligner, each))
+            if problem is not None:
+                yield problem
+        for field in self.by:
+            if not _GROUPED.match(field):
+                yield f'by= names "{field}", which is no field of series', f"Write for example metric.labels.{field}"
+            for finding in field_findings(field, series):
+                if not finding.is_note:
+                    yield f"by=: {finding.problem}", finding.way_out
 
-@dataclass(frozen=True, slots=True)
-class MetricFilter:
-    """A Monitoring filter on a catalog metric, spelled for the route when it is rendered."""
-
-    metric: Metric
-    where: tuple[tuple[str, Matching], ...] = ()
-    resource_type: str = ""
-    source: str = field(default="", compare=False, repr=False)
-    variants: PerStack[MetricFilter] | None = field(default=None, compare=False, repr=False)
-
-    def render(self, context: RenderContext) -> str:
-        """Return the filter's text."""
-        if self.variants is not None:
-            return self.variants.value(context.stack, f"{self.source}: filter").render(context)
-        resource = self.resource_type or context.resource_type or self.metric.resource_type(context.route)
-        terms = [f'metric.type="{self.metric.metric_type(context.route)}"', f'resource.type="{resource}"']
-        return " AND ".join([*terms, *(self._term(label, found, context.route) for label, found in self.where)])
-
-    def _term(self, label: str, found: Matching, route: Route) -> str:
-        key = self.metric.label_key(label, route)
-        name = f"metric.labels.{key}" if "." not in key else f'metric.labels."{key}"'
-        value = '"' + found.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        if found.match in (Match.EQUAL, Match.DIFFERS):
-            return f"{name}{found.match}{value}"
-        term = f"{name}=monitoring.regex.full_match({value})"
-        return term if found.match is Match.MATCHES else f"NOT {term}"
-
-
-@varying
-def metric_filter(metric: Metric, *, where: Labels | None = None, resource_type: str = "") -> MetricFilter:
-    """Return a Monitoring filter for a catalog metric.
-
-    Args:
-        metric: one of `obskit.catalog`.
-        where: labels that the series must have.
-        resource_type: the monitored resource type; the route's usual one when empty.
-    """
-    found = []
-    for label, value in (where or {}).items():
-        matching = value if isinstance(value, Matching) else Matching(Match.EQUAL, str(value))
-        found.append((label_named(metric, label), matching))
-    return MetricFilter(metric, tuple(found), resource_type, caller())
-
-
-def check_filter(text: str, *, needs_resource: bool) -> tuple[list[tuple[str, str]], tuple[Kind, ...]]:
-    """Return what is wrong with a filter, and the kinds of the catalog metrics that it names.
-
-    Args:
-        text: the filter as it will be sent.
-        needs_resource: whether it must name a resource type, as in an alert's condition.
-    """
-    found: list[tuple[str, str]] = []
-    if len(text) > _LONGEST_FILTER:
-        found.append((f"the filter has {len(text)} characters, at most {_LONGEST_FILTER} are allowed", "Shorten it"))
-    try:
-        types = tuple(filters.parse(text).metric_types())
-    except QueryError as error:
-        return [(f"filter: {problem.problem}", problem.way_out) for problem in error.problems], ()
-    if not types:
-        found.append(("the filter names no metric type", 'Add metric.type="…"'))
-    if needs_resource and "resource.type" not in text:
-        found.append(("the filter names no resource type", 'Add AND resource.type="…"'))
-    by_type: Mapping[str, Metric] = {metric.metric_type(route): metric for metric in METRICS for route in Route}
-    return found, tuple(by_type[name].kind for name in types if name in by_type)
+    def result(self, series: Series) -> Series:
+        """Return what it makes of some series that it fits."""
+        return reduced(self.reducer, aligned(self.aligner, series))

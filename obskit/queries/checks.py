@@ -1,19 +1,23 @@
-"""Checks of PromQL as it will be sent: does it parse, would Google take it, are obskit's metrics spelled right."""
+"""Checks of PromQL as it will be sent: does it parse, would Google take it, do its parts and names fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import promql_parser
 
-from obskit.catalog import METRICS, Kind, Metric, Route, promql_label, promql_name
+from obskit.catalog import METRICS, Kind, Metric, Route, promql_name
 from obskit.errors import Problem, nearest
 from obskit.queries.context import RenderContext
-from obskit.queries.promql import RESOURCE_LABELS
+from obskit.queries.google_metrics import ValueType, google_metrics
+from obskit.queries.likeness import is_slip
+from obskit.queries.promql_types import children, node_findings, selector_names, walk
+from obskit.queries.series import Finding, series_of_promql
 
-__all__ = ["check_promql", "lookback", "walk"]
+__all__ = ["check_promql", "lookback", "promql_findings", "walk"]
 
 # Source: the functions and aggregations of Prometheus 2.44, which Cloud Monitoring's PromQL matches.
 _FUNCTION_NAMES: Final = (
@@ -29,11 +33,7 @@ _FUNCTIONS: Final = frozenset(_FUNCTION_NAMES.split())
 _AGGREGATIONS: Final = frozenset(
     ("sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values", "bottomk", "topk", "quantile")
 )
-# Labels that any series may have beside the metric's own.
-_ALWAYS: Final = frozenset(
-    {"le", "quantile", "project_id", "monitored_resource", "cluster", "task_id", "instance", "job"}
-)
-_SUFFIXES: Final = {Kind.HISTOGRAM: ("_bucket", "_sum", "_count")}
+_SUFFIXES: Final = ("_bucket", "_sum", "_count")
 _SURELY_MEANT: Final = "workload_googleapis_com:obskit_"
 
 
@@ -45,28 +45,34 @@ def check_promql(text: str, context: RenderContext, place: str) -> list[Problem]
         context: tells the export route, and so how metrics are spelled.
         place: where the query stands, for the problems.
     """
+    return [
+        Problem(place=place, problem=found.problem, way_out=found.way_out)
+        for found in promql_findings(text, context.route)
+        if not found.is_note
+    ]
+
+
+@lru_cache(maxsize=2048)
+def promql_findings(text: str, route: Route) -> tuple[Finding, ...]:
+    """Return what is wrong or doubtful with a PromQL text whose metrics are spelled for a route."""
     if not text.strip():
-        return [Problem(place=place, problem="the query is empty", way_out="Write a PromQL expression")]
+        return (Finding("the query is empty", "Write a PromQL expression"),)
     try:
         tree = promql_parser.parse(text)
     except ValueError as error:
-        return [
-            Problem(
-                place=place, problem=f"the query does not parse: {error}", way_out=f"Mend this PromQL: {text[:300]}"
-            )
-        ]
-    found: list[Problem] = []
+        return (Finding(f"the query does not parse: {error}", f"Mend this PromQL: {text[:300]}"),)
+    found: list[Finding] = []
     if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr, promql_parser.StringLiteral)):
         found.append(
-            Problem(
-                place=place,
-                problem="the query gives ranges or a text, not one value a series",
-                way_out="Put it into a function, e.g. rate(…)",
-            )
+            Finding("the query gives ranges or a text, not one value a series", "Put it into a function, e.g. rate(…)")
         )
     for node in walk(tree):
-        found += [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in _node(node, context)]
-    return list(dict.fromkeys(found))
+        found += [Finding(problem, way_out) for problem, way_out in _names_of_functions(node)]
+        if isinstance(node, promql_parser.VectorSelector):
+            for name in selector_names(node):
+                found += _unknown(name, route)
+        found += node_findings(node, route)
+    return tuple(dict.fromkeys(found))
 
 
 def lookback(text: str) -> timedelta:
@@ -77,27 +83,14 @@ def lookback(text: str) -> timedelta:
         return timedelta(0)
 
 
-def walk(tree: Any) -> Iterator[Any]:
-    """Return every node of a parsed query, outermost first."""
-    yield tree
-    for child in _children(tree):
-        yield from walk(child)
-
-
-def _children(node: Any) -> list[Any]:
-    names = ("lhs", "rhs", "expr", "param", "vector_selector")
-    inner = [getattr(node, name, None) for name in names] + list(getattr(node, "args", None) or ())
-    return [child for child in inner if isinstance(child, promql_parser.Expr)]
-
-
 def _lookback(node: Any) -> timedelta:
-    inner = max((_lookback(child) for child in _children(node)), default=timedelta(0))
+    inner = max((_lookback(child) for child in children(node)), default=timedelta(0))
     own = getattr(node, "range", None) or timedelta(0)
     offset = getattr(node, "offset", None) or timedelta(0)
     return inner + own + max(offset, timedelta(0))
 
 
-def _node(node: Any, context: RenderContext) -> Iterator[tuple[str, str]]:
+def _names_of_functions(node: Any) -> Iterator[tuple[str, str]]:
     if isinstance(node, promql_parser.Call):
         name = node.func.name
         if name not in _FUNCTIONS:
@@ -109,74 +102,75 @@ def _node(node: Any, context: RenderContext) -> Iterator[tuple[str, str]]:
         name = str(node.op).lower()
         if name not in _AGGREGATIONS:
             yield f"Cloud Monitoring has no aggregation {name}", f"Use one of {', '.join(sorted(_AGGREGATIONS))}"
-    elif isinstance(node, promql_parser.VectorSelector):
-        yield from _selector(node, context)
-
-
-def _selector(node: Any, context: RenderContext) -> Iterator[tuple[str, str]]:
-    names = [node.name] if node.name else [m.value for m in node.matchers.matchers if m.name == "__name__"]
-    labels = [matcher.name for matcher in node.matchers.matchers if matcher.name != "__name__"]
-    for name in names:
-        metric = _spelled(name, context.route)
-        if metric is not None:
-            yield from _labels(metric, labels)
-            continue
-        yield from _unknown(name, context.route)
-
-
-def _spelled(name: str, route: Route) -> Metric | None:
-    return next((metric for metric in METRICS if name in _names(metric, route)), None)
 
 
 def _names(metric: Metric, route: Route) -> tuple[str, ...]:
     metric_type = metric.metric_type(route)
-    suffixes = _SUFFIXES.get(metric.kind, ("",))
+    suffixes = _SUFFIXES if metric.kind is Kind.HISTOGRAM else ("",)
     quoted = metric.name if route is Route.OTLP else metric_type
     return tuple(name + suffix for name in (promql_name(metric_type), quoted) for suffix in suffixes)
 
 
-def _labels(metric: Metric, labels: list[str]) -> Iterator[tuple[str, str]]:
-    resource = {spelled for by_route in RESOURCE_LABELS.values() for spelled in by_route.values()}
-    own = {promql_label(label) for label in metric.label_names}
-    for label in labels:
-        if label not in own | resource | _ALWAYS:
-            yield (
-                f'metric {metric.name} has no label "{label}"',
-                _hint(label, own | resource, "Its labels are " + ", ".join(sorted(own))),
-            )
-
-
-def _unknown(name: str, route: Route) -> Iterator[tuple[str, str]]:
+def _unknown(name: str, route: Route) -> Iterator[Finding]:
+    if series_of_promql(name, route) is not None or "${" in name:
+        return
     for other in Route:
-        metric = _spelled(name, other)
-        if metric is not None and other is not route:
-            yield (
+        if other is not route and any(name in _names(metric, other) for metric in METRICS):
+            metric = next(each for each in METRICS if name in _names(each, other))
+            yield Finding(
                 f"{name} is the name on the export route {other}, and this is rendered for {route}",
                 f"Write {_names(metric, route)[0]}, or build the query from obskit.catalog, which fits both",
             )
             return
-    histogram = next(
-        (m for m in METRICS if m.kind is Kind.HISTOGRAM and name == promql_name(m.metric_type(route))), None
-    )
-    if histogram is not None:
-        yield f"{name} is a histogram", f"Write {name}_bucket, {name}_sum or {name}_count"
+    if any(m.kind is Kind.HISTOGRAM and name == promql_name(m.metric_type(route)) for m in METRICS):
+        yield Finding(f"{name} is a histogram", f"Write {name}_bucket, {name}_sum or {name}_count")
         return
     known = [spelled for metric in METRICS for spelled in _names(metric, route)]
     guess = nearest(name, known)
-    if guess is not None and (name.startswith(_SURELY_MEANT) or _is_slip(name, guess)):
-        yield f"obskit records no metric {name}", f"Did you mean {guess}"
+    if guess is not None and (name.startswith(_SURELY_MEANT) or is_slip(name, guess)):
+        yield Finding(f"obskit records no metric {name}", f"Did you mean {guess}")
+        return
+    yield from _unknown_google(name)
 
 
-def _is_slip(name: str, guess: str) -> bool:
-    """Tell a misspelt obskit metric from somebody else's metric of a similar name."""
-    if abs(len(name) - len(guess)) > 2 or name[:1] != guess[:1]:
-        return False
-    row = list(range(len(guess) + 1))
-    for index, char in enumerate(name, 1):
-        before, row[0] = row[0], index
-        for column, other in enumerate(guess, 1):
-            before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (char != other))
-    return row[-1] <= 2
+def _unknown_google(name: str) -> Iterator[Finding]:
+    """Return what is wrong with a name that could only be one of Google's metrics."""
+    index = google_metrics()
+    mark = "/" if "/" in name else ":"
+    services = {prefix if mark == "/" else promql_name(prefix): each for prefix, each in index.services.items()}
+    domain = name.partition(mark)[0]
+    service = services.get(domain)
+    if service is None:
+        like = next((each for each in services if mark in name and is_slip(domain, each, most=1)), None)
+        if like is not None:
+            yield Finding(f'no service of Google Cloud has metrics "{domain}{mark}…"', f"Did you mean {like}{mark}…")
+        return
+    if service.instead:
+        yield Finding(f"{service.title} has no metrics of its own in Cloud Monitoring", service.instead)
+        return
+    stem = next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
+    for metric_type in index.types_of(service):
+        metric = index.metrics[metric_type]
+        spelled = metric_type if mark == "/" else promql_name(metric_type)
+        if metric.value is ValueType.DISTRIBUTION and name == spelled:
+            yield Finding(
+                f"{name} is a distribution",
+                f"Write {name}_bucket, {name}_sum or {name}_count, as in rate({name}_count[5m])",
+            )
+            return
+        if metric.value is not ValueType.DISTRIBUTION and stem == spelled:
+            yield Finding(f"{spelled} is no distribution and has no {name.removeprefix(stem)[1:]}", f"Write {spelled}")
+            return
+    names = [each for metric_type in index.types_of(service) for each in index.metrics[metric_type].promql_names]
+    like = nearest(name, [each for each in names if (mark == "/") == ("/" in each)], 0.8)
+    if like is not None and not service.is_complete and not is_slip(name, like):
+        like = None
+    newer = f"if it is newer than {index.date}, declare it with known_metric(…)"
+    is_users_own = service.prefix == "logging.googleapis.com" and name.startswith(f"{domain}{mark}user")
+    if like is not None and not is_users_own:
+        yield Finding(f"{service.title} has no metric {name}", f"Did you mean {like}; {newer}")
+    elif not is_users_own:
+        yield Finding(f"{name} is not in the index of {index.date}", f"See {index.source}; {newer}", is_note=True)
 
 
 def _hint(name: str, known: frozenset[str] | set[str], otherwise: str) -> str:

@@ -37,7 +37,15 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Parse = Callable[[Any], Any]
 
-_ABOVE: Final = ("obskit.queries", "obskit.alerts", "obskit.dashboards", "obskit.packs", "dataclasses", "functools")
+_ABOVE: Final = (
+    "obskit.queries",
+    "obskit.alerts",
+    "obskit.dashboards",
+    "obskit.packs",
+    "obskit.resources",
+    "dataclasses",
+    "functools",
+)
 
 
 def caller() -> str:

@@ -1,4 +1,4 @@
-"""The questions one asks of catalog metrics: rate, increase, percentile, ratio, average."""
+"""The questions one asks of metrics, of the catalog's and of Google's: rate, increase, percentile, ratio, average."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from obskit.catalog import Kind, Metric
 from obskit.errors import Problem, QueryError, report
 from obskit.queries.definitions import caller
 from obskit.queries.durations import DurationLike
-from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, select
+from obskit.queries.google_metrics import GoogleMetric
+from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, role_of, select
 from obskit.queries.stacks import varying
 
 __all__ = ["average", "growth", "highest", "increase", "latest", "percentile", "rate", "ratio", "seen", "share"]
 
 
 @varying
-def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
+def rate(
+    metric: Metric | GoogleMetric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+) -> Query:
     """Return how fast a counter, or the count of a histogram, grows, per second.
 
     Args:
-        metric: a counter or histogram of the catalog.
+        metric: a counter or histogram: of the catalog, or what `google` returns.
         where: labels that the series must have.
         by: labels to keep; all series add up where none is given.
         window: averaging window; at least two exports must fall into it.
@@ -30,7 +33,7 @@ def rate(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str
 
 @varying
 def increase(
-    metric: Metric,
+    metric: Metric | GoogleMetric,
     *,
     where: Labels | None = None,
     by: Sequence[str] | str = (),
@@ -46,7 +49,9 @@ def increase(
 
 
 @varying
-def growth(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike) -> Query:
+def growth(
+    metric: Metric | GoogleMetric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+) -> Query:
     """Return by how much a counter grew in a window, counting series that were born in it from zero.
 
     A counter's series begins at its first increment, so Prometheus' ``increase`` never sees that increment:
@@ -64,13 +69,18 @@ def growth(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | s
 
 @varying
 def percentile(
-    percent: float, metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+    percent: float,
+    metric: Metric | GoogleMetric,
+    *,
+    where: Labels | None = None,
+    by: Sequence[str] | str = (),
+    window: DurationLike,
 ) -> Query:
     """Return a percentile of a histogram, in the metric's unit.
 
     Args:
         percent: above 0, below 100, e.g. 95.
-        metric: a histogram of the catalog.
+        metric: a histogram: of the catalog, or what `google` returns.
         where: labels that the series must have.
         by: labels to keep.
         window: averaging window; at least two exports must fall into it.
@@ -78,14 +88,14 @@ def percentile(
     _needs(metric, Kind.HISTOGRAM, asked="percentile")
     if not 0 < percent < 100:
         _report(f"percentile {percent} is not above 0 and below 100", "Write for example percentile(95, …)")
-    labels = LabelList(("le", *labels_of(metric, by)))
+    labels = LabelList(("le", *labels_of(metric, by)), isinstance(metric, GoogleMetric))
     bucket = select(metric, where=where, window=window, suffix="_bucket")
     return query(f"histogram_quantile({percent / 100:g}, sum by (", labels, ") (rate(", bucket, ")))")
 
 
 @varying
 def average(
-    metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
+    metric: Metric | GoogleMetric, *, where: Labels | None = None, by: Sequence[str] | str = (), window: DurationLike
 ) -> Query:
     """Return the mean value of a histogram over a window, in the metric's unit."""
     _needs(metric, Kind.HISTOGRAM, asked="average")
@@ -99,7 +109,7 @@ def ratio(part: Query, whole: Query) -> Query:
 
 
 @varying
-def latest(metric: Metric, *, where: Labels | None = None, by: Sequence[str] | str = ()) -> Query:
+def latest(metric: Metric | GoogleMetric, *, where: Labels | None = None, by: Sequence[str] | str = ()) -> Query:
     """Return the sum of a metric's latest values."""
     return _sum(metric, by, select(metric, where=where))
 
@@ -116,24 +126,31 @@ def highest(of: Query) -> Query:
 
 @varying
 def seen(
-    metric: Metric, *, where: Labels | None = None, window: DurationLike, offset: DurationLike | None = None
+    metric: Metric | GoogleMetric,
+    *,
+    where: Labels | None = None,
+    window: DurationLike,
+    offset: DurationLike | None = None,
 ) -> Query:
     """Return 1 if any series of a metric had a point in a window that ended `offset` ago, else nothing."""
     return query("max(present_over_time(", select(metric, where=where, window=window, offset=offset), "))")
 
 
-def _sum(metric: Metric, by: Sequence[str] | str, *inner: str | Selector) -> Query:
+def _sum(metric: Metric | GoogleMetric, by: Sequence[str] | str, *inner: str | Selector) -> Query:
     labels = labels_of(metric, by)
-    head: tuple[str | LabelList, ...] = ("sum by (", LabelList(labels), ") (") if labels else ("sum(",)
+    head: tuple[str | LabelList, ...] = (
+        ("sum by (", LabelList(labels, isinstance(metric, GoogleMetric)), ") (") if labels else ("sum(",)
+    )
     return query(*head, *inner, ")")
 
 
-def _needs(metric: Metric, *kinds: Kind, asked: str) -> None:
-    if metric.kind not in kinds:
+def _needs(metric: Metric | GoogleMetric, *kinds: Kind, asked: str) -> None:
+    role = role_of(metric)
+    if role not in kinds:
         _report(
-            f"{asked} needs a {' or '.join(kinds)}, {metric.name} is a {metric.kind}",
+            f"{asked} needs a {' or '.join(kinds)}, {metric.name} is a {role}",
             "Ask another question of it, e.g. latest(…)"
-            if metric.kind is Kind.GAUGE
+            if role is Kind.GAUGE
             else "Use rate(…), increase(…) or growth(…)",
         )
 

@@ -13,6 +13,7 @@ from obskit.errors import Problem, QueryError, nearest, report
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import caller
 from obskit.queries.durations import DurationLike, as_duration, promql_duration
+from obskit.queries.google_metrics import GoogleMetric
 from obskit.queries.stacks import PerStack, varying
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "mismatches",
     "promql",
     "query",
+    "role_of",
     "select",
 ]
 
@@ -83,9 +85,9 @@ def differs(value: str) -> Matching:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """The series of one catalog metric, in a query: spelled when the route is known."""
+    """The series of one metric, in a query: spelled when the route is known."""
 
-    metric: Metric
+    metric: Metric | GoogleMetric
     suffix: str = ""
     where: tuple[tuple[str, Matching], ...] = ()
     window: timedelta | None = None
@@ -94,10 +96,12 @@ class Selector:
     def render(self, context: RenderContext) -> str:
         """Return the selector in PromQL."""
         name = promql_name(self.metric.metric_type(context.route)) + self.suffix
+        is_ours = isinstance(self.metric, Metric)
         pairs = [
-            f"{label_spelled(label, context.route)}{found.match}{_quoted(found.value)}" for label, found in self.where
+            f"{label_spelled(label, context.route) if is_ours else label}{found.match}{_quoted(found.value)}"
+            for label, found in self.where
         ]
-        if context.resource_type:
+        if context.resource_type and is_ours:
             pairs.append(f"monitored_resource={_quoted(context.resource_type)}")
         braces = "{" + ",".join(pairs) + "}" if pairs else ""
         window = f"[{promql_duration(self.window)}]" if self.window is not None else ""
@@ -107,12 +111,15 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class LabelList:
-    """Labels of a ``by (…)``, spelled when the route is known."""
+    """Labels of a ``by (…)``, spelled when the route is known; Google's own are the same on every route."""
 
     labels: tuple[str, ...]
+    is_google: bool = False
 
     def render(self, context: RenderContext) -> str:
         """Return the labels in PromQL, with commas."""
+        if self.is_google:
+            return ", ".join(self.labels)
         return ", ".join(label_spelled(label, context.route) for label in self.labels)
 
 
@@ -148,7 +155,8 @@ class Query:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The catalog metrics that the query is built from."""
-        return tuple(dict.fromkeys(part.metric for part in self.parts if isinstance(part, Selector)))
+        found = (part.metric for part in self.parts if isinstance(part, Selector))
+        return tuple(dict.fromkeys(metric for metric in found if isinstance(metric, Metric)))
 
     def __gt__(self, other: Query | float) -> Query:
         return self._compared(">", other)
@@ -228,19 +236,25 @@ def promql(text: str) -> Query:
     return query(text.strip(), level=_UNKNOWN)
 
 
+def role_of(metric: Metric | GoogleMetric) -> Kind:
+    """Return what a metric is to PromQL: a counter, a gauge or a histogram."""
+    return metric.kind if isinstance(metric, Metric) else metric.role
+
+
 def select(
-    metric: Metric,
+    metric: Metric | GoogleMetric,
     *,
     where: Labels | None = None,
     window: DurationLike | None = None,
     offset: DurationLike | None = None,
     suffix: str | None = None,
 ) -> Selector:
-    """Return a selector of a catalog metric's series.
+    """Return a selector of a metric's series.
 
     Args:
-        metric: one of `obskit.catalog`.
-        where: labels that the series must have, by their catalog names; also ``service``, ``instance``, ….
+        metric: one of `obskit.catalog`, or what `google` returns.
+        where: labels that the series must have, by their catalog names; also ``service``, ``instance``, …; of one of
+            Google's metrics those of the metric and of its resource.
         window: range of a range selector.
         offset: how far back.
         suffix: ``_bucket``, ``_sum`` or ``_count`` of a histogram; ``_count`` when not given.
@@ -249,7 +263,7 @@ def select(
         QueryError: outside `errors.collecting`: the metric has no such label, or a duration is none.
     """
     if suffix is None:
-        suffix = "_count" if metric.kind is Kind.HISTOGRAM else ""
+        suffix = "_count" if role_of(metric) is Kind.HISTOGRAM else ""
     found = []
     for label, value in (where or {}).items():
         matching = value if isinstance(value, Matching) else Matching(Match.EQUAL, str(value))
@@ -259,9 +273,14 @@ def select(
     )
 
 
-def label_named(metric: Metric, label: str) -> str:
+def label_named(metric: Metric | GoogleMetric, label: str) -> str:
     """Return the label if the metric has it; report the nearest one otherwise."""
-    known = [*metric.label_names, *RESOURCE_LABELS]
+    if isinstance(metric, GoogleMetric):
+        known = [*metric.label_names, "monitored_resource"]
+        if not metric.resources or label.startswith(("metric_", "metadata_")):
+            return label  # written against any resource, whose labels are not known
+    else:
+        known = [*metric.label_names, *RESOURCE_LABELS]
     if label in known:
         return label
     spelled = {promql_label(name): name for name in known}
@@ -281,7 +300,7 @@ def label_spelled(label: str, route: Route) -> str:
     return RESOURCE_LABELS[label][route] if label in RESOURCE_LABELS else promql_label(label)
 
 
-def labels_of(metric: Metric, by: Sequence[str] | str) -> tuple[str, ...]:
+def labels_of(metric: Metric | GoogleMetric, by: Sequence[str] | str) -> tuple[str, ...]:
     """Return the labels of a ``by``, each checked against the metric."""
     return tuple(label_named(metric, label) for label in ((by,) if isinstance(by, str) else by))
 

@@ -11,9 +11,10 @@ from obskit.alerts import (
     Trigger,
     metric_filter,
 )
-from obskit.catalog import AI_COST, HTTP_SERVER_DURATION, Kind, Metric, Route
+from obskit.catalog import AI_COST, HTTP_SERVER_DURATION, Route
 from obskit.errors import DefinitionError
 from obskit.queries import matches
+from obskit.queries.aggregations import check_filter
 from obskit.queries.context import RenderContext
 
 CONTEXT = RenderContext(project="p")
@@ -87,8 +88,8 @@ def test_a_catalog_filter_parses(route):
 
 def test_a_ratio_is_the_apis_json():
     """Denominator and its aggregations stand beside the numerator's."""
-    rate = Aggregation(period="60s", aligner="rate", reducer="sum")
-    condition = threshold(aggregations=rate, denominator=CPU, denominator_aggregations=rate)
+    total = Aggregation(period="60s", aligner="mean", reducer="sum")
+    condition = threshold(aggregations=total, denominator=CPU, denominator_aggregations=total)
     assert told(condition) == []
     body = condition.to_dict(CONTEXT, "d")["conditionThreshold"]
     assert body["denominatorFilter"] == CPU
@@ -111,10 +112,13 @@ def test_a_ratio_is_the_apis_json():
         ),
         ({"aggregations": Aggregation(period="26h", aligner="mean")}, "alignment period is 26 h"),
         ({"aggregations": Aggregation(period="60s", reducer="sum")}, 'reducer "sum" needs an aligner'),
-        ({"aggregations": Aggregation(period="60s", aligner="mean", by=["x"])}, "by= has no effect without a reducer"),
+        (
+            {"aggregations": Aggregation(period="60s", aligner="mean", by=["resource.labels.region"])},
+            "by= has no effect without a reducer",
+        ),
         ({"filter": 'resource.type="a"'}, "the filter names no metric type"),
         ({"filter": 'metric.type="a/b"'}, "the filter names no resource type"),
-        ({"filter": CPU + ' AND metric.labels.a="' + "x" * 2048 + '"'}, "the filter has 2"),
+        ({"filter": CPU + ' AND resource.labels.database_id="' + "x" * 2048 + '"'}, "the filter has 2"),
         ({"filter": 'metric.type="a/b" AND AND'}, "filter: "),
         ({"denominator_aggregations": MEAN}, "denominator_aggregations stand without a denominator"),
         ({"denominator": CPU}, "a ratio needs aggregations on both sides"),
@@ -125,13 +129,13 @@ def test_a_ratio_is_the_apis_json():
         (
             {
                 "denominator": CPU,
-                "denominator_aggregations": Aggregation(period="60s", aligner="mean", reducer="sum", by=["a"]),
+                "denominator_aggregations": Aggregation(period="60s", aligner="mean", reducer="sum", by=["project"]),
             },
             "a ratio needs the same labels on both sides",
         ),
         (
             {"filter": metric_filter(AI_COST), "aggregations": Aggregation(period="60s", aligner="percentile_95")},
-            'aligner "percentile_95" needs a distribution, the metric is a counter',
+            'aligner "percentile_95" does not fit workload.googleapis.com/obskit.gen_ai.cost',
         ),
     ],
 )
@@ -144,11 +148,11 @@ def test_each_rule_of_threshold_conditions_is_checked(changes, problem):
 
 def test_a_gauge_has_no_rate():
     """RATE and DELTA need something that counts."""
-    found = list(Aggregation(period="60s", aligner="rate").rules((Kind.GAUGE,), longest=MEAN.period * 100))
+    _, series = check_filter(CPU, needs_resource=True)
+    found = list(Aggregation(period="60s", aligner="rate").rules(series, longest=MEAN.period * 100))
     assert [problem for problem, _ in found] == [
-        'aligner "rate" needs a cumulative or delta metric, the metric is a gauge'
+        'aligner "rate" does not fit cloudsql.googleapis.com/database/cpu/utilization, which is a gauge of double'
     ]
-    assert Metric(name="g", kind=Kind.GAUGE, unit="1", help="x").kind is Kind.GAUGE
 
 
 @pytest.mark.parametrize(

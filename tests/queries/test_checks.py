@@ -65,7 +65,7 @@ def test_a_histogram_needs_a_suffix():
 def test_a_label_that_the_metric_does_not_have_is_named_with_the_nearest():
     """A matcher on a label that never exists selects nothing, silently."""
     assert found('workload_googleapis_com:obskit_gen_ai_tokens{gen_ai_request_modl="x"}') == [
-        ('metric obskit.gen_ai.tokens has no label "gen_ai_request_modl"', "Did you mean gen_ai_request_model")
+        ('metric obskit.gen_ai.tokens has no label "gen_ai_request_modl"', 'Did you mean "gen_ai_request_model"')
     ]
 
 
