@@ -236,7 +236,7 @@ def _start(resolved: Resolved) -> None:
     spans = None
     if type(tracers) is providers.OwnTracerProvider:
         spans = RequestSpans(tracers, pipeline.ended, pipeline.submit_request, tracers.policy, keeper, shown)
-        pipeline.prepare = partial(_prepare, tracers)
+    pipeline.prepare = partial(_prepare, tracers)
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
@@ -275,9 +275,12 @@ def _make(make: Callable[[Resource], Any], resource: Callable[[], Resource]) -> 
 
 
 def _prepare(tracers: Any) -> None:
-    """Import OpenTelemetry's SDK beside the requests, before one of them needs it for a span of the app's."""
-    import_module("obskit.signals.imports").import_aside("obskit.signals.sdk")
-    tracers.whole()
+    """Import beside the requests what one of them may need later, for a span of the app's or an error."""
+    import_aside = import_module("obskit.signals.imports").import_aside
+    for name in ("obskit.signals.reported", "obskit.signals.sdk"):
+        import_aside(name)
+    if type(tracers).__name__ == "OwnTracerProvider":
+        tracers.whole()
 
 
 # --------------------------------------------------------------------------- what `obskit doctor` asks

@@ -77,7 +77,7 @@ class Route(StrEnum):
     """OTLP to ``telemetry.googleapis.com``: ``prometheus.googleapis.com/NAME/KIND``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Label:
     """One label of a metric.
 
@@ -92,7 +92,7 @@ class Label:
     help: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One metric of the catalog.
 

@@ -17,7 +17,7 @@ __all__ = ["Resolved", "resolve"]
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resolved:
     """A `Config`, and how it came about.
 

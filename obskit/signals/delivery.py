@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from obskit.errors import Problem
+from obskit.signals.names import ERRORS, METRICS, SIGNALS, SPANS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ERRORS", "METRICS", "SIGNALS", "SPANS", "Destination", "Outcome", "Status", "metric_spacing_s"]
 
-SPANS: Final = "spans"
-METRICS: Final = "metrics"
-ERRORS: Final = "errors"
-SIGNALS: Final = (SPANS, METRICS, ERRORS)
 _SPACING_S: Final = 5.0
 
 

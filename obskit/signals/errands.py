@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = ["GRACE_S", "Errand"]
@@ -17,25 +16,32 @@ _WRITE_S: Final = 1.0  # what is half on disk at the deadline is worth that much
 _FROZEN_S: Final = 2.0  # a wait that takes so much longer than it should was a frozen process's
 
 
-@dataclass(slots=True, kw_only=True)
 class Errand:
     """A flush, or an end.
 
-    Attributes:
+    Args:
         deadline: for the export thread, in monotonic seconds; a frozen process does not come nearer to it.
         is_last: whether the thread is to end afterwards.
         is_saving: whether what cannot be delivered goes to disk.
+
+    Attributes:
+        deadline: as given.
+        is_last: as given.
+        is_saving: as given.
         is_writing: whether that is happening now.
         done: set when the thread has finished with it.
         is_delivered: whether everything was; known before it is done, as there may be connections to close.
     """
 
-    deadline: float = 0.0
-    is_last: bool = False
-    is_saving: bool = False
-    is_writing: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
-    is_delivered: bool = False
+    __slots__ = ("deadline", "done", "is_delivered", "is_last", "is_saving", "is_writing")
+
+    def __init__(self, *, deadline: float, is_last: bool = False, is_saving: bool = False) -> None:
+        self.deadline = deadline
+        self.is_last = is_last
+        self.is_saving = is_saving
+        self.is_writing = False
+        self.done = threading.Event()
+        self.is_delivered = False
 
     def wait(self) -> None:
         """Wait until it is done, or a moment longer than the export thread may take."""

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
-from obskit.signals.delivery import Outcome
-
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from obskit.signals.delivery import Outcome
     from obskit.signals.reports import ErrorReport
 
 __all__ = ["Lane", "backoff_s", "report_size_bytes", "span_size_bytes"]

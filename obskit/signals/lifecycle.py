@@ -14,7 +14,6 @@ from opentelemetry import context as otel_context
 from obskit.config import Config
 from obskit.errors import Problem
 from obskit.signals import endings
-from obskit.signals.delivery import Destination, Outcome, Status
 from obskit.signals.ended import EndedSpans
 from obskit.signals.errands import GRACE_S, Errand
 from obskit.signals.forks import once_threads_last
@@ -35,11 +34,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+    from obskit.signals.delivery import Destination, Status
     from obskit.signals.durations import Durations
     from obskit.signals.ended import Record
     from obskit.signals.reports import ErrorReport
 
-__all__ = ["Destination", "Outcome", "Pipeline", "Status", "running"]
+__all__ = ["Pipeline", "running"]
 
 _LEAST_TIMEOUT_S: Final = 0.3
 _FORK_WAIT_S: Final = 1.0  # a fork in the middle of a call is better than one that takes long

@@ -10,11 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
-from obskit.signals.delivery import ERRORS, METRICS, SPANS, Destination, Outcome
-from obskit.signals.dividing import divided
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
+from obskit.signals.names import ERRORS, METRICS, SPANS
 from obskit.signals.pace import SpanBatch
 from obskit.signals.times import AwakeClock
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from obskit.signals.delivery import Destination, Outcome
     from obskit.signals.spool import Store
 
 __all__ = ["CALL_TIMEOUT_S", "Outlet"]
@@ -182,6 +182,8 @@ class Outlet:
 
     def send_metrics(self, data: MetricsData, points: int, until: float) -> Outcome:
         """Deliver one snapshot; what it could not deliver is pending, as the next snapshot includes it."""
+        from obskit.signals.delivery import Outcome  # noqa: PLC0415 - an app must not wait for it to start
+
         destination = self.destination
         if self.is_broken:
             self.points_lost["unavailable"] = points  # of the last snapshot, which includes those before
@@ -277,6 +279,9 @@ class Outlet:
             return False
 
     def _sender(self, signal: str, destination: Destination, until: float) -> Callable[[Sequence[Any]], Outcome]:
+        from obskit.signals.delivery import Outcome  # noqa: PLC0415 - an app must not wait for it to start
+        from obskit.signals.dividing import divided  # noqa: PLC0415 - likewise
+
         export: Callable[[Any, float], Outcome] = {
             SPANS: destination.export_spans,
             METRICS: lambda points, timeout_s: destination.export_metrics(rebuilt(points), timeout_s),

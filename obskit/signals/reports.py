@@ -4,71 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from importlib import import_module
 from types import FrameType
-from typing import Any, Final, NamedTuple
-
-from opentelemetry import trace
+from typing import TYPE_CHECKING, Any, Final
 
 from obskit.config import Config
-from obskit.signals.context import RequestState, bound, current_request
-from obskit.signals.lines import described, plain
-from obskit.signals.raised import Raised, detached
+from obskit.signals.context import RequestState, current_request
 from obskit.signals.redaction import Redactor
+
+if TYPE_CHECKING:
+    from obskit.signals.reported import ErrorReport, Location
 
 __all__ = ["ErrorReport", "Location", "configure", "report_error", "report_unhandled", "set_sink"]
 
 _log = logging.getLogger("obskit")
-_MOST_CHARS: Final = 8_000
-_STACK_CHARS: Final = 64_000
 _MARK: Final = "__obskit_reported__"
-
-
-class Location(NamedTuple):
-    """Where an error was raised, or reported from."""
-
-    file: str
-    line: int
-    function: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorReport:
-    """One error with all that is known about the moment; its texts are redacted already.
-
-    Attributes:
-        time_ns: nanoseconds since the epoch.
-        service: the service's name.
-        version: the service's version, empty when unknown.
-        type: the exception's class, empty for a report that is only a message.
-        message: the exception's text, or the report's.
-        stack_trace: as `traceback.format_exception` writes it, empty when there is no exception.
-        http: the request: method, url, user_agent, referrer, status, remote_ip; None outside a request.
-        user: an id, empty when unknown.
-        trace_id: 32 hex digits, empty outside a trace.
-        span_id: 16 hex digits, empty outside a trace.
-        location: where it was raised, or reported from.
-        labels: what else was bound.
-        raised: the exception and its causes without their variables, for Sentry; empty unless it is wanted.
-    """
-
-    time_ns: int
-    type: str
-    message: str
-    service: str = ""
-    version: str = ""
-    stack_trace: str = ""
-    http: Mapping[str, Any] | None = None
-    user: str = ""
-    trace_id: str = ""
-    span_id: str = ""
-    location: Location | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    raised: tuple[Raised, ...] = ()
-
 
 _config = Config()
 _redactor = Redactor()
@@ -125,7 +76,8 @@ def _report(
         if state is not None and error is not None and error is state.error:
             state.is_error_reported = True
         if _sink is not None:
-            _sink(_made(error, state, message=message, user=user, context=context, frame=frame))
+            made = import_module("obskit.signals.reported").made
+            _sink(made(error, state, _config, _redactor, message=message, user=user, context=context, frame=frame))
     except Exception as problem:  # noqa: BLE001 - telemetry must not break the app
         _log.warning("obskit: an error was not reported: %s: %s", type(problem).__name__, problem)
     except BaseException:  # a server that ends at once raises SystemExit in the middle of it; there is a next time
@@ -151,69 +103,7 @@ def _unmark(error: BaseException | None, state: RequestState | None) -> None:
         delattr(error, _MARK)
 
 
-def _made(
-    error: BaseException | None,
-    state: RequestState | None,
-    *,
-    message: str | None,
-    user: str | None,
-    context: Mapping[str, object],
-    frame: FrameType | None,
-) -> ErrorReport:
-    fields = {**bound(), **(state.bound if state is not None else {}), **context}
-    who = user if user is not None else fields.get("user_id")
-    labels = {key: value for key, value in fields.items() if key != "user_id" and value is not None}
-    span = trace.get_current_span().get_span_context()
-    text = message if message is not None else described(error) if error is not None else "an error"
-    return ErrorReport(
-        time_ns=time.time_ns(),
-        type=type(error).__qualname__ if error is not None else "",
-        message=_clean(text, _MOST_CHARS),
-        service=_config.service_name,
-        version=_config.service_version,
-        stack_trace=_stack(error) if error is not None else "",
-        http=_http(state) if state is not None else None,
-        user=_clean(described(who), 200) if who is not None else "",
-        trace_id=state.trace_id if state is not None else (f"{span.trace_id:032x}" if span.is_valid else ""),
-        span_id=state.span_id if state is not None else (f"{span.span_id:016x}" if span.is_valid else ""),
-        location=_location(error, frame),
-        labels={key: _clean(described(_redactor.value(key, value)), 500) for key, value in labels.items()},
-        raised=detached(error, _said) if error is not None and _config.sentry_dsn else (),
-    )
-
-
-def _said(error: BaseException) -> str:
-    return _clean(described(error), _MOST_CHARS)
-
-
-def _clean(text: str, most: int) -> str:
-    return _redactor.text(plain(text))[:most]
-
-
-def _stack(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error))
-    if len(text) > _STACK_CHARS:
-        text = f"{text[: _STACK_CHARS // 2]}\n…\n{text[-_STACK_CHARS // 2 :]}"
-    return _redactor.text(plain(text))
-
-
-def _http(state: RequestState) -> dict[str, Any]:
-    return {
-        "method": state.method,
-        "url": _redactor.url(plain(state.url))[:2000],
-        "user_agent": _clean(state.user_agent, 500),
-        "referrer": _redactor.url(plain(state.referrer))[:500],
-        "status": state.status or (500 if state.error is not None else 0),
-        "remote_ip": state.remote_ip,
-    }
-
-
-def _location(error: BaseException | None, frame: FrameType | None) -> Location | None:
-    at = error.__traceback__ if error is not None else None
-    if at is not None:
-        while at.tb_next is not None:
-            at = at.tb_next
-        return Location(at.tb_frame.f_code.co_filename, at.tb_lineno, at.tb_frame.f_code.co_qualname)
-    if frame is not None:
-        return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
-    return None
+def __getattr__(name: str) -> Any:
+    if name in {"ErrorReport", "Location"}:  # as long as nobody asks for them, no error has happened
+        return getattr(import_module("obskit.signals.reported"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from obskit.signals.delivery import ERRORS, METRICS, SIGNALS, SPANS, Status
+from obskit.signals.names import ERRORS, METRICS, SIGNALS, SPANS
 
 if TYPE_CHECKING:
     from obskit.errors import Problem
+    from obskit.signals.delivery import Status
     from obskit.signals.outlets import Outlet
 
 __all__ = ["Tally", "Undelivered", "spooled", "status_of", "undelivered"]
@@ -50,6 +51,8 @@ def spooled(outlets: Iterable[Outlet]) -> dict[str, int]:
 
 def status_of(outlets: Sequence[Outlet], tally: Tally, *, is_running: bool) -> Status:
     """Return how the outlets are doing; the settings are the caller's to add."""
+    from obskit.signals.delivery import Status  # noqa: PLC0415 - an app must not wait for it to start
+
     counts = undelivered(outlets)
     lost = dict.fromkeys(SIGNALS, 0)
     for (signal, _), count in counts.items():
