@@ -12,8 +12,34 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from obskit.alerts import daily_cost, error_spike, gemini_rate_limit, latency_p95, token_spike
-from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS, HTTP_SERVER_DURATION, Route, promql_name
+from obskit.alerts import (
+    ai_calls_wait,
+    ai_circuit_open,
+    budget_exceeded,
+    budget_warning,
+    daily_cost,
+    endpoint_down,
+    error_spike,
+    gemini_rate_limit,
+    latency_p95,
+    monthly_budget,
+    provider_down,
+    token_spike,
+)
+from obskit.catalog import (
+    AI_COST,
+    AI_GUARD_CIRCUIT,
+    AI_GUARD_REFUSED,
+    AI_GUARD_WAIT,
+    AI_OPERATION_DURATION,
+    AI_TOKENS,
+    BUDGET_REJECTIONS,
+    BUDGET_WARNINGS,
+    HTTP_SERVER_DURATION,
+    PROVIDER_STATUS,
+    Route,
+    promql_name,
+)
 from obskit.engine.policy import Opened, PolicyMachine
 from obskit.engine.series import MemorySource, Series
 from obskit.queries.context import RenderContext
@@ -72,6 +98,41 @@ def tokens(values):
 def refused(values):
     return one(AI_OPERATION_DURATION, values, "_count", job="chat", error_type="429")
 
+
+def circuit(values, model="flash", task="1"):
+    return one(AI_GUARD_CIRCUIT, values, job="chat", gen_ai_request_model=model, task_id=task)
+
+
+def turned_away(values, model="flash", reason="circuit_open"):
+    return one(AI_GUARD_REFUSED, values, job="chat", gen_ai_request_model=model, obskit_reason=reason)
+
+
+def waits(short, long, priority="interactive"):
+    """Short waits last at most 1 s, long ones between 10 s and 20 s."""
+    labels = {"job": "chat", "gen_ai_request_model": "flash", "obskit_priority": priority}
+    upto = {"1": short, "10": short, "20": long, "+Inf": long}
+    return {
+        key: values
+        for bound, values in upto.items()
+        for key in one(AI_GUARD_WAIT, values, "_bucket", **labels, le=bound)
+    }
+
+
+def of_tier(metric, values, tier="guest", **labels):
+    return one(metric, values, job="chat", user_tier=tier, obskit_budget_scope="caller", **labels)
+
+
+def provider(values, task="1", name="gemini"):
+    return one(PROVIDER_STATUS, values, job="chat", provider=name, task_id=task)
+
+
+def passed(values, place):
+    name = "monitoring_googleapis_com:uptime_check_check_passed"
+    return {f'{name}{{check_id="health",monitored_resource="uptime_url",checker_location="{place}"}}': values}
+
+
+FLASH = {"gen_ai_request_model": "flash"}
+GUEST = {"user_tier": "guest"}
 
 # 30 s apart: 60 requests each. `both` counts all requests, `fast` those that were fast.
 CASES = [
@@ -217,6 +278,125 @@ CASES = [
         one(AI_COST, "0+10x48 480+1x48", job="chat"),
         interval="1h",
         silent_at=("80h", "90h"),
+    ),
+    Case(
+        "a circuit opens, is probed, and closes after ten minutes",
+        ai_circuit_open(),
+        circuit("0x19 2x10 1 2x8 0x20") | turned_away("_x20 3+3x18 57x20"),
+        fires_at=("11m30s", "15m", "19m"),
+        silent_at=("9m", "10m", "20m30s", "25m"),
+        labels=FLASH,
+    ),
+    Case(
+        "a circuit that nobody has asked since the outage",
+        ai_circuit_open(),
+        circuit("0x19 2x80") | turned_away("_x20 40x79"),
+        fires_at=("12m",),
+        silent_at=("16m", "30m", "45m"),
+        labels=FLASH,
+    ),
+    Case(
+        "calls turned away for their deadline while the circuit is closed",
+        ai_circuit_open(),
+        circuit("0x60") | turned_away("0+3x60", reason="deadline"),
+        silent_at=("5m", "15m", "25m"),
+    ),
+    Case(
+        "one model fails, the one in its place does not",
+        ai_circuit_open(),
+        circuit("2x60") | circuit("0x60", model="lite") | turned_away("0+3x60"),
+        fires_at=("10m", "20m"),
+        labels=FLASH,
+    ),
+    Case(
+        "one waiting call in ten waits longer than 10 s, for ten minutes",
+        ai_calls_wait(),
+        waits(short="0+10x20 209+9x20 390x20", long="0+10x40 400x20"),
+        fires_at=("18m30s", "20m"),
+        silent_at=("10m", "14m", "27m"),
+    ),
+    Case(
+        "background calls wait as long as they like",
+        ai_calls_wait(),
+        waits(short="0+1x60", long="0+10x60", priority="background"),
+        silent_at=("10m", "20m", "30m"),
+    ),
+    Case("no call waits", ai_calls_wait(), waits(short="50x60", long="50x60"), silent_at=("10m", "20m")),
+    Case(
+        "one guest is refused once, the first time in the service's life",
+        budget_exceeded(),
+        of_tier(BUDGET_REJECTIONS, "_x20 1x40"),
+        fires_at=("10m", "12m", "14m30s"),
+        silent_at=("9m30s", "16m", "25m"),
+        labels=GUEST,
+    ),
+    Case(
+        "guests that were refused hours ago",
+        budget_exceeded(),
+        of_tier(BUDGET_REJECTIONS, "0+5x10 50x200"),
+        silent_at=("15m", "60m", "100m"),
+    ),
+    Case(
+        "guests are refused, an alert of the premium tier does not hear of it",
+        budget_exceeded(tier="premium"),
+        of_tier(BUDGET_REJECTIONS, "0+5x60") | of_tier(BUDGET_REJECTIONS, "3x60", tier="premium"),
+        silent_at=("10m", "20m"),
+    ),
+    Case(
+        "a budget reaches its warning",
+        budget_warning(),
+        of_tier(BUDGET_WARNINGS, "_x20 1x40", tier="premium"),
+        fires_at=("10m", "14m30s"),
+        silent_at=("9m30s", "16m", "25m"),
+        labels={"user_tier": "premium"},
+    ),
+    Case(
+        "$864 in thirty days, of $1,000",
+        monthly_budget(budget_usd=1000),
+        one(AI_COST, "0+1.2x800", job="chat"),
+        interval="1h",
+        fires_at=("720h", "760h"),
+        silent_at=("600h", "660h"),
+    ),
+    Case(
+        "$760 in thirty days, of $1,000",
+        monthly_budget(budget_usd=1000),
+        one(AI_COST, "0+1.055x800", job="chat"),
+        interval="1h",
+        silent_at=("400h", "720h", "780h"),
+    ),
+    Case(
+        "a provider's health check fails for ten minutes",
+        provider_down(),
+        provider("1x19 0x19 1x20"),
+        fires_at=("11m", "15m", "19m30s"),
+        silent_at=("9m30s", "10m", "20m30s", "25m"),
+        labels={"provider": "gemini"},
+    ),
+    Case(
+        "one failed check between good ones",
+        provider_down(),
+        provider("1x19 0 1x40"),
+        silent_at=("9m30s", "10m", "10m30s", "11m", "12m", "13m"),
+    ),
+    Case(
+        "one of three processes cannot reach the provider",
+        provider_down(),
+        provider("1x60") | provider("1x60", task="2") | provider("0x60", task="3"),
+        silent_at=("5m", "15m", "29m"),
+    ),
+    Case(
+        "two of three places do not reach the service for ten minutes",
+        endpoint_down(check_id="health", window="2m"),
+        passed("1x19 0x19 1x20", "usa") | passed("1x19 0x19 1x20", "eur") | passed("1x60", "asia"),
+        fires_at=("14m", "19m"),
+        silent_at=("9m", "10m", "24m"),
+    ),
+    Case(
+        "one of three places does not reach the service",
+        endpoint_down(check_id="health"),
+        passed("0x60", "usa") | passed("1x60", "eur") | passed("1x60", "asia"),
+        silent_at=("5m", "15m", "25m"),
     ),
 ]
 

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from obskit.alerts import (
+    ai_calls_wait,
+    ai_circuit_open,
+    budget_exceeded,
+    budget_warning,
     daily_cost,
     endpoint_down,
     error_spike,
@@ -18,6 +22,7 @@ from obskit.alerts import (
     latency_p95,
     missed_backup,
     missed_job,
+    monthly_budget,
     provider_down,
     token_spike,
     webhook,
@@ -34,6 +39,11 @@ DEFINITIONS = {
     "token-spike": token_spike(channels=[ONCALL]),
     "gemini-rate-limit": gemini_rate_limit(channels=[ONCALL]),
     "daily-cost": daily_cost(channels=[ONCALL]),
+    "ai-circuit-open": ai_circuit_open(channels=[ONCALL]),
+    "ai-calls-wait": ai_calls_wait(channels=[ONCALL]),
+    "budget-exceeded": budget_exceeded(channels=[ONCALL]),
+    "budget-warning-of-one-tier": budget_warning(tier="premium", channels=[ONCALL]),
+    "monthly-budget": monthly_budget(budget_usd=1000, channels=[ONCALL]),
     "provider-down": provider_down(channels=[ONCALL]),
     "endpoint-down": endpoint_down(check_id="chat-health", channels=[ONCALL]),
     "missed-backup": missed_backup(channels=[ONCALL]),

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from obskit.alerts import (
+    ai_calls_wait,
+    ai_circuit_open,
+    budget_exceeded,
+    budget_warning,
     daily_cost,
     error_spike,
     gemini_rate_limit,
@@ -20,7 +24,7 @@ from obskit.alerts import (
     token_spike,
 )
 from obskit.catalog import Route
-from obskit.dashboards import health, llm, service
+from obskit.dashboards import budgets, health, llm, llm_guard, service
 from obskit.queries.context import RenderContext
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,6 +34,8 @@ DEFINITIONS = {
         id="checkout", service="checkout", latency=latency_p95(threshold="1.5s"), errors=error_spike()
     ),
     "health": health(policies=[provider_down(), missed_backup()]),
+    "budgets": budgets(policies=[budget_exceeded(), budget_warning()]),
+    "llm-guard": llm_guard(policies=[ai_circuit_open(), ai_calls_wait()]),
     "llm": llm(cost=daily_cost(), rate_limit=gemini_rate_limit(), policies=[token_spike()]),
 }
 

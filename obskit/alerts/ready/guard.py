@@ -8,10 +8,10 @@ from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
-from obskit.catalog import AI_GUARD_CIRCUIT, AI_GUARD_WAIT
+from obskit.catalog import AI_GUARD_CIRCUIT, AI_GUARD_REFUSED, AI_GUARD_WAIT
 from obskit.queries.definitions import as_positive, checked, ready_made
 from obskit.queries.durations import DurationLike
-from obskit.queries.metrics import percentile
+from obskit.queries.metrics import growth, percentile
 from obskit.queries.promql import LabelList, Labels, labels_of, query, select
 
 __all__ = ["ai_calls_wait", "ai_circuit_open"]
@@ -26,6 +26,7 @@ def ai_circuit_open(
     *,
     threshold: float = 0.5,
     for_: DurationLike = "1m",
+    window: DurationLike = "5m",
     service: str | None = None,
     channels: Channels = (),
     id: str = "ai-circuit-open",  # noqa: A002 - the field's name
@@ -33,9 +34,13 @@ def ai_circuit_open(
 ) -> AlertPolicy:
     """Return the policy: a guard makes no calls of a model because the provider fails. One incident a model.
 
+    A circuit stays open until a call probes it, so that of a model that nobody asks for any more may stay so for long.
+    That is no incident: calls must have been turned away.
+
     Args:
         threshold: above which state it fires: 0 is closed, 1 half-open, 2 open.
         for_: for how long.
+        window: over which calls must have been turned away; at least two exports, of 30 s each.
         service: only this service's guards.
         channels: whom to tell.
         id: the policy's id.
@@ -43,13 +48,15 @@ def ai_circuit_open(
     """
     limit = checked(as_positive, threshold, name="threshold", noun=f'policy "{id}"', otherwise=0.5)
     where: Labels = {} if service is None else {"service": service}
-    labels = LabelList(labels_of(AI_GUARD_CIRCUIT, (_MODEL,)))
-    state = query("max by (", labels, ") (", select(AI_GUARD_CIRCUIT, where=where), ")")
+    names = labels_of(AI_GUARD_CIRCUIT, (_MODEL,))
+    state = query("max by (", LabelList(names), ") (", select(AI_GUARD_CIRCUIT, where=where), ")")
+    turned_away = growth(AI_GUARD_REFUSED, where={**where, "obskit.reason": "circuit_open"}, by=_MODEL, window=window)
+    is_open = (state > limit).when(turned_away > 0, on=names)
     return AlertPolicy(
         id=id,
         display_name=display_name,
         severity=Severity.ERROR,
-        conditions=(PromQLCondition(query=state > limit, duration=for_, display_name="circuit not closed"),),
+        conditions=(PromQLCondition(query=is_open, duration=for_, display_name="circuit not closed"),),
         channels=tuple(channels),
         documentation=runbook(
             "So many calls of a model have failed that the guard makes no more of them, but for a probe now and then. "
