@@ -24,6 +24,7 @@ put ``pytest_plugins = ["obskit.testing"]`` into the top ``conftest.py`` to have
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,9 +44,7 @@ _HOMES: Final = {
     "Point": "obskit.testing.capturing",
     "SequentialIds": "obskit.testing.ids",
     "capture": "obskit.testing.capturing",
-    # What makes this module a pytest plugin.
-    "obskit_capture": "obskit.testing.plugin",
-    "pytest_pycollect_makeitem": "obskit.testing.plugin",
+    "obskit_capture": "obskit.testing.fixtures",
 }
 
 
@@ -54,6 +53,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
+    """Tell pytest of the alert tests of a module; everything else is left to it."""
+    # A module that has alert tests has imported their class; for others nothing is loaded.
+    if "obskit.testing.alerts" not in sys.modules:
+        return None
+    return import_module("obskit.testing.plugin").collected(collector, name, obj)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ Each method returns a new test, so that tests can share a beginning.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from obskit.testing.judging import Result, judge
 from obskit.testing.notation import Values, labels_of, values_of
 from obskit.testing.recordings import load_recording
 
-__all__ = ["AlertTest", "Result"]
+__all__ = ["AlertTest", "Result", "items"]
 
 _PROJECT: Final = "test-project"
 
@@ -287,8 +287,8 @@ class AlertTest:
     def _with(self, given: Given) -> AlertTest:
         return replace(self, given=(*self.given, given))
 
-    def _expecting(self, expectation: Expectation) -> AlertTest:
-        return replace(self, expected=(*self.expected, expectation))
+    def _expecting(self, expected: Expectation) -> AlertTest:
+        return replace(self, expected=(*self.expected, expected))
 
     def _ms(self, value: DurationLike, name: str) -> int:
         try:
@@ -323,6 +323,16 @@ class AlertTest:
     def problem(self, problem: str, way_out: str) -> Problem:
         """Return a problem of this test."""
         return Problem(place=f'{self.source}: test "{self.name}"', problem=problem, way_out=way_out)
+
+
+def items(value: object) -> Iterator[tuple[str, AlertTest]]:
+    """Yield the tests that a value is or holds, each with what follows the value's name in the test's name."""
+    if isinstance(value, AlertTest):
+        yield "", value
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{index}]", each) for index, each in enumerate(value) if isinstance(each, AlertTest))
+    elif isinstance(value, Mapping):
+        yield from ((f"[{key}]", each) for key, each in value.items() if isinstance(each, AlertTest))
 
 
 def _caller() -> str:

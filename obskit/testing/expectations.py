@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from obskit.testing.outcomes import Happened, Outcome, shown_time
 
 __all__ = ["Expectation", "Notifies", "OpenAt", "OpenFrom", "Silent", "SilentAt"]
 
 Labels = Mapping[str, str]
+
+_MOST: Final = 4
 
 
 class Expectation(Protocol):
@@ -33,6 +35,11 @@ class Expectation(Protocol):
 
 def _where(labels: Labels) -> str:
     return f" for {', '.join(f'{name}={value}' for name, value in labels.items())}" if labels else ""
+
+
+def _all_told(incidents: Sequence[Happened]) -> str:
+    told = "; ".join(_told(each) for each in incidents[:_MOST])
+    return told + (f"; and {len(incidents) - _MOST} times more" if len(incidents) > _MOST else "")
 
 
 def _told(incident: Happened) -> str:
@@ -74,7 +81,7 @@ class OpenFrom:
         found = [each for each in outcome.incidents if each.has(self.labels, outcome.route)]
         fitting = [each for each in found if self.is_of(each, outcome)]
         if len(fitting) != 1:
-            happened = "; ".join(_told(each) for each in found) or f"never open{_where(self.labels)}"
+            happened = _all_told(found) or f"never open{_where(self.labels)}"
             yield f"expected it {self}, and it was {happened if len(fitting) < 2 else f'so {len(fitting)} times'}"
 
     def __str__(self) -> str:
@@ -126,7 +133,7 @@ class SilentAt:
         for at in self.at_ms:
             found = [each for each in outcome.incidents if each.is_open(at) and each.has(self.labels, outcome.route)]
             if found:
-                yield f"expected it silent at {shown_time(at)}, and it was {'; '.join(map(_told, found))}"
+                yield f"expected it silent at {shown_time(at)}, and it was {_all_told(found)}"
 
     def __str__(self) -> str:
         """Return it as a clause."""
@@ -145,7 +152,7 @@ class Silent:
         """Yield what is otherwise than expected."""
         found = [each for each in outcome.incidents if each.has(self.labels, outcome.route)]
         if found:
-            yield f"expected it silent{_where(self.labels)}, and it was {'; '.join(map(_told, found))}"
+            yield f"expected it silent{_where(self.labels)}, and it was {_all_told(found)}"
 
     def __str__(self) -> str:
         """Return it as a clause."""
