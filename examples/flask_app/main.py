@@ -6,9 +6,11 @@ from typing import Any
 from flask import Flask, abort, request
 
 import obskit
+from obskit.health import Health
 
 app = Flask(__name__)
 obskit.instrument(app, service_name="shop")
+Health().install(app)
 
 log = obskit.get_logger()
 
@@ -19,6 +21,7 @@ PRODUCTS: dict[str, dict[str, str]] = {
     "grinder": {"name": "Hand grinder", "about": "steel burrs, for espresso and pour-over", "price": "89.00"},
 }
 COUPONS = {"WELCOME": Decimal("0.10"), "SUMMER26": Decimal("0.15")}
+STOCK: dict[str, int] = {}
 
 
 @app.before_request
@@ -51,6 +54,9 @@ def checkout() -> tuple[dict[str, Any], int]:
     return {"total_usd": str(total.quantize(Decimal("0.01")))}, 201
 
 
-@app.get("/health")
-def health() -> dict[str, str]:
-    return {"status": "ok"}
+@app.post("/restock")
+def restock() -> dict[str, int]:
+    """A scheduler calls it every night; the job's last success is what the alert `missed_job` asks for."""
+    with obskit.job("restock"):
+        STOCK.update(dict.fromkeys(PRODUCTS, 40))
+    return STOCK

@@ -80,11 +80,18 @@ class FakeGemini:
         faults = self.switch.faults
         if faults.latency_s:
             await asyncio.sleep(faults.latency_s)
-        status = self.switch.refuse()
+        status = self.switch.refuse(model)
         if status:
             self.ledger.fail(model, method, status)
             return JSONResponse(error_body(status, model, faults), status_code=status)
         return _METHODS[method](self, model, json.loads(await request.body()), faults)
+
+    async def describe(self, request: Request) -> Response:
+        """Answer what a model is, as health checks ask: free of charge, and no call of a model."""
+        model, faults = request.path_params["model"], self.switch.faults
+        if self.switch.is_down:
+            return JSONResponse(error_body(faults.status, model, faults), status_code=faults.status)
+        return JSONResponse({"name": f"models/{model}", "displayName": model})
 
     def next_id(self) -> int:
         """Return the number of the next thing that is made."""
@@ -176,6 +183,7 @@ def create_app(gemini: FakeGemini) -> Starlette:
             Route("/control/faults", gemini.control_faults, methods=["POST"]),
             Route("/control/ledger", gemini.control_ledger, methods=["GET", "DELETE"]),
             *fake_resources.routes(gemini),
+            Route("/{version}/{parent:path}models/{model}", gemini.describe, methods=["GET"]),
             Route("/{version}/{rest:path}", gemini.call, methods=["POST"]),
         ]
     )

@@ -31,8 +31,8 @@ def routes(gemini: FakeGemini) -> list[BaseRoute]:
 
     def refusable(path: str, method: str, answer: _Answer) -> Route:
         async def endpoint(request: Request) -> Response:
-            status = gemini.switch.refuse()
             model = str(request.path_params.get("model", ""))
+            status = gemini.switch.refuse(model)
             if status:
                 gemini.ledger.fail(model, method, status)
                 return JSONResponse(error_body(status, model, gemini.switch.faults), status_code=status)

@@ -33,6 +33,8 @@ class Faults:
         latency_s: seconds that every call takes before it is answered.
         chunk_latency_s: seconds between two chunks of a stream.
         token_multiplier: every token count is multiplied by it.
+        model: the only model whose calls are refused; empty means all of them, and then, with a status of 5xx, the API
+            does not even say which models it has.
     """
 
     status: int = 0
@@ -43,6 +45,7 @@ class Faults:
     latency_s: float = 0.0
     chunk_latency_s: float = 0.0
     token_multiplier: int = 1
+    model: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Faults:
@@ -79,11 +82,18 @@ class FaultSwitch:
         with self._lock:
             self._faults, self._owed, self._refused = faults, 0.0, 0
 
-    def refuse(self) -> int:
-        """Return the status that the next call is refused with, or 0."""
+    @property
+    def is_down(self) -> bool:
+        """Whether the API as a whole fails, and not only the calls of one model."""
+        return self._faults.status >= 500 and not self._faults.model
+
+    def refuse(self, model: str = "") -> int:
+        """Return the status that the next call, of that model, is refused with, or 0."""
         with self._lock:
             faults = self._faults
             if not faults.status or (faults.count is not None and self._refused >= faults.count):
+                return 0
+            if faults.model and faults.model != model:
                 return 0
             self._owed += faults.share
             if self._owed < 1.0 - 1e-9:

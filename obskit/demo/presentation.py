@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from obskit.demo.summary import Check, Summary
+from obskit.demo.checks import Check
+from obskit.demo.summary import Summary
 
 __all__ = ["Screen"]
 
@@ -102,6 +103,9 @@ _TITLES = {
     "input_tokens": "input tokens",
     "output_tokens": "output tokens",
     "cost_usd": "cost in USD",
+    "budget_rejections": "calls refused for their budget",
+    "throttled": "calls that Gemini refused with 429",
+    "fallbacks": "calls handed to the other model",
     "error_groups": "groups of errors",
     "dashboards": "dashboards",
     "policies": "alert policies",

@@ -62,9 +62,17 @@ class BackendReader:
         labels = {promql_label(label): value for label, value in (where or {}).items()}
         matchers = [f'job!="{HISTORY}"', *(f'{label}="{value}"' for label, value in labels.items())]
         query = f"sum by ({by}) ({name}{{{','.join(matchers)}}})" if by else f"sum({name}{{{','.join(matchers)}}})"
+        return self._ask(query, by)
+
+    def _ask(self, query: str, by: str = "") -> dict[str, float]:
         path = f"/v1/projects/{self._project}/location/global/prometheus/api/v1/query"
         answer = self.get(f"{path}?{urllib.parse.urlencode({'query': query})}")
         return {series["metric"].get(by, ""): float(series["value"][1]) for series in answer["data"]["result"]}
+
+    def lowest(self, gauge: Metric) -> float | None:
+        """Return a gauge's lowest value of the last two hours, over all series; None where there is none."""
+        name = promql_name(gauge.metric_type(Route.GCP))
+        return self._ask(f"min(min_over_time({name}[2h]))").get("")
 
     def one(self, metric: Metric, **where: str) -> float:
         """Return a metric's total over all series, 0 where there is none; ``__`` in a name stands for a dot."""

@@ -24,7 +24,7 @@ from obskit.demo.interpreter import interpreter
 from obskit.demo.presentation import Screen
 from obskit.demo.readings import BackendReader
 from obskit.demo.receiver import WebhookReceiver
-from obskit.demo.script import CALM, LENGTH_S, SCRIPT, SIMULATED_S
+from obskit.demo.script import CALM, FALLBACK, LENGTH_S, MODEL, SCRIPT, SIMULATED_S
 from obskit.demo.services import Services, clean_environment
 from obskit.demo.summary import Defined, Sources, Summary, settle
 from obskit.demo.traffic import Traffic
@@ -35,9 +35,8 @@ from obskit.sync.load import load
 
 __all__ = ["Options", "run"]
 
-MODEL: Final = "gemini-3.8-flash"
 PROJECT: Final = "obskit-demo"
-_DEFAULT_S: Final = 75.0
+_DEFAULT_S: Final = 90.0
 _SETTLE_S: Final = 25.0
 _INTERRUPTED: Final = 130
 
@@ -128,6 +127,7 @@ class _Stage:
             backend=self._backend,
             gemini_url=self._gemini.url,
             model=MODEL,
+            fallback=FALLBACK,
             export_interval="500ms",
         )
         stack.enter_context(services)

@@ -1,4 +1,4 @@
-"""The incident's script, as data: what happens when, and which alerts it must set off."""
+"""The script of incidents, as data: what happens when, and which alerts it must set off."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Final
 
 from obskit.demo.faults import Faults
 
-__all__ = ["CALM", "EXPECTED", "LENGTH_S", "SCRIPT", "SIMULATED_S", "Expected", "Phase"]
+__all__ = ["CALM", "EXPECTED", "FALLBACK", "LENGTH_S", "MODEL", "SCRIPT", "SIMULATED_S", "TIERS", "Expected", "Phase"]
+
+MODEL: Final = "gemini-3.8-flash"
+"""What the chatbot asks."""
+
+FALLBACK: Final = "gemini-3.8-flash-lite"
+"""What it asks where that one does not answer."""
+
+TIERS: Final = ("guest", "free", "premium", "enterprise")
+"""Who comes; each tier has as many users as the others."""
 
 LENGTH_S: Final = 60.0
 """Real seconds that the phases below are written for; other lengths stretch or shrink them."""
 
-SIMULATED_S: Final = 40 * 60.0
+SIMULATED_S: Final = 48 * 60.0
 """Seconds on the backend's clock that the script takes, however long it really takes."""
 
 
@@ -28,6 +37,7 @@ class Phase:
         rate: requests per real second.
         mix: kinds of request with their weights, see `traffic.KINDS`.
         faults: what Gemini does wrong meanwhile.
+        tiers: whose users come.
     """
 
     name: str
@@ -36,6 +46,7 @@ class Phase:
     rate: float
     mix: Mapping[str, int]
     faults: Faults = field(default_factory=Faults)
+    tiers: tuple[str, ...] = TIERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,53 +74,89 @@ _USUAL: Final = {
     "missing": 1,
     "checkout": 2,
 }
+_CHATS: Final = {"chat": 3, "chat_sync": 2, "chat_stream": 2, "recommend": 1, "products": 1}
+_WITHOUT_GUESTS: Final = TIERS[1:]
 
-CALM: Final = Phase(name="calm", title="gentle traffic", length_s=0.0, rate=2.0, mix=_USUAL)
+CALM: Final = Phase(name="calm", title="gentle traffic", length_s=0.0, rate=2.0, mix=_USUAL, tiers=_WITHOUT_GUESTS)
 """What goes on after the script, until Ctrl-C."""
 
 SCRIPT: Final = (
-    Phase(name="normal", title="a usual afternoon", length_s=7.0, rate=10.0, mix=_USUAL),
+    Phase(name="normal", title="a usual afternoon", length_s=5.0, rate=10.0, mix={**_USUAL, "restock": 1}),
+    Phase(
+        name="budget",
+        title="guests ask for essays, until the day's tokens of their tier are used up: they get 429",
+        length_s=4.0,
+        rate=10.0,
+        mix=_CHATS,
+        faults=Faults(token_multiplier=60),
+        tiers=("guest",),
+    ),
     Phase(
         name="slow",
-        title="Gemini takes 2.4 s for an answer",
-        length_s=12.0,
+        title="the guests are gone; Gemini takes 2.4 s for an answer",
+        length_s=10.0,
         rate=4.0,
         mix={"chat": 3, "chat_sync": 2, "chat_stream": 2, "products": 1},
         faults=Faults(latency_s=2.4),
+        tiers=_WITHOUT_GUESTS,
     ),
-    Phase(name="relief", title="Gemini is fast again", length_s=5.0, rate=10.0, mix=_USUAL),
+    Phase(name="relief", title="Gemini is fast again", length_s=3.0, rate=10.0, mix=_USUAL, tiers=_WITHOUT_GUESTS),
     Phase(
         name="errors",
-        title="guests come with a coupon that the shop does not know",
-        length_s=8.0,
+        title="customers come with a coupon that the shop does not know",
+        length_s=7.0,
         rate=12.0,
         mix={"checkout_unknown_coupon": 3, "checkout": 4, "products": 3, "chat": 1, "recommend": 1},
+        tiers=_WITHOUT_GUESTS,
     ),
-    Phase(name="mended", title="the coupon is withdrawn", length_s=4.0, rate=10.0, mix=_USUAL),
     Phase(
         name="tokens",
-        title="every prompt is 400 times as long",
-        length_s=6.0,
-        rate=8.0,
+        title="the coupon is withdrawn; a large customer's prompts are 400 times as long",
+        length_s=4.0,
+        rate=10.0,
         mix={"chat": 2, "chat_sync": 2, "chat_stream": 1, "products": 1},
         faults=Faults(token_multiplier=400),
+        tiers=("enterprise",),
     ),
     Phase(
         name="storm",
-        title="Gemini refuses calls: 429",
-        length_s=8.0,
+        title="Gemini refuses calls (429): they wait and slow down, and none fails",
+        length_s=5.0,
         rate=14.0,
-        mix={"chat": 3, "chat_sync": 2, "chat_stream": 2, "recommend": 1, "products": 1},
-        faults=Faults(status=429, share=0.9),
+        mix=_CHATS,
+        faults=Faults(status=429, share=0.75, retry_after_s=0.02, model=MODEL),
+        tiers=_WITHOUT_GUESTS,
     ),
-    Phase(name="recovery", title="all is well again", length_s=10.0, rate=8.0, mix=_USUAL),
+    Phase(name="mended", title="the quota is back", length_s=2.0, rate=8.0, mix=_USUAL, tiers=_WITHOUT_GUESTS),
+    Phase(
+        name="fallback",
+        title=f"{MODEL} fails (503): {FALLBACK} answers in its place",
+        length_s=5.0,
+        rate=10.0,
+        mix=_CHATS,
+        faults=Faults(status=503, model=MODEL),
+        tiers=_WITHOUT_GUESTS,
+    ),
+    Phase(
+        name="down",
+        title="all of Gemini is down",
+        length_s=5.0,
+        rate=16.0,
+        mix=_CHATS,
+        faults=Faults(status=503),
+        tiers=_WITHOUT_GUESTS,
+    ),
+    Phase(name="recovery", title="all is well again", length_s=10.0, rate=8.0, mix=_USUAL, tiers=_WITHOUT_GUESTS),
 )
 
 EXPECTED: Final[Mapping[str, Expected]] = {
+    "budget-exceeded": Expected(opened=1, closed=1, why="the guests' tokens of the day run out, then the guests leave"),
     "latency-p95": Expected(opened=1, closed=1, why="the chatbot is slow for 8 simulated minutes, then fast again"),
-    "error-spike": Expected(opened=1, closed=1, why="a quarter of the shop's requests fails for 5 simulated minutes"),
+    "error-spike": Expected(opened=2, closed=2, why="the shop fails over a coupon, and the chatbot without Gemini"),
     "token-spike": Expected(opened=1, closed=0, why="its window is a day, so it outlasts the script"),
     "gemini-rate-limit": Expected(opened=1, closed=1, why="the storm of 429s passes"),
+    "ai-circuit-open": Expected(opened=2, closed=2, why="first one model fails, then the one in its place, then none"),
+    "provider-down": Expected(opened=1, closed=1, why="the health check of Gemini fails while Gemini is down"),
     "daily-cost": Expected(opened=0, closed=0, why="the script stays far below the limit"),
 }
 """By the policy's id in `alerts/`."""

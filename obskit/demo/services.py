@@ -15,7 +15,7 @@ __all__ = ["Services", "clean_environment"]
 
 _HOST = "127.0.0.1"
 _START_S = 40.0
-_FOREIGN = ("OBSKIT_", "OTEL_", "SENTRY_", "GOOGLE_", "GCLOUD_", "GEMINI_", "K_")
+_FOREIGN = ("OBSKIT_", "OTEL_", "SENTRY_", "GOOGLE_", "GCLOUD_", "GEMINI_", "HEALTH_", "REDIS_", "K_")
 
 
 def clean_environment() -> dict[str, str]:
@@ -36,11 +36,20 @@ class Services:
         backend: receives telemetry and log lines.
         gemini_url: where the chatbot finds Gemini.
         model: the model that the chatbot asks for.
+        fallback: the one that it asks where that one does not answer.
         export_interval: time between two exports, as a setting's text.
     """
 
     def __init__(
-        self, *, python: Path, folder: Path, backend: Backend, gemini_url: str, model: str, export_interval: str
+        self,
+        *,
+        python: Path,
+        folder: Path,
+        backend: Backend,
+        gemini_url: str,
+        model: str,
+        fallback: str,
+        export_interval: str,
     ) -> None:
         self._python, self._folder, self._backend = python, folder, backend
         self._settings = {
@@ -51,6 +60,11 @@ class Services:
             "GEMINI_API_KEY": "none",
             "GOOGLE_GEMINI_BASE_URL": gemini_url,
             "GEMINI_MODEL": model,
+            "GEMINI_FALLBACK": fallback,
+            # Time runs about 40 times as fast, so that is a minute of a usual project.
+            "GEMINI_RPM": "3000",
+            "GEMINI_TPM": "100000000",
+            "HEALTH_INTERVAL": "1s",
         }
         self.addresses: dict[str, tuple[str, int]] = {}
         self.processes: dict[str, ManagedProcess] = {}

@@ -10,11 +10,11 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from obskit.demo.script import Phase
+from obskit.demo.script import TIERS, Phase
 
 __all__ = ["CHATBOT", "KINDS", "SHOP", "Kind", "Traffic"]
 
@@ -23,7 +23,7 @@ SHOP: Final = "shop"
 
 _WORKERS: Final = 16
 _TIMEOUT_S: Final = 20.0
-_TIERS: Final = ("guest", "free", "premium", "enterprise")
+_USERS: Final = 12
 _QUESTIONS: Final = (
     "What is the difference between a cortado and a flat white?",
     "Which of your beans would you take for espresso?",
@@ -62,6 +62,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "checkout": Kind(
         service=SHOP, method="POST", path="/checkout", body={"items": ["espresso", "filter"], "coupon": "WELCOME"}
     ),
+    "restock": Kind(service=SHOP, method="POST", path="/restock"),
     "checkout_unknown_coupon": Kind(
         service=SHOP, method="POST", path="/checkout", body={"items": ["grinder"], "coupon": "AUTUMN26"}
     ),
@@ -77,10 +78,11 @@ class Traffic:
 
     def __init__(self, addresses: Mapping[str, tuple[str, int]]) -> None:
         self._addresses = addresses
-        self._jobs: queue.Queue[Kind | None] = queue.Queue(maxsize=2 * _WORKERS)
+        self._jobs: queue.Queue[tuple[Kind, Sequence[str]] | None] = queue.Queue(maxsize=2 * _WORKERS)
         self._lock = threading.Lock()
         self._answers: Counter[tuple[str, str, int]] = Counter()
         self._failures: list[str] = []
+        self._told_to_wait = 0
         self._serial = itertools.count()
         self._stopping = threading.Event()
         self._threads = [
@@ -106,7 +108,7 @@ class Traffic:
             is_over = due >= begun + length_s
             if self._stopping.wait(max(0.0, min(due, begun + length_s) - time.monotonic())) or is_over:
                 return
-            self._jobs.put(KINDS[next(kinds)])
+            self._jobs.put((KINDS[next(kinds)], phase.tiers))
             tick()
 
     def wait_idle(self, timeout_s: float = 30.0) -> bool:
@@ -150,6 +152,11 @@ class Traffic:
                 if name == service and path in (None, where) and status in (None, code)
             )
 
+    def told_to_wait(self) -> int:
+        """Return how many answers were a 429 with a `Retry-After`."""
+        with self._lock:
+            return self._told_to_wait
+
     def failures(self) -> list[str]:
         """Return what went wrong on the way, one text a request that got no answer."""
         with self._lock:
@@ -158,19 +165,19 @@ class Traffic:
     # ------------------------------------------------------------------ the threads
 
     def _work(self) -> None:
-        while (kind := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None:
             try:
-                self._send(kind)
+                self._send(*job)
             finally:
                 self._jobs.task_done()
         self._jobs.task_done()
 
-    def _send(self, kind: Kind) -> None:
+    def _send(self, kind: Kind, tiers: Sequence[str]) -> None:
         number = next(self._serial)
         # One connection a request: on a kept one, a request may meet its closing, and then nobody knows if it counts.
         connection = http.client.HTTPConnection(*self._addresses[kind.service], timeout=_TIMEOUT_S)
         try:
-            connection.request(kind.method, kind.path, body=_body(kind, number), headers=_headers(number))
+            connection.request(kind.method, kind.path, body=_body(kind, number), headers=_headers(number, tiers))
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -181,6 +188,7 @@ class Traffic:
             connection.close()
         with self._lock:
             self._answers[(kind.service, kind.path, response.status)] += 1
+            self._told_to_wait += response.status == 429 and int(response.headers.get("Retry-After", "0")) > 0
 
 
 def _rotation(mix: Mapping[str, int]) -> Iterator[str]:
@@ -202,13 +210,14 @@ def _body(kind: Kind, number: int) -> bytes | None:
     return json.dumps({name: question if value is None else value for name, value in kind.body.items()}).encode()
 
 
-def _headers(number: int) -> dict[str, str]:
-    user = number % 12
+def _headers(number: int, tiers: Sequence[str]) -> dict[str, str]:
+    tier = tiers[number % len(tiers)]
+    user = TIERS.index(tier) + len(TIERS) * (number // len(tiers) % (_USERS // len(TIERS)))
     return {
         "Content-Type": "application/json",
         "Connection": "close",
         "User-Agent": "obskit-demo",
         "X-User-Id": f"user-{user:02d}",
         "X-Session-Id": f"session-{number // 12 % 100:03d}",
-        "X-User-Tier": _TIERS[user % len(_TIERS)],
+        "X-User-Tier": tier,
     }

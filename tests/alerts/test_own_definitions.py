@@ -28,8 +28,14 @@ def test_they_load_without_any_environment(loaded):
         "token-spike",
         "gemini-rate-limit",
         "daily-cost",
+        "ai-circuit-open",
+        "budget-exceeded",
+        "provider-down",
         "service",
         "llm",
+        "llm-guard",
+        "budgets",
+        "health",
     }
 
 

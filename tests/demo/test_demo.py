@@ -67,12 +67,19 @@ def test_every_figure_is_what_the_script_implies(mark: str, tmp_path: Path) -> N
     assert figures["requests"] == figures["server_spans"] == figures["access_lines"] == figures["histogram_count"]
     assert figures["billed_tokens"] == figures["input_tokens"] + figures["output_tokens"]
     assert {row["policy"]: row["opened"] for row in figures["incidents"]} == {
+        "ai-circuit-open": 2,
+        "budget-exceeded": 1,
         "daily-cost": 0,
-        "error-spike": 1,
+        "error-spike": 2,
         "gemini-rate-limit": 1,
         "latency-p95": 1,
+        "provider-down": 1,
         "token-spike": 1,
     }
+    assert figures["budget_rejections"] > 0
+    assert figures["throttled"] > 20
+    assert figures["fallbacks"] > 20
+    assert figures["provider_status_lowest"] == 0
     assert figures["lost"] == 0
     assert marked_processes(mark) == []
     assert list(tmp_path.iterdir()) == []

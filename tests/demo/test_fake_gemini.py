@@ -70,6 +70,16 @@ def test_usage_is_what_the_ledger_has(gemini: FakeGemini) -> None:
     assert gemini.ledger.calls("generateContent") == 2
 
 
+@pytest.mark.parametrize(("model", "told"), [("", 503), (MODEL, 200)])
+def test_a_model_is_described_unless_all_is_down(gemini: FakeGemini, model: str, told: int) -> None:
+    """As health checks ask; calls of the model that fails are refused in both cases, those of another in one."""
+    gemini.switch.set(Faults(status=503, model=model))
+    assert post(gemini, f"/v1beta/models/{MODEL}", {}, "GET")[0] == told
+    assert post(gemini, f"/v1beta/models/{MODEL}:generateContent", says("hello"))[0] == 503
+    assert post(gemini, "/v1beta/models/gemini-other:generateContent", says("hello"))[0] == told
+    assert gemini.ledger.failures(503) == (1 if model else 2)
+
+
 def test_streams_carry_cumulative_usage(gemini: FakeGemini) -> None:
     """Each chunk's count includes the earlier ones; the last one is the bill and carries the finish reason."""
     _, body = post(gemini, f"/v1/models/{MODEL}:streamGenerateContent?alt=sse", says("hello"))

@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from obskit.demo.loopback import LoopbackServer
-from obskit.demo.script import EXPECTED, LENGTH_S, SCRIPT, Phase
-from obskit.demo.traffic import CHATBOT, KINDS, SHOP, Traffic, _rotation
+from obskit.demo.script import EXPECTED, LENGTH_S, SCRIPT, TIERS, Phase
+from obskit.demo.traffic import CHATBOT, KINDS, SHOP, Traffic, _headers, _rotation
 
 
 @pytest.fixture
@@ -52,6 +52,35 @@ def test_requests_are_counted_by_service_path_and_status(address: tuple[str, int
     assert traffic.requests(CHATBOT) == traffic.answers(CHATBOT, path="/chat", status=200) == 5
     assert traffic.answers(SHOP, path="/products/teapot", status=404) == 5
     assert traffic.failures() == []
+
+
+def test_users_of_the_phases_tiers_come_in_turn() -> None:
+    """Each tier has three users of its own, whichever other tiers come."""
+    everybody = [_headers(number, TIERS) for number in range(12)]
+    assert len({each["X-User-Id"] for each in everybody}) == 12
+    for tier in TIERS:
+        of_tier = {each["X-User-Id"] for each in everybody if each["X-User-Tier"] == tier}
+        assert {_headers(number, (tier,))["X-User-Id"] for number in range(9)} == of_tier
+        assert len(of_tier) == 3
+
+
+def test_refusals_that_say_when_to_come_back_are_counted() -> None:
+    """A 429 with Retry-After, and no other one."""
+
+    async def answer(request: Request) -> Response:
+        headers = {"Retry-After": "5"} if request.url.path == "/products" else {}
+        return PlainTextResponse("later", status_code=429, headers=headers)
+
+    server = LoopbackServer(Starlette(routes=[Route("/{rest:path}", answer, methods=["GET", "POST"])]))
+    server.start()
+    try:
+        traffic = Traffic({SHOP: ("127.0.0.1", int(server.url.rpartition(":")[2]))})
+        traffic.play(Phase(name="x", title="", length_s=1.0, rate=100.0, mix={"products": 1, "missing": 1}), 0.1)
+        assert traffic.wait_idle(10.0)
+        traffic.stop()
+    finally:
+        server.stop()
+    assert traffic.answers(SHOP, status=429) == 2 * traffic.told_to_wait() > 0
 
 
 def test_an_unreachable_service_is_a_failure() -> None:

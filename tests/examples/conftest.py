@@ -12,6 +12,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from obskit.demo.fake_gemini import FakeGemini
+from obskit.llm.guard import unguard_gemini
 from obskit.testing import Captured, capture
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -25,7 +26,7 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def gemini() -> Iterator[FakeGemini]:
     with FakeGemini() as server:
         yield server
@@ -47,17 +48,25 @@ def shop_url(shop: ModuleType) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def chatbot(gemini: FakeGemini, shop_url: str) -> Iterator[Any]:
+@pytest.fixture
+def chatbot(gemini: FakeGemini, shop_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The chatbot as it begins: nobody has used any budget, no circuit is open."""
     from fastapi.testclient import TestClient
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GEMINI_API_KEY", "none")
-        patch.setenv("GOOGLE_GEMINI_BASE_URL", gemini.url)
-        patch.setenv("SHOP_URL", shop_url)
-        module = load("example_chatbot", EXAMPLES / "fastapi_app" / "main.py")
+    monkeypatch.setenv("GEMINI_API_KEY", "none")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", gemini.url)
+    monkeypatch.setenv("SHOP_URL", shop_url)
+    module = load("example_chatbot", EXAMPLES / "fastapi_app" / "main.py")
+    try:
         with TestClient(module.app, raise_server_exceptions=False) as client:
             yield client
+            client.portal.call(module.gemini.aio.aclose)
+            client.portal.call(module.shop.aclose)
+    finally:
+        module.gemini.close()
+        unguard_gemini()
+        module.budgets.unfollow_calls()
+        module.health.stop()
 
 
 @pytest.fixture

@@ -42,14 +42,20 @@ def listed(url: str) -> dict[str, str]:
 @pytest.mark.needs("chromium")
 @pytest.mark.timeout(240)
 def test_the_demos_dashboards_are_drawn_from_its_telemetry(browser: Any, recovering: str) -> None:
-    """Both synced dashboards draw charts with data, name their alerts' thresholds, and list the open incident."""
+    """Every synced dashboard draws charts with data, those with a threshold name it; the open incidents are listed."""
     look(browser, 1440, "light")
-    expected = {"service": ("Services", "alert above 2 s"), "llm": ("AI calls", "alert above 10")}
+    expected = {
+        "service": ("Services", "alert above 2 s", 6),
+        "llm": ("AI calls", "alert above 10", 6),
+        "llm-guard": ("Guard of AI calls", "Handed to a fallback", 5),
+        "budgets": ("AI budgets", "Calls refused", 3),
+        "health": ("Providers and jobs", "Providers, share of healthy", 3),
+    }
     for name, identity in listed(recovering).items():
-        heading, threshold = expected[name]
+        heading, threshold, charts = expected[name]
         visit(browser, recovering, f"/dashboards/{identity}", heading)
         scroll_through(browser)
-        until(lambda: browser.execute_script(DRAWN) >= 6, f"six charts of {heading}")
+        until(lambda least=charts: browser.execute_script(DRAWN) >= least, f"{charts} charts of {heading}")
         until(lambda text=threshold: text in browser.execute_script(TEXT), f"a scorecard with {threshold}")
     visit(browser, recovering, "/", "Overview")
     for found in ("chatbot", "shop", "Token spike", "High latency"):
