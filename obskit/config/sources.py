@@ -12,9 +12,11 @@ from typing import Any, Final
 from obskit.config.settings import OTHER_ENVIRONMENT, SETTINGS, Config, Setting
 from obskit.errors import Problem, nearest
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Resolved", "read_table", "resolve"]
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+_OTHER_TABLES: Final = frozenset({"stacks"})
+"""Tables below ``[tool.obskit]`` that are no settings of the app: definitions read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,9 +49,10 @@ def resolve(
     """
     environ = os.environ if environ is None else environ
     given = {name: value for name, value in (given or {}).items() if value is not None}
-    table, table_place, problems = _read_table(Path.cwd() if directory is None else directory)
+    table, table_place, problems = read_table(Path.cwd() if directory is None else directory)
     problems += _unknown(given, "obskit.instrument()", _BY_NAME)
-    problems += _unknown(table, table_place, _BY_NAME)
+    settings = {name: value for name, value in table.items() if name not in _OTHER_TABLES}
+    problems += _unknown(settings, table_place, _BY_NAME)
     problems += _unknown_env(environ)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -91,7 +94,8 @@ def _candidates(
     return found
 
 
-def _read_table(directory: Path) -> tuple[Mapping[str, object], str, list[Problem]]:
+def read_table(directory: Path) -> tuple[Mapping[str, Any], str, list[Problem]]:
+    """Return the table ``[tool.obskit]`` of the nearest ``pyproject.toml``, its place, and why it cannot be read."""
     for folder in (directory, *directory.parents):
         path = folder / "pyproject.toml"
         try:
