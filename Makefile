@@ -50,7 +50,7 @@ bench: $(BIN)/.installed  ## What observing a request costs, beside eight others
 storm: $(BIN)/.installed  ## 1,000 clients, a quota of 100 calls a second: the guard beside the SDK's retries; ARGS=--overhead
 	ulimit -n 8192; $(BIN)/python benchmarks/storm.py $(ARGS)
 
-invoice: $(BIN)/.installed  ## A fake Gemini's ledger beside obskit's totals, for each SDK major; ARGS="--json --calls 500"
+invoice: $(BIN)/.installed  ## A fake Gemini's ledger beside what obskit and others count; ARGS="--json --calls 500", --write
 	$(BIN)/python invoice/run.py $(ARGS)
 
 screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from the demo

@@ -1,4 +1,4 @@
-"""The ledger of a fake Gemini beside obskit's totals, for each major version of google-genai: `make invoice`."""
+"""The ledger of a fake Gemini beside what obskit and others counted of the same calls: `make invoice`."""
 
 from __future__ import annotations
 
@@ -6,39 +6,26 @@ import argparse
 import json
 import logging
 import subprocess
-import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from rules import BATCH, UNIT_PRICES, cost_of
+import environments
+import tables
+from rules import BATCH, UNIT_PRICES, cost_of, units_of
 
 from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
 from obskit.demo.ledger import Ledger
 
 HERE: Final = Path(__file__).resolve().parent
-ROOT: Final = HERE.parent
-ENVIRONMENTS: Final = ROOT / "benchmarks" / ".venvs"
+PAGE: Final = environments.ROOT / "docs" / "ai-usage.md"
 KINDS: Final = ("input", "cached", "tool_use", "output", "thinking")
+REFUSED: Final = Faults(status=503, share=0.04)
 
 
-def environment(major: int) -> Path:
-    """Return the interpreter of an environment with that major version of the SDK; made if it is not there."""
-    folder = ENVIRONMENTS / f"genai-{major}"
-    python, stamp = folder / "bin" / "python", folder / ".installed"
-    if not stamp.exists():
-        print(f"making the environment of google-genai {major}.x …", file=sys.stderr, flush=True)
-        packages = ["-e", str(ROOT), f"google-genai>={major},<{major + 1}", "aiohttp", "starlette"]
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run(pip, check=True)
-        stamp.touch()
-    return python
-
-
-def billed(ledger: Ledger) -> tuple[Counter[str], Counter[str], dict[str, Decimal]]:
+def billed(ledger: Ledger) -> tuple[Counter[str], dict[str, Decimal], dict[str, Decimal]]:
     """Return the ledger's tokens by model and kind, its units, and its USD by model."""
     tokens: Counter[str] = Counter()
     usd: dict[str, Decimal] = {}
@@ -48,79 +35,134 @@ def billed(ledger: Ledger) -> tuple[Counter[str], Counter[str], dict[str, Decima
         for kind, amount in zip(KINDS, parts, strict=True):
             tokens[f"{model} {kind}"] += amount * count
         usd[model] = usd.get(model, Decimal(0)) + (cost_of(entry, bill, count) or 0)
-    units: Counter[str] = Counter()
-    for (model, unit), amount in ledger.units().items():
-        units[f"{model} {unit}"] += amount
+    units: dict[str, Decimal] = {}
+    for (model, unit), amount in units_of(ledger.units()).items():
+        units[f"{model} {unit}"] = amount
         usd[model] = usd.get(model, Decimal(0)) + Decimal(UNIT_PRICES[model, unit]) * amount
-    return +tokens, +units, usd
+    return +tokens, units, usd
 
 
-def compare(major: int, calls: int, seed: int) -> dict[str, Any]:
-    """Drive one version of the SDK, and return the ledger, obskit's totals and their differences."""
-    python = environment(major)
+def in_short(ledger: Ledger) -> dict[str, Any]:
+    """Return the ledger in the terms of the semantic conventions: cached is a part of input, thinking of output."""
+    bill, (_, _, usd) = ledger.total(), billed(ledger)
+    return {
+        "calls": ledger.calls(),
+        "input": bill.billed_input,
+        "cached": bill.cached,
+        "output": bill.billed_output,
+        "thinking": bill.thoughts,
+        "usd": str(sum(usd.values(), Decimal(0))),
+    }
+
+
+def _drive(python: Path, script: str, *arguments: str) -> dict[str, Any]:
+    command = [str(python), str(HERE / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise RuntimeError(lines[-1] if lines else f"ended with {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compare(python: Path, calls: int, seed: int) -> dict[str, Any]:
+    """Drive one version of the SDK, and return the ledger, obskit's totals and their differences.
+
+    Raises:
+        RuntimeError: the calls ended with an error.
+    """
     with FakeGemini() as gemini:
-        gemini.switch.set(Faults(status=503, share=0.04))
-        command = [str(python), str(HERE / "drive.py"), gemini.url, str(calls), str(seed)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"google-genai {major}.x: {done.stderr[-2000:]}")
-        seen = json.loads(done.stdout.splitlines()[-1])
+        gemini.switch.set(REFUSED)
+        seen = _drive(python, "drive.py", gemini.url, str(calls), str(seed))
         tokens, units, usd = billed(gemini.ledger)
-        made, refused = gemini.ledger.calls(), gemini.ledger.failures()
+        short, refused = in_short(gemini.ledger), gemini.ledger.failures()
     ours = {model: Decimal(cost) for model, cost in seen["usd"].items()}
-    names = sorted({*tokens, *seen["tokens"], *units, *seen["units"]})
+    amounts: dict[str, Any] = {**tokens, **{name: float(amount) for name, amount in units.items()}}
     counted = {name: round(amount, 9) for name, amount in {**seen["tokens"], **seen["units"]}.items()}
-    rows = [(name, (tokens + units)[name], counted.get(name, 0)) for name in names]
+    names, models = sorted({*amounts, *counted}), sorted({*usd, *ours})
+    own: Counter[str] = Counter()
+    for name, amount in seen["tokens"].items():
+        own[name.rpartition(" ")[2]] += amount
     return {
         "sdk": seen["sdk"],
-        "calls": made,
+        "calls": short["calls"],
         "refused": refused,
         "retries": seen["retries"],
         "incomplete": seen["incomplete"],
         "unpriced_calls": seen["unpriced_calls"],
         "kinds": seen["kinds"],
-        "ledger": {name: amount for name, amount, _ in rows},
-        "obskit": {name: amount for name, _, amount in rows},
-        "ledger_usd": {model: str(cost) for model, cost in sorted(usd.items())},
-        "obskit_usd": {model: str(ours.get(model, Decimal(0))) for model in sorted(usd)},
+        "ledger": {name: amounts.get(name, 0) for name in names},
+        "obskit": {name: counted.get(name, 0) for name in names},
+        "ledger_usd": {model: str(usd.get(model, Decimal(0))) for model in models},
+        "obskit_usd": {model: str(ours.get(model, Decimal(0))) for model in models},
         "metric_usd": seen["metric_usd"],
-        "difference": sum(abs(amount - counted) for _, amount, counted in rows),
-        "difference_usd": str(sum((abs(cost - ours.get(model, 0)) for model, cost in usd.items()), Decimal(0))),
+        "difference": sum(abs(amounts.get(name, 0) - counted.get(name, 0)) for name in names),
+        "difference_usd": str(
+            sum((abs(usd.get(model, Decimal(0)) - ours.get(model, Decimal(0))) for model in models), Decimal(0))
+        ),
+        "in_short": {
+            "ledger": short,
+            "obskit": {
+                "calls": seen["spans"],
+                "input": own["input"] + own["cached"] + own["tool_use"],
+                "cached": own["cached"],
+                "output": own["output"] + own["thinking"],
+                "thinking": own["thinking"],
+                "usd": str(sum(ours.values(), Decimal(0))),
+            },
+        },
     }
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the ledger beside obskit's totals."""
-    print(
-        f"\ngoogle-genai {result['sdk']}: {result['calls']} billed calls, {result['refused']} refused attempts, "
-        f"{result['retries']:.0f} retries, {result['incomplete']} incomplete, {result['unpriced_calls']:.0f} unpriced"
-    )
-    print(f"  {'model and kind':<44}{'ledger':>16}{'obskit':>16}{'difference':>12}")
-    for name, amount in result["ledger"].items():
-        counted = result["obskit"][name]
-        print(f"  {name:<44}{amount:>16,}{counted:>16,.0f}{counted - amount:>12,g}")
-    for model, cost in result["ledger_usd"].items():
-        ours = result["obskit_usd"][model]
-        print(f"  {model + ' USD':<44}{cost:>16}{ours:>16}{Decimal(ours) - Decimal(cost)!s:>12}")
-    print(f"  difference: {result['difference']} tokens and units, {result['difference_usd']} USD")
+def beside(peer: str, calls: int, seed: int, majors: list[int]) -> list[dict[str, Any]]:
+    """Let another instrumentation count the same calls: with the newest SDK, else with the newest that it records.
+
+    Returns:
+        One entry for each version that was tried: `spans` and `metrics` of the peer, and the `ledger`; or `failed`.
+    """
+    found: list[dict[str, Any]] = []
+    for major in sorted(majors, reverse=True):
+        entry: dict[str, Any] = {"peer": peer, "sdk": f"{major}.x"}
+        found.append(entry)
+        try:
+            python = environments.of_peer(peer, major)
+            with FakeGemini() as gemini:
+                gemini.switch.set(REFUSED)
+                entry |= _drive(python, "peers.py", peer, gemini.url, str(calls), str(seed))
+                entry["ledger"] = in_short(gemini.ledger)
+        except RuntimeError as error:
+            entry["failed"] = str(error)
+            continue
+        if entry["spans"]["calls"] or entry["metrics"]:
+            break
+    return found
 
 
 def main() -> None:
-    """Print the comparison for each version; exit 1 where anything differs."""
+    """Print the comparison for each version; exit 1 where obskit's totals differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=5000, help="calls to draw for each version of the SDK")
     parser.add_argument("--seed", type=int, default=4, help="seed of the mix")
-    parser.add_argument("--majors", type=int, nargs="+", default=[1, 2, 3], help="major versions of google-genai")
+    parser.add_argument("--majors", type=int, nargs="+", default=[*environments.MAJORS], help="of google-genai")
+    parser.add_argument(
+        "--peers", nargs="*", choices=list(environments.PEER_PACKAGES), default=list(environments.PEER_PACKAGES)
+    )
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     parser.add_argument("--json", action="store_true", help="print one JSON line last")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)  # streams that break off are meant to
     results = []
     for major in options.majors:
-        results.append(compare(major, options.calls, options.seed))
-        show(results[-1])
+        results.append(compare(environments.of_sdk(major), options.calls, options.seed))
+        tables.show(results[-1])
+    peers = [entry for peer in options.peers for entry in beside(peer, options.calls, options.seed, options.majors)]
+    print("\n" + "\n".join(tables.beside(results, peers)))
+    if options.write:
+        tables.write(PAGE, results, peers, calls=options.calls)
+        print(f"written: {PAGE.relative_to(environments.ROOT)}")
     is_equal = all(not row["difference"] and not Decimal(row["difference_usd"]) for row in results)
     if options.json:
-        print(json.dumps({"calls": sum(row["calls"] for row in results), "is_equal": is_equal, "versions": results}))
+        print(json.dumps(tables.as_json(results, peers, is_equal=is_equal)))
     if not is_equal:
         raise SystemExit(1)
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from obskit.llm.gemini_call import Reply, provider_of
+from obskit.llm.hooks import hooks
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_suppressed
 from obskit.llm.usage import Usage
@@ -103,6 +104,7 @@ def _look(seen: Seen, part: Any, arguments: dict[str, Any], result: Any) -> None
 
 def _account(part: Any, operation: str, model: str, usage: Usage | None, *, is_late: bool = True) -> None:
     call = Call(operation=operation, provider=provider_of(part), model=model_name(model), is_late=is_late)
+    hooks.reported(call)
     call.end(usage=usage)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from obskit.llm.gemini_call import Reply, fail, finish, provider_of
 from obskit.llm.gemini_late import Replace, Tell
+from obskit.llm.hooks import hooks
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_suppressed
 
@@ -34,7 +35,7 @@ class _Turns:
         if not is_of_turn:
             return
         if self._open is None:
-            self._open = (Call(operation="live", provider=self._provider, model=self._model), Reply())
+            self._open = (self._begun(), Reply())
         call, reply = self._open
         call.first_chunk()
         reply.observe(message)
@@ -42,13 +43,19 @@ class _Turns:
             self._open = None
             finish(call, reply)
 
+    def _begun(self) -> Call:
+        """Return the record of a turn; the request is on its way already, so that hooks hear of its end alone."""
+        call = Call(operation="live", provider=self._provider, model=self._model)
+        hooks.reported(call)
+        return call
+
     def failed(self, error: BaseException) -> None:
         """End the open turn with an error."""
         found, self._open = self._open, None
         if found is not None:
             finish(*found, error=error)
         elif isinstance(error, Exception):
-            fail(Call(operation="live", provider=self._provider, model=self._model), error)
+            fail(self._begun(), error)
 
     def left(self) -> None:
         """End the open turn, because the app leaves the session."""
