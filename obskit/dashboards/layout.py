@@ -1,42 +1,57 @@
-"""Rows, sections and their placement on the 48-column mosaic."""
+"""Rows, columns, groups and what they hold, and their placement on the mosaic: nobody counts blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from enum import StrEnum
+from typing import ClassVar, Final
 
 from obskit.dashboards.widgets import COLUMNS, Widget, span
+from obskit.dashboards.wire import Wire, choice, flag, maybe
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, definition, given
+from obskit.queries.definitions import Definition, as_flag, as_text, definition, given, one_of
 
-__all__ = ["CollapsibleGroup", "Row", "SectionHeader", "Tile", "place"]
+__all__ = ["CollapsibleGroup", "Column", "Item", "Placed", "Row", "SingleViewGroup", "Space", "fit", "place", "within"]
 
 _ROW_HEIGHT: Final = 16
-_HEADER_HEIGHT: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A widget and the blocks that it covers."""
+class Placed:
+    """A widget, or a space, and the blocks that it covers."""
 
     x: int
     y: int
     width: int
     height: int
-    widget: Widget
+    widget: Widget | Space
 
-    def to_dict(self, context: RenderContext) -> dict[str, Any]:
-        """Return the REST form."""
-        place = {"xPos": self.x, "yPos": self.y, "width": self.width, "height": self.height}
-        # Zero is left out, as the server does.
-        return {key: value for key, value in place.items() if value} | {"widget": self.widget.to_dict(context)}
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Its blocks."""
+        return self.x, self.y, self.width, self.height
 
 
-def _widgets(value: object) -> tuple[Widget, ...]:
+@definition
+class Space(Definition):
+    """An empty place.
+
+    Attributes:
+        width: in grid blocks.
+        height: in grid blocks.
+    """
+
+    noun: ClassVar[str] = "space"
+
+    width: int | None = given(span, default=None)
+    height: int | None = given(span, default=None)
+
+
+def _items(value: object) -> tuple[Item, ...]:
     items = tuple(value) if isinstance(value, list | tuple) else (value,)
     for item in items:
-        if not isinstance(item, Widget) or isinstance(item, CollapsibleGroup):
+        if not isinstance(item, Widget | Row | Column | Space) or isinstance(item, CollapsibleGroup):
             raise TypeError(f"{item!r} is not a widget that fits into a row | Give charts, texts, panels")
     return items
 
@@ -46,79 +61,43 @@ class Row(Definition):
     """Widgets side by side.
 
     Attributes:
-        widgets: from left to right; those without a width share what the others leave.
-        height: in grid blocks, for widgets without a height of their own.
+        widgets: widgets, columns of such and spaces, from left to right; those without a width share what the others
+            leave.
+        height: in grid blocks, for widgets without a height of their own; in a column, its share when not given.
+        width: in grid blocks; in a column, all of it when not given.
     """
 
     noun: ClassVar[str] = "row"
 
-    widgets: Sequence[Widget] = given(_widgets, placeholder=())
-    height: int = given(span, default=_ROW_HEIGHT)
-
-    def tiles(self, top: int) -> list[Tile]:
-        """Return the row's tiles, its upper edge at `top`."""
-        tiles, left = [], 0
-        for widget, width in zip(self.widgets, self._widths(), strict=True):
-            tiles.append(Tile(x=left, y=top, width=width, height=widget.blocks or self.height, widget=widget))
-            left += width
-        return tiles
-
-    def _widths(self) -> list[int]:
-        taken = sum(widget.columns or 0 for widget in self.widgets)
-        sharing = sum(1 for widget in self.widgets if widget.columns is None)
-        share, rest = divmod(max(0, COLUMNS - taken), max(1, sharing))
-        widths = []
-        for widget in self.widgets:
-            if widget.columns is not None:
-                widths.append(widget.columns)
-                continue
-            widths.append(share + (1 if rest > 0 else 0))
-            rest -= 1
-        return widths
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        """Return why the row does not fit onto the grid."""
-        taken = sum(widget.columns or 0 for widget in self.widgets)
-        sharing = sum(1 for widget in self.widgets if widget.columns is None)
-        if not self.widgets:
-            yield "the row has no widgets", "Add widgets, or leave the row out"
-        elif taken + sharing > COLUMNS:
-            yield (
-                f"the row's widgets are {taken + sharing} blocks wide or more, the grid has {COLUMNS}",
-                "Make some narrower, or begin another row",
-            )
+    widgets: Sequence[Item] = given(_items, placeholder=())
+    height: int | None = given(span, default=None)
+    width: int | None = given(span, default=None)
 
 
 @definition
-class SectionHeader(Widget):
-    """A heading across the dashboard, which also appears in its table of contents.
+class Column(Definition):
+    """Widgets below each other, next to other widgets of a row.
 
     Attributes:
-        title: the heading.
-        subtitle: below it.
-        has_divider: whether the table of contents draws a line below it.
-        height: in grid blocks.
+        widgets: widgets, rows of such and spaces, from top to bottom; those without a height share what the others
+            leave.
+        width: in grid blocks; its share of the row when not given.
+        height: in grid blocks; the row's when not given.
     """
 
-    title: str = given(as_text, placeholder="")
-    subtitle: str = given(as_text, default="")
-    has_divider: bool = given(as_flag, default=False)
-    height: int | None = given(span, default=_HEADER_HEIGHT)
+    noun: ClassVar[str] = "column"
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
-        """Return the REST form."""
-        header: dict[str, Any] = {"subtitle": self.subtitle} if self.subtitle else {}
-        return {"sectionHeader": header | ({"dividerBelow": True} if self.has_divider else {})}
+    widgets: Sequence[Item] = given(_items, placeholder=())
+    width: int | None = given(span, default=None)
+    height: int | None = given(span, default=None)
 
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Return what breaks the platform's rules."""
-        if not self.title.strip():
-            yield "the section has no title", "Give one"
+
+Item = Widget | Row | Column | Space
 
 
 def _rows(value: object) -> tuple[Row, ...]:
     items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(item if isinstance(item, Row) else Row(widgets=_widgets(item)) for item in items)
+    return tuple(item if isinstance(item, Row) else Row(widgets=_items(item)) for item in items)
 
 
 @definition
@@ -131,8 +110,11 @@ class CollapsibleGroup(Widget):
         is_collapsed: whether it is folded at first.
     """
 
+    key: ClassVar[str] = "collapsibleGroup"
+    wire: ClassVar[Mapping[str, Wire]] = {"is_collapsed": flag("collapsed")}
+
     title: str = given(as_text, placeholder="")
-    rows: Sequence[Row | Widget] = given(_rows, placeholder=())
+    rows: Sequence[Row | Widget] = given(_rows, default=())
     is_collapsed: bool = given(as_flag, default=False)
 
     @property
@@ -140,38 +122,164 @@ class CollapsibleGroup(Widget):
         """Its rows; a single widget is a row of its own."""
         return _rows(self.rows)
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
-        """Return the REST form; the platform tells a group's members by where they lie."""
-        return {"collapsibleGroup": {"collapsed": True} if self.is_collapsed else {}}
-
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Return what breaks the platform's rules."""
         if not self.rows:
             yield "the group has no rows", "Add rows=…, or leave the group out"
+        if self.width is not None or self.height is not None:
+            yield "a group is as large as its rows", "Leave width and height out"
 
 
-def place(items: Sequence[Row | Widget]) -> list[Tile]:
-    """Return the tiles of a dashboard, row below row, none overlapping but a group and its members."""
-    tiles: list[Tile] = []
+class Selector(StrEnum):
+    """How one of a group's widgets is chosen."""
+
+    DROPDOWN = "dropdown"
+    TAB = "tab"
+
+
+def _views(value: object) -> tuple[Widget, ...]:
+    items = _items(value)
+    for item in items:
+        if not isinstance(item, Widget):
+            raise TypeError(f"{item!r} is not a widget | Give charts, texts, panels")
+    return items  # type: ignore[return-value] # checked just now
+
+
+@definition
+class SingleViewGroup(Widget):
+    """Widgets in one place, of which one is shown at a time.
+
+    Attributes:
+        title: above it.
+        widgets: those to choose from.
+        selector: ``dropdown`` or ``tab``; the platform's choice when not given.
+    """
+
+    key: ClassVar[str] = "singleViewGroup"
+    wire: ClassVar[Mapping[str, Wire]] = {"selector": choice("displayType", Selector)}
+
+    widgets: Sequence[Widget] = given(_views, default=())
+    selector: str | None = given(maybe(one_of(Selector)), default=None)
+
+    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Return what breaks the platform's rules."""
+        if not self.widgets:
+            yield "the group has no widgets", "Add widgets=[…]"
+
+
+# --------------------------------------------------------------------------- placement
+
+
+def place(items: Sequence[Row | Widget], columns: int = COLUMNS) -> list[Placed]:
+    """Return the widgets of a dashboard on their places, row below row, none overlapping but a group and its members.
+
+    Args:
+        items: rows, groups, and widgets that take a row each.
+        columns: of the mosaic.
+    """
+    placed: list[Placed] = []
     top = 0
     for item in items:
         if isinstance(item, CollapsibleGroup):
-            inner: list[Tile] = []
-            bottom = top
-            for row in item.own_rows:
-                inner += row.tiles(bottom)
-                bottom = _bottom(inner, bottom)
-            if bottom > top:
-                tiles.append(Tile(x=0, y=top, width=COLUMNS, height=bottom - top, widget=item))
-            tiles += inner
-            top = bottom
+            inner = place(item.own_rows, columns)
+            bottom = max((each.y + each.height for each in inner), default=0)
+            if bottom:
+                placed.append(Placed(x=0, y=top, width=columns, height=bottom, widget=item))
+            placed += [_moved(each, top) for each in inner]
+            top += bottom
             continue
-        row = item if isinstance(item, Row) else Row(widgets=(item,))
-        placed = row.tiles(top)
-        tiles += placed
-        top = _bottom(placed, top)
-    return tiles
+        row = list(_laid(item if isinstance(item, Row) else Row(widgets=(item,)), 0, top, columns, None))
+        placed += row
+        top = max((each.y + each.height for each in row), default=top)
+    return placed
 
 
-def _bottom(tiles: Sequence[Tile], otherwise: int) -> int:
-    return max((tile.y + tile.height for tile in tiles), default=otherwise)
+def _moved(placed: Placed, down: int) -> Placed:
+    return Placed(x=placed.x, y=placed.y + down, width=placed.width, height=placed.height, widget=placed.widget)
+
+
+def _laid(item: Item, x: int, y: int, width: int, height: int | None) -> Iterator[Placed]:
+    """Place an item into a box; its own size is heeded by who calls."""
+    if isinstance(item, Row):
+        tall = item.height or height or _ROW_HEIGHT
+        for child, wide in zip(item.widgets, shares(width, [_width(each) for each in item.widgets]), strict=True):
+            yield from _laid(child, x, y, wide, _height(child) or tall)
+            x += wide
+    elif isinstance(item, Column):
+        own = [_height(each) for each in item.widgets]
+        available = height if height is not None else _ROW_HEIGHT * len(own)
+        for child, tall in zip(item.widgets, shares(available, own), strict=True):
+            yield from _laid(child, x, y, _width(child) or width, tall)
+            y += tall
+    else:
+        yield Placed(x=x, y=y, width=width, height=height or _ROW_HEIGHT, widget=item)
+        if isinstance(item, SingleViewGroup):
+            for view in item.widgets:
+                yield from _laid(view, x, y, width, height)
+
+
+def _width(item: Item) -> int | None:
+    return item.columns if isinstance(item, Widget) else item.width
+
+
+def _height(item: Item) -> int | None:
+    return item.blocks if isinstance(item, Widget) else item.height
+
+
+def shares(available: int, sizes: Sequence[int | None]) -> list[int]:
+    """Return sizes in which those that are None share what the others leave, the first ones a block more."""
+    sharing = sum(1 for size in sizes if size is None)
+    share, rest = divmod(max(0, available - sum(size or 0 for size in sizes)), max(1, sharing))
+    found = []
+    for size in sizes:
+        found.append(size if size is not None else share + (1 if rest > 0 else 0))
+        rest -= size is None
+    return found
+
+
+def within(items: Sequence[Item]) -> Iterator[Item]:
+    """Return items and everything in them, outermost first."""
+    for item in items:
+        yield item
+        if isinstance(item, Row | Column | SingleViewGroup):
+            yield from within(item.widgets)
+        elif isinstance(item, CollapsibleGroup):
+            yield from within(item.own_rows)
+
+
+def fit(item: Item, width: int, height: int | None = None) -> Iterator[tuple[Definition, str, str]]:
+    """Return why a row or what is in it does not fit: the item, the problem, the way out.
+
+    Args:
+        item: the row, or a widget that takes a row.
+        width: of the place for it.
+        height: of the place for it; None where it may be as high as it likes.
+    """
+    if isinstance(item, Row):
+        widths = [_width(each) for each in item.widgets]
+        yield from ((item, *found) for found in _fitting(widths, width, "row", "wide", "grid"))
+        tall = item.height or height or _ROW_HEIGHT
+        for child, wide in zip(item.widgets, shares(width, widths), strict=True):
+            yield from fit(child, wide, _height(child) or tall)
+    elif isinstance(item, Column):
+        heights = [_height(each) for each in item.widgets]
+        available = height if height is not None else _ROW_HEIGHT * len(heights)
+        yield from ((item, *found) for found in _fitting(heights, available, "column", "high", "row"))
+        for child, tall in zip(item.widgets, shares(available, heights), strict=True):
+            own = _width(child) or width
+            if own > width:
+                way_out = "Make it narrower, or the column wider"
+                yield item, f"a widget is {own} blocks wide, the column has {width}", way_out
+            yield from fit(child, own, tall)
+
+
+def _fitting(sizes: Sequence[int | None], available: int, noun: str, how: str, where: str) -> Iterator[tuple[str, str]]:
+    taken = sum(size or 0 for size in sizes)
+    sharing = sum(1 for size in sizes if size is None)
+    if not sizes:
+        yield f"the {noun} has no widgets", f"Add widgets, or leave the {noun} out"
+    elif taken + sharing > available and (how == "wide" or sharing):
+        yield (
+            f"the {noun}'s widgets are {taken + sharing} blocks {how} or more, the {where} has {available}",
+            "Make some narrower, or begin another row" if how == "wide" else f"Make some lower, or the {where} higher",
+        )

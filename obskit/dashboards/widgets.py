@@ -1,20 +1,27 @@
-"""Widgets without numbers, and what every widget has."""
+"""What every widget has, and the widget that is carried as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
+from obskit.dashboards.wire import Part, Wire, duration, maybe, part, text
 from obskit.errors import Problem
+from obskit.queries.carried import as_json_fields
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
+from obskit.queries.definitions import as_number, as_text, definition, given, many
+from obskit.queries.durations import DurationLike, as_duration, whole_seconds
 
-__all__ = ["IncidentList", "LogsPanel", "Policy", "RawWidget", "Text", "TextFormat", "Widget", "span"]
+__all__ = ["Policy", "RawWidget", "TextFormat", "TimeRange", "VisibleWhen", "Widget", "no_rules", "span"]
 
 COLUMNS: Final = 48
 """Columns of the mosaic. Source: the REST reference; the Python client's comment still says 12."""
+
+_ID_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 @runtime_checkable
@@ -37,46 +44,6 @@ def span(value: object) -> int:
     return int(size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Widget(Definition):
-    """What every widget has: a title, a width and a height in grid blocks (the grid is 48 blocks wide)."""
-
-    noun: ClassVar[str] = "widget"
-    named_by: ClassVar[str] = "title"
-
-    def shown(self, context: RenderContext) -> dict[str, Any]:
-        """Return the REST form of what the widget shows, under its kind's key."""
-        raise NotImplementedError
-
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
-        """Return what breaks the platform's rules."""
-        raise NotImplementedError
-
-    @property
-    def columns(self) -> int | None:
-        """Its width in grid blocks; None shares what its row leaves."""
-        return getattr(self, "width", None)
-
-    @property
-    def blocks(self) -> int | None:
-        """Its height in grid blocks; None takes its row's."""
-        return getattr(self, "height", None)
-
-    def to_dict(self, context: RenderContext) -> dict[str, Any]:
-        """Return the REST form."""
-        title = getattr(self, "title", "")
-        return ({"title": title} if title else {}) | self.shown(context)
-
-    def problems(self, context: RenderContext, dashboard_place: str) -> list[Problem]:
-        """Return what breaks the platform's rules, at this widget of a dashboard."""
-        if self.is_broken:
-            return []
-        _, _, dashboard = dashboard_place.partition(": ")
-        title = getattr(self, "title", "")
-        place = f"{self.source}: {dashboard}" + (f', widget "{title}"' if title else "")
-        return [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in self.rules(context)]
-
-
 class TextFormat(StrEnum):
     """How a text is read."""
 
@@ -85,127 +52,189 @@ class TextFormat(StrEnum):
 
 
 @definition
-class Text(Widget):
-    """A text.
+class VisibleWhen(Part):
+    """When a widget is shown: when a variable of the dashboard has a value.
 
     Attributes:
-        content: what it says; Markdown unless `format` says otherwise.
-        title: above it.
-        format: ``markdown`` or ``raw``.
-        width: in grid blocks.
-        height: in grid blocks.
+        variable: the template variable's name.
+        matches: an RE2 pattern that its whole value must match.
     """
 
-    content: str = given(as_text, placeholder="")
-    title: str = given(as_text, default="")
-    format: str = given(one_of(TextFormat), default=TextFormat.MARKDOWN)
-    width: int | None = given(span, default=None)
-    height: int | None = given(span, default=None)
+    noun: ClassVar[str] = "condition"
+    named_by: ClassVar[str] = "variable"
+    wire: ClassVar[Mapping[str, Wire]] = {
+        "variable": text("templateVariableCondition.templateVariable"),
+        "matches": text("templateVariableCondition.templateVariableValue"),
+    }
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
-        """Return the REST form."""
-        return {"text": {"content": self.content, "format": TextFormat(self.format).name}}
+    variable: str = given(as_text, placeholder="")
+    matches: str = given(as_text, placeholder="")
 
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Return what breaks the platform's rules."""
-        if not self.content.strip():
-            yield "the text is empty", "Write something, or leave the widget out"
+    def written(self, context: RenderContext) -> dict[str, Any]:
+        """Return the REST form, with the only comparison that there is."""
+        document = Part.written(self, context)
+        document["templateVariableCondition"]["comparator"] = "REGEX_FULL_MATCH"
+        return document
+
+
+def _time(value: object) -> str:
+    shown = as_text(value)
+    try:
+        datetime.fromisoformat(shown)
+    except ValueError:
+        raise ValueError(f'{shown!r} is not a time | Write for example "2026-11-21T12:00:00Z"') from None
+    return shown
 
 
 @definition
-class LogsPanel(Widget):
-    """Log entries that a filter selects.
+class TimeRange(Part):
+    """A widget's own time range, instead of the dashboard's: the last so long, or from one time to another.
 
     Attributes:
-        filter: in Cloud Logging's query language; all entries when empty.
-        title: above it.
-        projects: ids of the projects whose logs are shown; the definition's own when empty.
-        width: in grid blocks.
-        height: in grid blocks.
+        last: how long before now.
+        start: RFC 3339, inclusive.
+        end: RFC 3339, exclusive.
     """
 
-    filter: str = given(as_text, default="")
-    title: str = given(as_text, default="")
-    projects: Sequence[str] = given(many(str, parse=as_text), default=())
-    width: int | None = given(span, default=None)
-    height: int | None = given(span, default=None)
+    noun: ClassVar[str] = "time range"
+    wire: ClassVar[Mapping[str, Wire]] = {
+        "last": duration("relativeDuration"),
+        "start": text("absoluteWindow.startTime"),
+        "end": text("absoluteWindow.endTime"),
+    }
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:
-        """Return the REST form."""
-        projects = self.projects or (context.project,)
-        return {"logsPanel": {"filter": self.filter, "resourceNames": [f"projects/{project}" for project in projects]}}
+    last: DurationLike | None = given(as_duration, default=None)
+    start: str = given(maybe(_time), default="")
+    end: str = given(maybe(_time), default="")
 
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the same for every widget
+    def rules(self) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
-        quotes = self.filter.replace("\\\\", "").replace('\\"', "").count('"')
-        if quotes % 2:
-            yield "the filter has a quote without its pair", f"Mend this filter: {self.filter}"
-        for opening, closing in ("()", "[]"):
-            if not quotes and self.filter.count(opening) != self.filter.count(closing):
-                yield f'the filter has "{opening}" without "{closing}"', f"Mend this filter: {self.filter}"
+        if self.last is not None and (self.start or self.end):
+            yield "the time range has both last= and start= or end=", "Give one of the two"
+        elif self.last is None and not (self.start and self.end) and not self.carried:
+            yield "the time range has neither last= nor start= and end=", 'Write for example last="7d"'
+        elif self.last is not None and whole_seconds(self.last) <= 0:
+            yield "the time range is 0 s long", 'Write for example last="7d"'
 
 
-def _policies(value: object) -> tuple[Policy | str, ...]:
-    items = value if isinstance(value, list | tuple) else (value,)
-    for item in items:
-        if not isinstance(item, str | Policy):
-            raise TypeError(f"{item!r} is not an alert policy | Give AlertPolicy objects, or their ids")
-    return tuple(items)
+def _condition(value: object) -> VisibleWhen:
+    return many(VisibleWhen)(value)[0]  # type: ignore[no-any-return]
 
 
-@definition
-class IncidentList(Widget):
-    """Open incidents.
+def _time_range(value: object) -> TimeRange:
+    return value if isinstance(value, TimeRange) else TimeRange(last=as_duration(value))
+
+
+def no_rules() -> Iterator[tuple[str, str]]:
+    """Return nothing: for widgets in which nothing can be wrong that the constructor would not see."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widget(Part):
+    """What every widget has.
 
     Attributes:
-        policies: the policies whose incidents are shown, or their ids; all when empty.
         title: above it.
-        width: in grid blocks.
-        height: in grid blocks.
+        id: letters, digits, dashes and underscores; for those who refer to it.
+        visible_when: shown only when a variable has a value.
+        time_range: its own time range, as a `TimeRange` or as how long before now.
+        width: in grid blocks (the grid is 48 blocks wide); shares what its row leaves when not given.
+        height: in grid blocks; its row's when not given.
     """
 
-    policies: Sequence[Policy | str] = given(_policies, default=())
-    title: str = given(as_text, default="Open incidents")
+    noun: ClassVar[str] = "widget"
+    named_by: ClassVar[str] = "title"
+    key: ClassVar[str] = ""
+    """The kind's key in the REST form of a widget; the spellings in `wire` are below it."""
+
+    title: str = given(as_text, default="")
+    id: str = given(as_text, default="")
+    visible_when: VisibleWhen | None = given(_condition, default=None)  # noqa: RUF009
+    time_range: TimeRange | DurationLike | None = given(_time_range, default=None)  # noqa: RUF009
     width: int | None = given(span, default=None)
     height: int | None = given(span, default=None)
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:
-        """Return the REST form."""
-        names = [context.policy_name(policy if isinstance(policy, str) else policy.id) for policy in self.policies]
-        return {"incidentList": {"policyNames": names} if names else {}}
+    @classmethod
+    @cache
+    def spellings(cls) -> Mapping[str, Wire]:
+        """Return the table: field → where and how it stands in the JSON of the whole widget."""
+        own = {name: replace(wire, path=f"{cls.key}.{wire.path}") for name, wire in cls.wire.items()}
+        return {"title": text("title", absent=""), **own, **_OF_EVERY_WIDGET}
 
-    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the same for every widget
-        """Return nothing: there is nothing to get wrong that the constructor would not see."""
-        return iter(())
+    def written(self, context: RenderContext) -> dict[str, Any]:
+        """Return what the fields say in the REST form."""
+        document = Part.written(self, context)
+        document.setdefault(self.key, {})
+        return document
+
+    def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
+        """Return what breaks the platform's rules."""
+        raise NotImplementedError
+
+    def texts(self, context: RenderContext) -> Iterator[str]:  # noqa: ARG002 - for those that have queries
+        """Return the texts in which the dashboard's variables may stand."""
+        yield from ()
+
+    @property
+    def columns(self) -> int | None:
+        """Its width in grid blocks; None shares what its row leaves."""
+        return self.width
+
+    @property
+    def blocks(self) -> int | None:
+        """Its height in grid blocks; None takes its row's."""
+        return self.height
+
+    def problems(self, context: RenderContext, dashboard_place: str) -> list[Problem]:
+        """Return what breaks the platform's rules, at this widget of a dashboard."""
+        if self.is_broken:
+            return []
+        _, _, dashboard = dashboard_place.partition(": ")
+        place = f"{self.source}: {dashboard}" + (f', widget "{self.title}"' if self.title else "")
+        rules = (*self.rules(context), *self._own_rules())
+        return [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in rules]
+
+    def _own_rules(self) -> Iterator[tuple[str, str]]:
+        if not set(self.id) <= _ID_CHARACTERS:
+            yield f'id "{self.id}" has other characters than letters, digits, dashes and underscores', "Leave them out"
+        if isinstance(self.time_range, TimeRange) and not self.time_range.is_broken:
+            yield from self.time_range.rules()
 
 
-def _json(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{value!r} is not a table | Give the widget as the REST API shows it")
-    return value
+_OF_EVERY_WIDGET: Final[Mapping[str, Wire]] = {
+    "id": text("id"),
+    "visible_when": part("visibilityCondition", VisibleWhen),
+    "time_range": part("timeRange", TimeRange),
+}
 
 
 @definition
 class RawWidget(Widget):
-    """A widget in the REST API's own form, carried unchanged; for kinds and fields that have no class here.
+    """A widget in the REST API's own form, carried unchanged; for kinds that have no class here.
 
     Attributes:
         json: the Widget document, its title included.
-        width: in grid blocks.
-        height: in grid blocks.
     """
 
     named_by: ClassVar[str] = ""
 
-    json: Mapping[str, Any] = given(_json, default_factory=dict)
-    width: int | None = given(span, default=None)
-    height: int | None = given(span, default=None)
+    json: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
-    def shown(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
+    def written(self, context: RenderContext) -> dict[str, Any]:  # noqa: ARG002 - the same for every widget
         """Return the document."""
         return dict(self.json)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RawWidget:
+        """Return a widget that carries the document."""
+        return cls(json=document)
+
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Return what is surely wrong."""
-        if not set(self.json) - {"title", "id", "visibilityCondition"}:
+        if not set(self.json) - {"title", "id", "visibilityCondition", "timeRange"}:
             yield "the widget shows nothing", 'Give its kind, for example {"pieChart": {…}}'
+
+    def texts(self, context: RenderContext) -> Iterator[str]:  # noqa: ARG002
+        """Return the whole document."""
+        yield str(dict(self.json))

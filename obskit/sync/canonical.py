@@ -23,10 +23,15 @@ _DEFAULTS: Final[Mapping[str, tuple[object, ...]]] = {
     "enabled": (True,),
     "verificationStatus": ("UNVERIFIED", "VERIFIED"),
     "targetAxis": ("Y1", "TARGET_AXIS_UNSPECIFIED"),
+    "timeshiftDuration": ("0s",),
+    "timeBinSize": ("0s",),
 }
 # A widget's kind is told by which of these is present, even when it is empty.
 _TELLS_BY_PRESENCE: Final = frozenset(
-    {"blank", "incidentList", "text", "logsPanel", "sectionHeader", "collapsibleGroup"}
+    {
+        *("blank", "blankView", "collapsibleGroup", "errorReportingPanel", "incidentList", "logsPanel"),
+        *("sectionHeader", "singleViewGroup", "text"),
+    }
 )
 _UNORDERED: Final = frozenset({"notificationChannels", "policyNames", "notificationPrompts"})
 _DURATION: Final = re.compile(r"-?\d+(\.\d+)?s")
@@ -72,6 +77,8 @@ def _value(key: str, value: Any) -> Any:
         return {inner: item for inner, item in pairs if not _says_nothing(inner, item)}
     if isinstance(value, list | tuple):
         items = [_value("", item) for item in value]
+        if key == "tiles":
+            return sorted(items, key=_where)
         return sorted(items, key=str) if key in _UNORDERED else items
     if isinstance(value, bool) or value is None:
         return value
@@ -82,6 +89,12 @@ def _value(key: str, value: Any) -> Any:
         return f"{_number(float(text[:-1]))}s"
     # 64-bit numbers travel as strings in Google's JSON.
     return int(text) if _WHOLE.fullmatch(text) else text
+
+
+def _where(tile: Any) -> tuple[float, float, bool]:
+    """Where a tile lies, a group before its members: a mosaic says that, and not in which order it lists its tiles."""
+    widget = tile.get("widget", {})
+    return tile.get("yPos", 0), tile.get("xPos", 0), not {"collapsibleGroup", "singleViewGroup"} & set(widget)
 
 
 def _number(value: float) -> int | float:

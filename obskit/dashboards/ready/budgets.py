@@ -16,7 +16,8 @@ from obskit.catalog import (
 from obskit.dashboards.charts import Color, DataSet, Direction, Plot, Scorecard, Spark, Threshold, XyChart
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import Row
-from obskit.dashboards.widgets import IncidentList, Policy
+from obskit.dashboards.panels import IncidentList
+from obskit.dashboards.widgets import Policy
 from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, rate
 from obskit.queries.promql import LabelList, Labels, Query, labels_of, query, select

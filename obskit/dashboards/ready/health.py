@@ -8,7 +8,8 @@ from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS, PROVIDE
 from obskit.dashboards.charts import DataSet, XyChart
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import Row
-from obskit.dashboards.widgets import IncidentList, Policy
+from obskit.dashboards.panels import IncidentList
+from obskit.dashboards.widgets import Policy
 from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, percentile
 from obskit.queries.promql import LabelList, Labels, query, select

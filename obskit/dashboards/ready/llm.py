@@ -12,7 +12,8 @@ from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TIME_TO_FIRST_CHUN
 from obskit.dashboards.charts import Color, DataSet, Direction, Plot, Scorecard, Spark, Threshold, XyChart
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import Row
-from obskit.dashboards.widgets import IncidentList, Policy
+from obskit.dashboards.panels import IncidentList
+from obskit.dashboards.widgets import Policy
 from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, percentile, rate, share
 from obskit.queries.promql import Labels, Query, matches

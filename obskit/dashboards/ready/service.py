@@ -11,7 +11,8 @@ from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY
 from obskit.dashboards.charts import Color, DataSet, Plot, Scorecard, Spark, Threshold, XyChart
 from obskit.dashboards.dashboards import Dashboard
 from obskit.dashboards.layout import CollapsibleGroup, Row
-from obskit.dashboards.widgets import IncidentList, LogsPanel, Policy
+from obskit.dashboards.panels import IncidentList, LogsPanel
+from obskit.dashboards.widgets import Policy
 from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, highest, percentile, rate, share
 from obskit.queries.promql import Labels, Query, matches
