@@ -1,0 +1,110 @@
+"""Alerts on how fast an SLO's error budget is spent: several windows, several rates.
+
+Source: "Alerting on SLOs" in The Site Reliability Workbook, table 5-8 and approach 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from obskit.alerts.channels import NotificationChannel
+from obskit.alerts.documentation import Documentation
+from obskit.alerts.lookups import ExistingChannels
+from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.alerts.selectors import BurnRateSelector
+from obskit.alerts.thresholds import ThresholdCondition
+from obskit.queries.durations import promql_duration, shown_duration
+from obskit.queries.stacks import varying
+from obskit.resources.objectives import ServiceLevelObjective
+
+__all__ = ["WORKBOOK", "BurnRate", "burn_rate_alerts"]
+
+Channels = Sequence[NotificationChannel | ExistingChannels | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurnRate:
+    """One row of the workbook's table.
+
+    Attributes:
+        budget: the share of the error budget that may be spent within the long window.
+        long: the window that decides.
+        short: the window that shows that it still goes on, a twelfth of the long one.
+        is_page: whether somebody is woken up, else it can wait for the morning.
+    """
+
+    budget: float
+    long: timedelta
+    short: timedelta
+    is_page: bool
+
+    def factor(self, period: timedelta) -> float:
+        """Return how many times faster than allowed that is; 14.4, 6, 3 and 1 for the workbook's rows and 30 days."""
+        return round(self.budget * (period / self.long), 6)
+
+
+WORKBOOK: Final = (
+    BurnRate(budget=0.02, long=timedelta(hours=1), short=timedelta(minutes=5), is_page=True),
+    BurnRate(budget=0.05, long=timedelta(hours=6), short=timedelta(minutes=30), is_page=True),
+    BurnRate(budget=0.10, long=timedelta(days=1), short=timedelta(hours=2), is_page=False),
+    BurnRate(budget=0.10, long=timedelta(days=3), short=timedelta(hours=6), is_page=False),
+)
+"""The workbook's recommendation."""
+
+
+def burn_rate_alerts(
+    slo: ServiceLevelObjective,
+    *,
+    page: Channels = (),
+    ticket: Channels = (),
+    rates: Sequence[BurnRate] = WORKBOOK,
+    runbook: str = "",
+) -> tuple[AlertPolicy, ...]:
+    """Return a policy for each rate: the error budget is spent too fast, over a long window and still over a short one.
+
+    A rate whose long window is not shorter than the SLO's period is left out.
+
+    Args:
+        slo: the objective.
+        page: whom to wake up for the fast rates.
+        ticket: whom to tell of the slow ones.
+        rates: the rows of the table; the workbook's by default. The rates follow from the SLO's period.
+        runbook: address of the runbook.
+    """
+    fitting = [rate for rate in rates if rate.long < slo.period]
+    return tuple(_policy(slo, rate, page if rate.is_page else ticket, runbook) for rate in fitting)
+
+
+@varying
+def _policy(slo: ServiceLevelObjective, rate: BurnRate, channels: Channels, runbook: str) -> AlertPolicy:
+    name, factor, long = slo.display_name or slo.id, rate.factor(slo.period), shown_duration(rate.long)
+    spent = f"{rate.budget:.0%}"
+    conditions = [
+        ThresholdCondition(
+            filter=BurnRateSelector(slo.service_id, slo.id, window),
+            threshold=factor,
+            display_name=f"burn rate over {shown_duration(window)} above {factor:g}",
+        )
+        for window in (rate.long, rate.short)
+    ]
+    return AlertPolicy(
+        id=f"{slo.service_id}-{slo.id}"[:50].rstrip("-") + f"-burn-{promql_duration(rate.long)}",
+        display_name=f"{name}: {spent} of the error budget within {long}",
+        severity=Severity.CRITICAL if rate.is_page else Severity.WARNING,
+        combiner=Combiner.ALL,
+        conditions=conditions,
+        channels=tuple(channels),
+        runbook=runbook,
+        documentation=Documentation(
+            content=f"`{slo.service_id}` breaks its promise `{slo.id}` ({slo.goal:.4%} good) so fast that {spent} of "
+            f"the error budget of {shown_duration(slo.period)} is gone within {long}: {factor:g} times the rate that "
+            "would spend it just in time.\n\n"
+            "1. Look at the SLO's page: since when, and does it still go on?\n"
+            "2. Look for what changed then: deployments, configuration, traffic, a provider.\n"
+            "3. Undo it, or shed the load that fails; find the cause afterwards.\n\n"
+            "To silence it: snooze this policy; the budget that is spent stays spent."
+        ),
+    )
