@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from obskit import catalog
 from obskit.config import Config
@@ -19,6 +19,7 @@ from obskit.signals.redaction import Redactor
 from obskit.signals.traces import tracer
 
 if TYPE_CHECKING:
+    from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.util.types import AttributeValue
 
 __all__ = ["HEADERS", "HttpCall", "begin", "configure", "is_suppressed", "may_receive_trace", "trace_headers"]
@@ -31,7 +32,6 @@ _SUPPRESSED: Final = (
     otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY,  # noqa: SLF001
     "suppress_instrumentation",
 )
-_propagator: Final = TraceContextTextMapPropagator()
 
 _hosts: tuple[str, ...] = ()
 _redactor = Redactor()
@@ -55,11 +55,18 @@ def may_receive_trace(host: str) -> bool:
     return not _hosts or any(fnmatchcase(host.lower(), pattern) for pattern in _hosts)
 
 
+@functools.cache
+def _propagator() -> TextMapPropagator:
+    from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - with the first call of the process
+
+    return tracecontext.TraceContextTextMapPropagator()
+
+
 def trace_headers(span: Span, host: str) -> Mapping[str, str]:
     """Return the headers that carry the span to the host: `traceparent` and `tracestate`, never baggage."""
     carrier: dict[str, str] = {}
     if may_receive_trace(host):
-        _propagator.inject(carrier, context=set_span_in_context(span))
+        _propagator().inject(carrier, context=set_span_in_context(span))
     return carrier
 
 

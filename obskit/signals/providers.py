@@ -7,14 +7,19 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 
 from obskit.errors import Problem
+from obskit.signals.imports import when_imported
 from obskit.signals.sampling import Policy
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from opentelemetry.metrics import Meter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.resources import Resource
@@ -110,11 +115,11 @@ class OwnTracerProvider(_Door, trace.TracerProvider):
         return getattr(self.whole(), name)
 
 
-class OwnMeterProvider(_Door, metrics.MeterProvider):
+class OwnMeterProvider(_Door):
     """The provider of a process that has none, or one that takes no further reader.
 
     It is the SDK's, behind a door: the SDK's metrics are imported when somebody first asks for a meter, or for
-    anything else of it.
+    anything else of it; the API's, which take as long to import as those for spans, when the app or an exporter does.
 
     Attributes:
         when_shared: called when somebody else adds a reader; what obskit counts itself is recorded here too thereafter.
@@ -132,9 +137,12 @@ class OwnMeterProvider(_Door, metrics.MeterProvider):
 
     @property
     def __class__(self) -> type:
-        """The SDK's class, for those who ask whether it is one; who does has imported it."""
-        sdk = sys.modules.get("opentelemetry.sdk.metrics")
-        return getattr(sdk, "MeterProvider", OwnMeterProvider)
+        """The SDK's class, or the API's, for those who ask whether it is one; who does has imported it."""
+        for name in ("opentelemetry.sdk.metrics", "opentelemetry.metrics"):
+            kind = getattr(sys.modules.get(name), "MeterProvider", None)
+            if isinstance(kind, type):
+                return kind
+        return OwnMeterProvider
 
     @__class__.setter
     def __class__(self, kind: type) -> None:
@@ -154,7 +162,7 @@ class OwnMeterProvider(_Door, metrics.MeterProvider):
         version: str | None = None,
         schema_url: str | None = None,
         attributes: Attributes = None,
-    ) -> metrics.Meter:
+    ) -> Meter:
         """As the SDK's."""
         return self.whole().get_meter(name, version, schema_url, attributes)
 
@@ -229,6 +237,11 @@ def meter_provider(
         reader: returns what reads the points; called when there is first something to read.
         tell: told where the app's provider cannot be shared.
     """
+    metrics = sys.modules.get("opentelemetry.metrics")
+    if metrics is None:  # then nobody has set a provider
+        provider = OwnMeterProvider(resource, reader)
+        when_imported("opentelemetry.metrics", partial(_become_global, provider))
+        return provider
     existing = metrics.get_meter_provider()
     is_own = any(provider is existing for provider in _global_meters)
     add = None if is_own else getattr(existing, "add_metric_reader", None)
@@ -237,8 +250,7 @@ def meter_provider(
         return existing
     provider = OwnMeterProvider(resource, reader)
     if type(existing).__name__ == "_ProxyMeterProvider":
-        metrics.set_meter_provider(provider)
-        _global_meters.append(provider)
+        _become_global(provider, metrics)
     elif not is_own:
         tell(
             Problem(
@@ -248,3 +260,8 @@ def meter_provider(
             )
         )
     return provider
+
+
+def _become_global(provider: OwnMeterProvider, metrics: ModuleType) -> None:
+    metrics.set_meter_provider(provider)
+    _global_meters.append(provider)
