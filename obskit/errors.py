@@ -19,6 +19,7 @@ __all__ = [
     "DefinitionError",
     "ObskitError",
     "Problem",
+    "ProblemsError",
     "QueryError",
     "UnsafePlanError",
     "collecting",

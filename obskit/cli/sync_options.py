@@ -25,11 +25,20 @@ def sync_command(kinds: Sequence[Kind], *, folders: Sequence[str], summary: str)
             list[Path] | None, typer.Argument(help=f"Folders of definitions; by default {' and '.join(folders)}.")
         ] = None,
         *,
-        project: Annotated[str, typer.Option(help="Project to write to; GOOGLE_CLOUD_PROJECT by default.")] = "",
+        project: Annotated[
+            str, typer.Option(help="Project to write to; the stack's own, or GOOGLE_CLOUD_PROJECT by default.")
+        ] = "",
         stack: Annotated[
-            str, typer.Option(help="Name that separates several sets of definitions in one project.")
-        ] = "default",
-        route: Annotated[Route, typer.Option(help="Export route that the queries are written for.")] = Route.GCP,
+            str,
+            typer.Option(
+                help="Stack to write: one of pyproject.toml's, or any name that separates sets of definitions in one "
+                "project; `default` where none is named."
+            ),
+        ] = "",
+        route: Annotated[
+            Route | None,
+            typer.Option(help="Export route that the queries are written for; the stack's own by default."),
+        ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and write nothing.")] = False,
         exit_code: Annotated[
             bool, typer.Option("--exit-code", help="Exit with 2 when the plan has changes, 0 when it has none.")

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -16,6 +16,7 @@ from obskit.catalog import Route
 from obskit.config import resolve
 from obskit.errors import BackendError, ConfigError, DefinitionError, Problem
 from obskit.queries.context import RenderContext
+from obskit.queries.environments import environment
 from obskit.sync.apply import Applied, apply
 from obskit.sync.backend import BackendFailure
 from obskit.sync.google import GoogleBackend
@@ -35,8 +36,8 @@ class Options:
     """The options that the sync commands have in common."""
 
     project: str = ""
-    stack: str = "default"
-    route: Route = Route.GCP
+    stack: str = ""
+    route: Route | None = None
     dry_run: bool = False
     exit_code: bool = False
     json: bool = False
@@ -53,13 +54,12 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
         typer.Exit: with code 2 when ``--exit-code`` was given and the plan has changes.
     """
     console = Console(stderr=options.json, highlight=False)
-    settings = resolve({"project": options.project or None, "local_endpoint": options.local or None}).config
+    chosen = environment(options.stack, project=options.project, route=options.route)
+    settings = resolve({"project": chosen.project or None, "local_endpoint": options.local or None}).config
     if not settings.project:
-        way_out = "Give --project, or set GOOGLE_CLOUD_PROJECT"
+        way_out = "Give --project, set GOOGLE_CLOUD_PROJECT, or name it in [tool.obskit.stacks]"
         raise ConfigError(Problem(place="sync", problem="no project is named", way_out=way_out))
-    context = RenderContext(
-        project=settings.project, route=options.route, stack=options.stack, environ=dict(os.environ)
-    )
+    context = replace(chosen, project=settings.project).context(os.environ)
     loaded = load(folders)
     if problems := check(loaded, context):
         raise DefinitionError(problems)

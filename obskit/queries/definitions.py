@@ -95,6 +95,10 @@ class Definition:
         """Return a problem of this definition."""
         return Problem(place=self.place, problem=problem, way_out=way_out)
 
+    def is_for(self, stack: str) -> bool:
+        """Return whether there is a value for a stack wherever one was given with `per_stack`."""
+        return self.variants is None or self.variants.has(stack)
+
     def for_stack(self, stack: str) -> Self:
         """Return the definition as it is in a stack; itself where nothing was given with `per_stack`.
 

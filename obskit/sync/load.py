@@ -6,17 +6,18 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from obskit.alerts import NotificationChannel
-from obskit.errors import Problem, collecting
+from obskit.errors import Problem, ProblemsError, collecting
 from obskit.queries.context import EnvVar, RenderContext
+from obskit.queries.notes import doubts
 from obskit.sync.kinds import KINDS, Definition, Kind
 
-__all__ = ["Loaded", "Modules", "check", "kind_of", "load", "load_modules", "unset_variables"]
+__all__ = ["Loaded", "Modules", "check", "doubts_about", "kind_of", "load", "load_modules", "unset_variables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +114,23 @@ def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
 
 def unset_variables(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return those problems of `check` that are not of a definition: environment variables that are not set here."""
+    channels = [each for each in loaded.definitions if isinstance(each, NotificationChannel)]
+    here = [each.for_stack(context.stack) for each in channels if each.is_for(context.stack)]
     return tuple(
-        setting.problem(definition.place)
-        for definition in loaded.definitions
-        if isinstance(definition, NotificationChannel)
-        for setting in definition.settings.values()
+        setting.problem(channel.place)
+        for channel in here
+        for setting in channel.settings.values()
         if isinstance(setting, EnvVar) and not setting.is_set(context)
     )
+
+
+def doubts_about(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
+    """Return what is only doubtful about the queries of the definitions that can be rendered; `check` has the rest."""
+    found: list[Problem] = []
+    for definition in loaded.definitions:
+        with suppress(ProblemsError):
+            found += doubts(definition.to_dict(context), place=definition.place, route=context.route)
+    return tuple(dict.fromkeys(found))
 
 
 @contextmanager
