@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import unquote_plus
 
 from obskit.errors import Problem, UnsafePlanError
 from obskit.queries.context import RenderContext
 from obskit.sync.canonical import canonical, content_hash
 from obskit.sync.diff import FieldDiff, difference
-from obskit.sync.kinds import KINDS, POLICY, Definition, Kind
+from obskit.sync.kinds import CHANNEL, KINDS, POLICY, Definition, Kind
 from obskit.sync.load import kind_of
 from obskit.sync.ownership import owner_of, stamped
-from obskit.sync.references import Names, resolved, unresolved
+from obskit.sync.references import Names, resolved, unresolved, with_channels_found
 
 __all__ = ["Action", "Change", "Plan", "dangling", "make_plan", "refuse_unsafe"]
 
@@ -104,7 +105,7 @@ def make_plan(
         ours = dict(owned.get(kind, {}))
         for definition in (found for found in definitions if kind_of(found) is kind):
             actual = ours.pop(definition.id, None)
-            changes.append(_change(definition, kind, actual, context, names))
+            changes.append(_change(definition, kind, actual, context, names, existing.get(CHANNEL, ())))
         changes += [_gone(kind, key, found, prune=prune) for key, found in ours.items()]
     rank = {"create": 0, "update": 0, "unchanged": 0, "orphan": 0, "delete": 1}
     changes.sort(
@@ -152,15 +153,16 @@ def dangling(plan: Plan) -> tuple[Problem, ...]:
     for change in plan.writes:
         for reference in unresolved(change.document or {}):
             collection, _, target = reference.split("/", 2)[2].partition("/obskit:")
-            if (collection, target) not in coming:
-                problems.append(
-                    Problem(
-                        place=f'{change.source}: {change.kind.name} "{change.id}"',
-                        problem=f"refers to {target!r} of {collection}, which stack {plan.stack!r} does not have",
-                        way_out="Sync alerts before dashboards, or mend the id",
-                    )
-                )
-    return tuple(problems)
+            if (collection, target) in coming:
+                continue
+            problem = f"refers to {target!r} of {collection}, which stack {plan.stack!r} does not have"
+            way_out = "Sync alerts before dashboards, or mend the id"
+            if target.startswith("find?"):
+                problem = f"asks for channels with {unquote_plus(target[5:])}, and the project has none"
+                way_out = "Make one in the console, or mend existing(…)"
+            place = f'{change.source}: {change.kind.name} "{change.id}"'
+            problems.append(Problem(place=place, problem=problem, way_out=way_out))
+    return tuple(dict.fromkeys(problems))
 
 
 def _owned(
@@ -179,7 +181,12 @@ def _owned(
 
 
 def _change(
-    definition: Definition, kind: Kind, actual: Mapping[str, Any] | None, context: RenderContext, names: Names
+    definition: Definition,
+    kind: Kind,
+    actual: Mapping[str, Any] | None,
+    context: RenderContext,
+    names: Names,
+    channels: Sequence[Mapping[str, Any]],
 ) -> Change:
     rendered = definition.to_dict(context)
     document = stamped(rendered, kind, stack=context.stack, definition_id=definition.id)
@@ -189,7 +196,7 @@ def _change(
         "display_name": definition.display_name,
         "source": definition.source,
     }
-    document = resolved(document, names)
+    document = with_channels_found(resolved(document, names), channels)
     if actual is None:
         return Change(action="create", document=document, **common)
     document, kept = _with_console_decisions(document, actual, kind, names)
