@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -107,7 +108,7 @@ class DataSet(Part):
     plot: str | None = given(maybe(one_of(Plot)), default=Plot.LINE)
     unit: str = given(as_text, default="")
     axis: str = given(one_of(AxisSide), default=AxisSide.Y1)
-    period: DurationLike | None = given(maybe(as_duration), default="60s")
+    period: DurationLike | None = given(maybe(as_duration), default=timedelta(seconds=60))
     is_whole_range: bool = given(as_flag, default=False)
     dimensions: Sequence[Dimension] = given(many(Dimension), default=())
     measures: Sequence[Measure] = given(many(Measure), default=())
