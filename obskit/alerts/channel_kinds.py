@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -146,10 +146,17 @@ CHECKS: Final[Mapping[str, Callable[[str], str]]] = {
 """Label → what to write instead of a value that cannot be right, empty where it can."""
 
 
+def secret_names(settings: Iterable[Setting], context: RenderContext) -> tuple[str, ...]:
+    """Return the resource names of the Secret Manager versions that some settings are read from."""
+    parts = [part for setting in settings for part in _parts(setting)]
+    return tuple(dict.fromkeys(part.resource(context) for part in parts if isinstance(part, Secret)))
+
+
+def _parts(setting: Setting) -> tuple[str | EnvVar | Secret, ...]:
+    return (setting.url, setting.token) if isinstance(setting, AddressWithToken) else (setting,)
+
+
 def unset_problem(setting: Setting, context: RenderContext, place: str) -> Problem | None:
     """Return the problem of an environment variable that a setting needs and that is not set."""
-    parts = (setting.url, setting.token) if isinstance(setting, AddressWithToken) else (setting,)
-    return next(
-        (part.problem(place) for part in parts if isinstance(part, EnvVar) and not part.is_set(context)),
-        None,
-    )
+    unset = [part for part in _parts(setting) if isinstance(part, EnvVar) and not part.is_set(context)]
+    return unset[0].problem(place) if unset else None

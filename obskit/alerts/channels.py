@@ -76,6 +76,11 @@ class NotificationChannel(Definition):
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
     carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
+    @property
+    def secrets(self) -> tuple[Setting, ...]:
+        """What is read from the environment or from Secret Manager."""
+        return tuple(each for each in self.settings.values() if not isinstance(each, str))
+
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form, without ``name``.
 

@@ -13,7 +13,8 @@ Those whose name the definition chooses have ``resource_name(context)`` (`Named`
 collection have ``parent(context)`` (`Owned`): SLOs in their service, budgets in their billing account. References to
 other objects are ``projects/P/COLLECTION/obskit:ID`` where a whole value is a name, ``obskit:uptimeCheckConfigs/ID``
 within a filter for the last part of one, and ``…/notificationChannels/obskit:find?…`` for channels that exist already
-(`obskit.alerts.lookups.channels_found`).
+(`obskit.alerts.lookups.channels_found`). Channels and uptime checks have ``secrets``: what is read from the environment
+or from Secret Manager (`obskit.alerts.channel_kinds.secret_names`, into ``RenderContext.secrets``).
 
 `KINDS` has every kind, in the order in which they may depend on each other.
 """

@@ -12,7 +12,7 @@ from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_number, as_share, as_text, definition, given, many
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.reading import carrying, read_duration, read_number, read_table, read_text, read_texts
-from obskit.resources.rules import as_filter, filter_rules, filter_text
+from obskit.resources.rules import Fits, as_filter, filter_rules, filter_text
 
 __all__ = ["BasicSLI", "CarriedSLI", "DistributionSLI", "Indicator", "RatioSLI", "WindowsSLI", "read_indicator"]
 
@@ -113,7 +113,7 @@ class RatioSLI(Definition):
         if len(self._filters) != 2:
             yield f"a ratio needs two of good, bad and total, there are {len(self._filters)}", "Give exactly two"
         for name, value in self._filters.items():
-            yield from filter_rules(name, value, context)
+            yield from filter_rules(name, value, context, needs=Fits.COUNTER)
 
 
 def _range(least: float | None, most: float | None) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class DistributionSLI(Definition):
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
-        yield from filter_rules("filter", self.filter, context)
+        yield from filter_rules("filter", self.filter, context, needs=Fits.DISTRIBUTION)
         yield from _range_rules(self.at_least, self.at_most)
 
 
@@ -259,7 +259,7 @@ class WindowsSLI(Definition):
         if len(known) + (self.performance is not None) != 1:
             yield "a window is good by one criterion", "Give one of good_if, performance, mean_of and sum_of"
         for name, value in known.items():
-            yield from filter_rules(name, value, context)
+            yield from filter_rules(name, value, context, needs=Fits.FLAG if name == "good_if" else Fits.GAUGE)
         if self.mean_of or self.sum_of:
             yield from _range_rules(self.at_least, self.at_most)
         if self.performance is not None:

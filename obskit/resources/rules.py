@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from obskit.alerts.channel_kinds import Setting
@@ -11,9 +12,11 @@ from obskit.alerts.selectors import Renderable
 from obskit.queries.aggregations import check_filter
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import as_number, as_text
+from obskit.queries.google_metrics import MetricKind, ValueType
 
 __all__ = [
     "LONGEST_NAME",
+    "Fits",
     "as_filter",
     "as_moment",
     "as_secret",
@@ -80,7 +83,40 @@ def filter_text(value: str | Renderable, context: RenderContext) -> str:
     return value if isinstance(value, str) else value.render(context)
 
 
-def filter_rules(name: str, value: str | Renderable, context: RenderContext) -> Iterator[tuple[str, str]]:
-    """Return what is wrong with a filter that must name a metric."""
-    found, _ = check_filter(filter_text(value, context), needs_resource=False)
+class Fits(StrEnum):
+    """Which metrics an indicator can be made of."""
+
+    COUNTER = "a delta or cumulative number"
+    DISTRIBUTION = "a delta or cumulative distribution"
+    GAUGE = "a gauge of numbers"
+    FLAG = "a Boolean metric"
+
+
+_COUNTED: Final = frozenset({MetricKind.DELTA, MetricKind.CUMULATIVE})
+_NUMBERS: Final = frozenset({ValueType.INT64, ValueType.DOUBLE})
+# Source: TimeSeriesRatio, DistributionCut, MetricRange and good_bad_metric_filter in google.cloud.monitoring_v3.
+_FITTING: Final = {
+    Fits.COUNTER: (_COUNTED, _NUMBERS),
+    Fits.DISTRIBUTION: (_COUNTED, frozenset({ValueType.DISTRIBUTION})),
+    Fits.GAUGE: (frozenset({MetricKind.GAUGE}), _NUMBERS),
+    Fits.FLAG: (frozenset(MetricKind), frozenset({ValueType.BOOL})),
+}
+
+
+def filter_rules(
+    name: str, value: str | Renderable, context: RenderContext, *, needs: Fits
+) -> Iterator[tuple[str, str]]:
+    """Return what is wrong with a filter that must name a metric.
+
+    Args:
+        name: of the field, for the problem.
+        value: the filter.
+        context: what it is rendered for.
+        needs: which metrics may stand there.
+    """
+    found, series = check_filter(filter_text(value, context), needs_resource=False)
     yield from ((f"{name}: {problem}", way_out) for problem, way_out in found)
+    kinds, values = _FITTING[needs]
+    for each in series:
+        if each.kind not in kinds or each.value not in values:
+            yield f"{name}: {each.name} is {each.shape}, must be {needs}", f"Choose {needs}"

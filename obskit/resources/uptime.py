@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Self, Unpack
 from urllib.parse import urlsplit
 
-from obskit.alerts.channel_kinds import unset_problem
+from obskit.alerts.channel_kinds import Setting, unset_problem
 from obskit.errors import Problem
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
@@ -92,6 +92,11 @@ class UptimeCheck(Definition):
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
     carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 
+    @property
+    def secrets(self) -> tuple[Setting, ...]:
+        """What is read from the environment or from Secret Manager."""
+        return self.target.secrets if isinstance(self.target, HTTP) else ()
+
     def to_dict(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form, without ``name``.
 
@@ -169,8 +174,7 @@ class UptimeCheck(Definition):
         """Return every rule of the platform that this check breaks."""
         if self.is_broken:
             return []
-        secrets = self.target.secrets if isinstance(self.target, HTTP) else ()
-        unset = [unset_problem(setting, context, self.place) for setting in secrets]
+        unset = [unset_problem(setting, context, self.place) for setting in self.secrets]
         return [
             *(problem for problem in unset if problem is not None),
             *(self.problem(problem, way_out) for problem, way_out in self._rules()),
