@@ -9,10 +9,13 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
+from obskit.llm.rates import Rates, read
 from obskit.llm.usage import Usage
 
 __all__ = ["Prices", "exact_price", "load", "model_name", "price", "provider_id", "wait_until_loaded", "warm_up"]
@@ -24,6 +27,8 @@ _log = logging.getLogger("obskit")
 
 _MILLION: Final = 1_000_000
 _PER_MILLION: Final = frozenset({"cache_token_hours"})
+_RATES_S: Final = 60.0
+_MOST_RATES: Final = 1_000
 _ADJUSTMENTS: Final = frozenset({"discount"})
 _FALLBACKS: Final = {"cached": "input", "cache_write": "input", "tool_use": "input", "thinking": "output"}
 # OpenTelemetry's `gen_ai.provider.name` → the id in genai-prices. Names that are the same in both are not here.
@@ -118,6 +123,7 @@ class _Calculator:
         from genai_prices import calc_price, data_snapshot  # noqa: PLC0415
 
         self._calc_price, self._usage = calc_price, TheirUsage
+        self._rates: dict[tuple[str, str, str], tuple[float, Rates | None]] = {}
         data_snapshot.get_snapshot()
 
     def price(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
@@ -133,6 +139,30 @@ class _Calculator:
         return None
 
     def _calculate(self, provider: str, model: str, usage: Usage) -> Decimal:
+        if usage.modalities or usage.cache_write or usage.units:
+            return self._ask(provider, model, usage)
+        rates = self._rates_of(provider, model, usage.processing)
+        return self._ask(provider, model, usage) if rates is None else rates.cost(usage)
+
+    def _rates_of(self, provider: str, model: str, processing: str) -> Rates | None:
+        """Return the rates of plain tokens, None where the list must be asked; looked up anew every minute.
+
+        A price may hold from a day or for some hours of the day only.
+        """
+        key, now = (provider, model, processing), time.monotonic()
+        until, rates = self._rates.get(key, (0.0, None))
+        if now >= until:
+            rates = read(partial(self._found, provider, model), processing)
+            if len(self._rates) >= _MOST_RATES:
+                self._rates.clear()
+            self._rates[key] = (now + _RATES_S, rates)
+        return rates
+
+    def _ask(self, provider: str, model: str, usage: Usage) -> Decimal:
+        total: Decimal = self._found(provider, model, usage).total_price
+        return total
+
+    def _found(self, provider: str, model: str, usage: Usage) -> Any:
         counts: dict[str, Any] = {
             "input_tokens": usage.billed_input,
             "output_tokens": usage.billed_output,
@@ -144,15 +174,13 @@ class _Calculator:
             counts["web_searches"] = usage.units["searches"]
         context = _CONTEXTS.get(usage.processing)
         try:
-            found = self._calc_price(
+            return self._calc_price(
                 self._usage(**counts, **usage.modalities), model, provider_id=provider, price_context=context
             )
         except ValueError:
             # Cached tokens of a modality with its own price, without a word on how many: the details contradict
             # each other. The plain counts give the model's text price.
-            found = self._calc_price(self._usage(**counts), model, provider_id=provider, price_context=context)
-        total: Decimal = found.total_price
-        return total
+            return self._calc_price(self._usage(**counts), model, provider_id=provider, price_context=context)
 
 
 # How the list names what is cheaper or dearer than the standard.
