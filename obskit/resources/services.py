@@ -141,7 +141,7 @@ class Service(Definition):
             if field not in fields:
                 guess = nearest(field, fields)
                 hint = f'Did you mean "{guess}"' if guess else f"There are: {', '.join(fields) or 'none'}"
-                yield f'where: a {self.platform} service has no "{field}"', hint
+                yield f'where: platform "{self.platform}" has no "{field}"', hint
         missing = [field for field in fields if not self.where.get(field)]
         if missing and not any(nearest(field, fields) in missing for field in self.where if field not in fields):
-            yield f"where: a {self.platform} service needs {', '.join(missing)}", f'Add "{missing[0]}": …'
+            yield f'where: platform "{self.platform}" needs {", ".join(missing)}', f'Add "{missing[0]}": …'
