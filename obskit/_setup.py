@@ -73,6 +73,7 @@ def instrument(
     capture_prompts: bool | None = None,
     instrument_clients: bool | None = None,
     instrument_ai: bool | None = None,
+    ai_stream_usage: str | None = None,
     propagate_hosts: Words | None = None,
     log_level: str | None = None,
     log_format: str | None = None,
@@ -116,6 +117,7 @@ def instrument(
         capture_prompts: whether prompts and replies of AI calls are put on spans.
         instrument_clients: whether outgoing HTTP and gRPC calls carry the trace and make spans.
         instrument_ai: whether calls of AI SDKs are recorded.
+        ai_stream_usage: whether OpenAI's streams are asked for their usage: ``auto``, ``always`` or ``never``.
         propagate_hosts: hosts that may receive trace headers; empty means all.
         log_level: least severity that is written.
         log_format: ``json``, ``console`` or ``auto``.
@@ -157,7 +159,7 @@ def _instrument(app: Any, given: Mapping[str, object]) -> Handle:
     if _process.handle is None:
         _start(resolved)
         for problem in resolved.problems:
-            _tell(problem)
+            tell(problem)
     else:
         _compare(resolved, given)
     assert _process.config is not None  # noqa: S101 - for the type checker; `_start` has set both
@@ -171,7 +173,7 @@ def _instrument(app: Any, given: Mapping[str, object]) -> Handle:
     return _process.handle
 
 
-def _tell(problem: Problem) -> None:
+def tell(problem: Problem) -> None:
     """Remember a problem, and log it once."""
     if problem not in _process.problems:
         _process.problems.append(problem)
@@ -180,11 +182,11 @@ def _tell(problem: Problem) -> None:
 
 def _compare(resolved: Resolved, given: Mapping[str, object]) -> None:
     for problem in resolved.problems:
-        _tell(problem)
+        tell(problem)
     asked = [name for name, value in given.items() if value is not None and hasattr(resolved.config, name)]
     differing = [name for name in asked if getattr(resolved.config, name) != getattr(_process.config, name)]
     if differing:
-        _tell(
+        tell(
             Problem(
                 place="obskit.instrument()",
                 problem=f"called again with another {', '.join(differing)}; the first call's settings hold",
@@ -224,7 +226,7 @@ def _start(resolved: Resolved) -> None:
     shown = Shown(redactor)
     pipeline = Pipeline(config, resource, factories, shown)
     tracers = providers.tracer_provider(config, resource, lambda: pipeline.span_processor)
-    meters = providers.meter_provider(resource, lambda: pipeline.metric_reader, tell=_tell)
+    meters = providers.meter_provider(resource, lambda: pipeline.metric_reader, tell=tell)
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
     durations = Durations(resource, is_own=type(meters) is providers.OwnMeterProvider)
@@ -242,6 +244,8 @@ def _start(resolved: Resolved) -> None:
     pipeline.start()
     _process.config = config
     _process.observer = Observer(config, redactor, pipeline.flush, durations, keeper, spans)
+    if (hooks := sys.modules.get("obskit.middleware.hooks")) is not None:
+        hooks.follow(_process.observer)
     _process.handle = Handle(pipeline, resolved, _all_problems, _forget)
     is_asked_for = not (config.project or config.local_endpoint or _process.is_rehearsal)
     if is_asked_for and (service_sign(os.environ) or machine_sign(os.environ)):
@@ -257,7 +261,7 @@ def _follow(package: str, config: Config) -> None:
     try:
         import_module(package).install(config)
     except Exception as error:  # noqa: BLE001 - one broken part must not take the others along
-        _tell(
+        tell(
             Problem(
                 place=package,
                 problem=f"cannot be set up: {type(error).__name__}: {error}",
@@ -276,9 +280,8 @@ def _make(make: Callable[[Resource], Any], resource: Callable[[], Resource]) -> 
 
 def _prepare(tracers: Any) -> None:
     """Import beside the requests what one of them may need later, for a span of the app's or an error."""
-    import_aside = import_module("obskit.signals.imports").import_aside
     for name in ("obskit.signals.reported", "obskit.signals.sdk"):
-        import_aside(name)
+        import_module("obskit.signals.imports").import_aside(name)
     if type(tracers).__name__ == "OwnTracerProvider":
         tracers.whole()
 
@@ -302,6 +305,11 @@ def in_force() -> tuple[Resolved, tuple[Problem, ...]] | None:
     return handle._resolved, _all_problems()  # noqa: SLF001 - the same module
 
 
+def observer() -> Observer | None:
+    """Return what observes the requests of this process, None where nothing is set up."""
+    return _process.observer if _process.handle is not None else None
+
+
 def _load(path: str) -> Any:
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
@@ -311,24 +319,29 @@ def _load(path: str) -> Any:
 
 
 def _install(app: Any) -> None:
-    for kind in type(app).__mro__:
-        path = _FRAMEWORKS.get((kind.__module__.partition(".")[0], kind.__name__))
-        if path is not None:
-            _load(path)(app, _process.observer)
-            _warn_of_others(app)
-            return
-    _tell(
+    path = framework_of(app)
+    if path is not None:
+        _load(path)(app, _process.observer)
+        _warn_of_others(app)
+        return
+    tell(
         Problem(
             place="obskit.instrument()",
             problem=f"{type(app).__module__}.{type(app).__qualname__} is not a FastAPI, Starlette or Flask app",
-            way_out="Give the framework's own app object, before it is wrapped in other middleware",
+            way_out="Give the framework's own app object, or serve what `obskit.wrap` returns for it",
         )
     )
 
 
+def framework_of(app: Any) -> str | None:
+    """Return what installs obskit in an app of that kind, None where it is not one of the frameworks'."""
+    paths = (_FRAMEWORKS.get((kind.__module__.partition(".")[0], kind.__name__)) for kind in type(app).__mro__)
+    return next((path for path in paths if path is not None), None)
+
+
 def _warn_of_others(app: Any) -> None:
     if getattr(app, "_is_instrumented_by_opentelemetry", False):
-        _tell(
+        tell(
             Problem(
                 place="obskit.instrument()",
                 problem="OpenTelemetry's own instrumentation of this framework is active and makes the server spans",

@@ -13,7 +13,7 @@ from obskit.config import values
 __all__ = ["OTHER_ENVIRONMENT", "SETTINGS", "Config", "Setting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Setting:
     """One setting.
 
@@ -163,6 +163,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="Record calls of the AI SDKs that are installed.",
     ),
     Setting(
+        name="ai_stream_usage",
+        parse=values.one_of("auto", "always", "never"),
+        default="auto",
+        help="Ask for the usage of streams in OpenAI's chats, which are silent on it otherwise; the app does not see "
+        "the answer. `auto`: where the host is OpenAI's or Azure's; `always`; `never`.",
+    ),
+    Setting(
         name="propagate_hosts",
         parse=values.words,
         default=(),
@@ -251,9 +258,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=values.prices,
         default=None,
         help="Prices that override the built-in list, by model (`*`: every other): `input`, `output`, `cached`, "
-        "`cache_write`, `thinking`, `tool_use` in USD per million tokens; any other name in USD per unit (`images`, `seconds`, "
-        "`minutes`, `characters`; `cache_token_hours` per million); `long_context` = tokens from which `long_input`, "
-        "`long_output`, … hold; `batch`, `flex`, `priority` = factors; `discount` = share off, also off the list.",
+        "`cache_write`, `thinking`, `tool_use` in USD per million tokens; any other name in USD per unit (`images`, "
+        "`seconds`, `minutes`, `characters`; `cache_token_hours` per million); `long_context` = tokens from "
+        "which `long_input`, `long_output`, … hold; `batch`, `flex`, `priority` = factors; `discount` = share off, "
+        "also off the list.",
     ),
 )
 
@@ -286,6 +294,7 @@ class Config:
     capture_prompts: bool = False
     instrument_clients: bool = True
     instrument_ai: bool = True
+    ai_stream_usage: str = "auto"
     propagate_hosts: tuple[str, ...] = ()
     log_level: str = "info"
     log_format: str = "auto"

@@ -54,19 +54,22 @@ _FOLLOWED: Final = (
         points=("insecure_channel", "secure_channel", "aio.insecure_channel", "aio.secure_channel"),
     ),
     _Library(module="google.genai", package="google-genai", is_ai=True),
+    _Library(module="openai", package="openai", is_ai=True),
+    _Library(module="anthropic", package="anthropic", is_ai=True),
+    _Library(module="litellm", package="litellm", is_ai=True),
 )
+_SLOW: Final = frozenset({"litellm"})
+"""Takes ten seconds to import: looked at only where the app has done that."""
+
 
 # What obskit does not follow (as far as `imports.awaited()` says so): module → package, and what goes unrecorded.
 _AI: Final = {
-    "openai": "openai",
-    "anthropic": "anthropic",
     "vertexai": "google-cloud-aiplatform",
     "google.generativeai": "google-generativeai",
     "mistralai": "mistralai",
     "cohere": "cohere",
     "groq": "groq",
     "ollama": "ollama",
-    "litellm": "litellm",
     "boto3": "boto3",
 }
 _CLIENTS: Final = {
@@ -92,7 +95,7 @@ def examine(config: Config, imported: frozenset[str], *, deadline: float) -> lis
     found: list[Finding] = []
     followed: list[str] = []
     for library in _FOLLOWED:
-        if not _is_installed(library.module):
+        if not _is_installed(library.module) or (library.module in _SLOW and library.module not in imported):
             continue
         if time.monotonic() >= deadline:
             text = f"{library.package}: not looked at, for want of time"

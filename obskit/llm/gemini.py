@@ -17,6 +17,7 @@ from typing import Any, Final
 from obskit.errors import Problem
 from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
 from obskit.llm.gemini_call import Begin, Reply, fail, finish_with, keep_body, provider_of, request_attributes
+from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed
 from obskit.llm.tools import follow, follow_async
@@ -25,7 +26,6 @@ from obskit.signals.imports import forget, when_imported
 __all__ = ["follow_calls", "problems", "uninstall"]
 
 _log = logging.getLogger("obskit")
-_MARK: Final = "_obskit_original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,7 @@ class _Point:
     wrap: Callable[[Callable[..., Any], Begin], Callable[..., Any]]
 
 
-_replaced: Final[list[tuple[Any, str, Any, Any]]] = []
-_problems: Final[list[Problem]] = []
+_patches: Final = Patches("google-genai")
 
 
 def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
@@ -58,29 +57,25 @@ def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
         genai: the SDK.
         is_recording: off leaves the calls alone, and only keeps obskit's own imports from disturbing them.
     """
+    _patches.found(getattr(genai, "__version__", None))
     _keep_apart(genai)
     if is_recording:
         _patch(genai)
-        version = getattr(genai, "__version__", "of unknown version")
         when_imported(
             gemini_interactions.MODULE,
-            partial(gemini_interactions.patch, replace=_replace, tell=partial(_tell, version)),
+            partial(gemini_interactions.patch, replace=_patches.replace, tell=_patches.tell),
         )
 
 
 def uninstall() -> None:
     """Put everything back that nobody else has replaced since."""
-    _problems.clear()
     forget(gemini_interactions.MODULE)
-    while _replaced:
-        owner, name, original, replacement = _replaced.pop()
-        if getattr(owner, name, None) is replacement:
-            setattr(owner, name, original)
+    _patches.undo()
 
 
 def problems() -> tuple[Problem, ...]:
     """Return what of the SDK cannot be recorded, or only in part."""
-    return tuple(_problems)
+    return _patches.problems
 
 
 # --------------------------------------------------------------------------- what stands where
@@ -263,59 +258,34 @@ def _keep_apart(genai: ModuleType) -> None:
         is_half = getattr(getattr(module, "__spec__", None), "_initializing", False)
         return None if is_half else module
 
-    _replace(common, "loaded_requests", loaded_requests)
+    _patches.replace(common, "loaded_requests", loaded_requests)
 
 
 def _patch(genai: ModuleType) -> None:
-    version = getattr(genai, "__version__", "of unknown version")
-    gemini_late.patch(genai, _replace, partial(_tell, version))
-    gemini_live.patch(genai, _replace, partial(_tell, version))
+    gemini_late.patch(genai, _patches.replace, _patches.tell)
+    gemini_live.patch(genai, _patches.replace, _patches.tell)
     models = getattr(genai, "models", None)
     for point in _POINTS:
         owner = getattr(models, point.owner, None)
         name = next((name for name in (point.private, point.public) if hasattr(owner, name)), None)
         if owner is None or name is None:
-            _tell(version, f"{point.owner}.{point.public} is not there, so its calls are not recorded")
+            _patches.tell(f"{point.owner}.{point.public} is not there, so its calls are not recorded")
             continue
         if name == point.public:
-            _tell(
-                version, f"{point.owner}.{point.private} is gone: of several rounds only the last one's usage is seen"
-            )
-        _replace(owner, name, point.wrap(getattr(owner, name), _begin(point.operation)))
+            _patches.tell(f"{point.owner}.{point.private} is gone: of several rounds only the last one's usage is seen")
+        _patches.replace(owner, name, point.wrap(getattr(owner, name), _begin(point.operation)))
     client = getattr(getattr(genai, "_api_client", None), "BaseApiClient", None)
     for name, wrap in (("_request_once", _attempt), ("_async_request_once", _async_attempt)):
         if not hasattr(client, name):
-            _tell(version, f"BaseApiClient.{name} is gone: attempts that the SDK makes again are not seen")
+            _patches.tell(f"BaseApiClient.{name} is gone: attempts that the SDK makes again are not seen")
             continue
-        _replace(client, name, wrap(getattr(client, name)))
+        _patches.replace(client, name, wrap(getattr(client, name)))
     functions = getattr(genai, "_extra_utils", None)
     for name, wrap in (
         ("invoke_function_from_dict_args", follow),
         ("invoke_function_from_dict_args_async", follow_async),
     ):
         if not hasattr(functions, name):
-            _tell(version, f"{name} is gone: functions that the model calls have no span of their own")
+            _patches.tell(f"{name} is gone: functions that the model calls have no span of their own")
             continue
-        _replace(functions, name, wrap(getattr(functions, name)))
-
-
-def _replace(owner: Any, name: str, replacement: Any) -> None:
-    original = getattr(owner, name)
-    if hasattr(original, _MARK):
-        return
-    setattr(replacement, _MARK, original)
-    replacement.__name__, replacement.__qualname__ = original.__name__, original.__qualname__
-    replacement.__doc__ = original.__doc__
-    setattr(owner, name, replacement)
-    _replaced.append((owner, name, original, replacement))
-
-
-def _tell(version: str, problem: str) -> None:
-    found = Problem(
-        place=f"google-genai {version}",
-        problem=problem,
-        way_out="Update obskit, or record these calls with obskit.record_usage()",
-    )
-    if found not in _problems:
-        _problems.append(found)
-        _log.warning("%s", found)
+        _patches.replace(functions, name, wrap(getattr(functions, name)))

@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from obskit.llm.settings import redact
 
-__all__ = ["of_reply", "of_request"]
+__all__ = ["dump", "of_reply", "of_request"]
 
 _MOST_CHARACTERS: Final = 16_384
 
 
 def of_request(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the attributes of what was asked."""
-    attributes = {"gen_ai.input.messages": _dump(_messages(arguments.get("contents", arguments.get("content"))))}
+    attributes = {"gen_ai.input.messages": dump(_messages(arguments.get("contents", arguments.get("content"))))}
     config = arguments.get("config")
     system = _get(config, "system_instruction")
     if system is not None:
-        attributes["gen_ai.system_instructions"] = _dump(
+        attributes["gen_ai.system_instructions"] = dump(
             [part for message in _messages(system) for part in message["parts"]]
         )
     return attributes
@@ -33,10 +33,11 @@ def of_reply(contents: Sequence[Any]) -> dict[str, str]:
             parts[-1]["content"] += part["content"]
         else:
             parts.append(part)
-    return {"gen_ai.output.messages": _dump([{"role": "assistant", "parts": parts}])}
+    return {"gen_ai.output.messages": dump([{"role": "assistant", "parts": parts}])}
 
 
-def _dump(messages: Any) -> str:
+def dump(messages: Any) -> str:
+    """Return messages as JSON, cut where they are too long for a span."""
     return json.dumps(messages, ensure_ascii=False, default=str)[:_MOST_CHARACTERS]
 
 

@@ -21,9 +21,10 @@ from obskit.signals.context import RequestState, bound, current_request
 from obskit.signals.metrics import record
 from obskit.signals.traces import tracer
 
-__all__ = ["Call", "configure", "current_call", "error_type", "is_suppressed", "redact", "settings"]
+__all__ = ["Call", "configure", "current_call", "error_type", "is_covered", "is_suppressed", "redact", "settings"]
 
 _KEY: Final = otel_context.create_key("obskit-ai-call")
+_COVERED: Final = otel_context.create_key("obskit-ai-covered")
 _SUPPRESSED: Final = (
     otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 - OpenTelemetry's own packages import it
     "suppress_instrumentation",
@@ -37,6 +38,11 @@ def current_call() -> Call | None:
     """Return the AI call that the running code is part of."""
     call = otel_context.get_value(_KEY)
     return call if isinstance(call, Call) else None
+
+
+def is_covered() -> bool:
+    """Return whether the running code is part of a call that counts all that is made for it, as LiteLLM's does."""
+    return bool(otel_context.get_value(_COVERED))
 
 
 def is_suppressed() -> bool:
@@ -139,9 +145,15 @@ class Call:
             prices.warm_up()
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Make the call's span the parent of what happens inside, above all of its HTTP requests."""
+    def active(self, *, is_covering: bool = False) -> Iterator[None]:
+        """Make the call's span the parent of what happens inside, above all of its HTTP requests.
+
+        Args:
+            is_covering: whether calls that other SDKs make inside belong to this one, and do not count.
+        """
         context = otel_context.set_value(_KEY, self, set_span_in_context(self._span))
+        if is_covering:
+            context = otel_context.set_value(_COVERED, True, context)
         token = otel_context.attach(context)
         try:
             yield

@@ -41,15 +41,23 @@ def test_an_ai_sdk_whose_shape_has_changed_is_shouted(doctor, write):
 
 def test_an_ai_sdk_that_nobody_records_is_a_warning_where_it_is_used(doctor, write):
     """An SDK without support is named when the app imports it; one that lies idle is a remark."""
-    package(write, "anthropic", "9.9", module="anthropic")
+    package(write, "cohere", "9.9", module="cohere")
     package(write, "mistralai", "1.0", module="mistralai")
-    write("main.py", "import anthropic\n" + FASTAPI_APP)
+    write("main.py", "import cohere\n" + FASTAPI_APP)
     found = doctor("main:app", "--no-send")
     assert found.code == 0
     used, idle = found.one("libraries", "unrecorded ai"), found.one("libraries", "idle ai")
-    assert (used["state"], "anthropic 9.9" in used["text"]) == ("warning", True)
+    assert (used["state"], "cohere 9.9" in used["text"]) == ("warning", True)
     assert "record_usage" in used["way_out"]
     assert (idle["state"], "mistralai 1.0" in idle["text"]) == ("info", True)
+
+
+def test_an_sdk_that_has_become_another_is_shouted(doctor, write):
+    """A version in which obskit finds none of the places that it knows is named, with what is not recorded."""
+    package(write, "anthropic", "9.9", module="anthropic")
+    write("main.py", "import anthropic\n" + FASTAPI_APP)
+    found = doctor("main:app", "--no-send").of("libraries", "anthropic")
+    assert any("anthropic 9.9 IS NOT RECORDED in full: SyncAPIClient.request" in each["text"] for each in found)
 
 
 def test_an_instrumentation_whose_pin_makes_it_a_no_op_is_shouted(doctor, write):
