@@ -76,6 +76,5 @@ def _guess(name: str) -> str | None:
     table, _, key = ".".join(parts).rpartition(".")
     if table in _TABLES:
         return f"{table}.{key}"
-    if key and (similar := nearest(table, _TABLES)):
-        return f"{similar}.{key}" if nearest(name, _NAMES) is None else nearest(name, _NAMES)
-    return nearest(name, _NAMES)
+    similar = nearest(table, _TABLES) if "." in table else None
+    return f"{similar}.{key}" if similar else nearest(name, _NAMES)
