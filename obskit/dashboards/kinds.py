@@ -11,7 +11,7 @@ from obskit.dashboards.panels import AlertChart, ErrorReportingPanel, FilterCont
 from obskit.dashboards.tables import PieChart, TimeSeriesTable, Treemap
 from obskit.dashboards.texts import Blank, SectionHeader, Text
 from obskit.dashboards.widgets import RawWidget, Widget
-from obskit.dashboards.wire import Unreadable, Wire, tidied
+from obskit.dashboards.wire import Unreadable, Wire
 
 __all__ = ["KINDS", "WIDGET", "WIDGETS", "read_widget"]
 
@@ -26,13 +26,13 @@ KINDS: Final[Mapping[str, type[Widget]]] = {kind.key: kind for kind in _ALL}
 
 def read_widget(document: Mapping[str, Any]) -> Widget:
     """Return the widget that a document of the REST API is: of its own class, or else carried as it is."""
-    keys = [key for key in KINDS if key in document]
+    keys = [key for key in KINDS if isinstance(document.get(key), Mapping)]
     if len(keys) == 1:
         try:
             return KINDS[keys[0]].from_json(document)
         except Unreadable:
             pass  # its class cannot say it; the document can
-    return RawWidget(json=tidied(document))
+    return RawWidget(json=document)
 
 
 def _widgets(value: Any) -> tuple[Widget, ...]:

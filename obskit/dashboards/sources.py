@@ -297,8 +297,7 @@ def source(value: object) -> Source:
     """Return a query that was given as one, or as PromQL text."""
     if isinstance(value, Source):
         return value
-    # As it was written, blanks at its ends included: what was read from a project is not changed.
-    return replace(promql(as_text(value)), parts=(as_text(value),))
+    return promql(as_text(value))
 
 
 def query_dict(query: Source | str, context: RenderContext) -> dict[str, Any]:

@@ -24,14 +24,16 @@ def promql_without_variables(query: str) -> str:
     """Return a query with a matcher or a value for each variable, as the dashboard puts one there."""
     pieces = _QUOTED.split(_RANGE.sub("[5m", query))
     quoted = _QUOTED.findall(_RANGE.sub("[5m", query))
-    found = ""
-    for piece, text_after in zip(pieces, [*quoted, ""], strict=True):
+    found = plain = ""
+    for piece, literal in zip(pieces, [*quoted, ""], strict=True):
+        begin = len(plain)
         rest = piece
         while match := _VARIABLE.search(rest):
-            found += rest[: match.start()]
-            found += _standing_in(found.rstrip())
+            plain += rest[: match.start()]
+            plain += _standing_in(plain.rstrip())
             rest = rest[match.end() :]
-        found += rest + text_after
+        plain += rest
+        found += plain[begin:] + literal
     return found
 
 

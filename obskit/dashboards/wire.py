@@ -268,7 +268,7 @@ _DEFAULTS: Final = {
     "timeshiftDuration": "0s",
     "timeBinSize": "0s",
 }
-# Keys that say something by being there, even with an empty table.
+# Keys that say something by being there, even with a table that says nothing.
 _TOLD_BY_PRESENCE: Final = frozenset(
     {
         *("alertChart", "blank", "blankView", "collapsibleGroup", "errorReportingPanel", "filterControl"),
@@ -276,13 +276,22 @@ _TOLD_BY_PRESENCE: Final = frozenset(
         *("text", "timeSeriesTable", "treemap", "widget", "xyChart"),
     }
 )
+# Keys of tables that say nothing when they are empty.
+_EMPTY_ANYWAY: Final = frozenset(
+    {"aggregation", "chartOptions", "labels", "secondaryAggregation", "style", "userLabels", "xAxis", "y2Axis", "yAxis"}
+)
 
 
 def tidied(document: Any) -> Any:
     """Return a document without what says nothing: empty values, what the server adds, and tables of only such."""
     if isinstance(document, Mapping):
-        pairs = ((key, tidied(value)) for key, value in document.items() if key not in _SERVERS_OWN)
-        return {key: value for key, value in pairs if not _says_nothing(key, value)}
+        pairs = ((key, value, tidied(value)) for key, value in document.items() if key not in _SERVERS_OWN)
+        # A table that came empty may choose between alternatives that this version knows nothing of.
+        return {
+            key: shorter
+            for key, value, shorter in pairs
+            if (value == {} and key not in _EMPTY_ANYWAY) or not _says_nothing(key, shorter)
+        }
     if isinstance(document, list | tuple):
         return [tidied(item) for item in document]
     return document

@@ -233,7 +233,7 @@ def query(*parts: str | Selector | LabelList | Query, level: int = 0) -> Query:
 @varying
 def promql(text: str) -> Query:
     """Return a query that was written as PromQL; whether it parses is checked with the definition around it."""
-    return query(text.strip(), level=_UNKNOWN)
+    return query(text, level=_UNKNOWN)
 
 
 def role_of(metric: Metric | GoogleMetric) -> Kind:
