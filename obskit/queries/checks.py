@@ -12,7 +12,7 @@ import promql_parser
 from obskit.catalog import METRICS, Kind, Metric, Route, promql_name
 from obskit.errors import Problem, nearest
 from obskit.queries.context import RenderContext
-from obskit.queries.google_metrics import ValueType, google_metrics
+from obskit.queries.google_metrics import ValueType, declarations, google_metrics
 from obskit.queries.likeness import is_slip
 from obskit.queries.promql_types import children, node_findings, selector_names, walk
 from obskit.queries.series import Finding, series_of_promql
@@ -52,9 +52,14 @@ def check_promql(text: str, context: RenderContext, place: str) -> list[Problem]
     ]
 
 
-@lru_cache(maxsize=2048)
 def promql_findings(text: str, route: Route) -> tuple[Finding, ...]:
     """Return what is wrong or doubtful with a PromQL text whose metrics are spelled for a route."""
+    return _found(text, route, declarations())
+
+
+@lru_cache(maxsize=4096)
+def _found(text: str, route: Route, declared: int) -> tuple[Finding, ...]:
+    del declared  # a metric that is declared later changes what is found
     if not text.strip():
         return (Finding("the query is empty", "Write a PromQL expression"),)
     try:

@@ -8,7 +8,7 @@ from typing import Final
 
 from obskit.errors import QueryError, nearest
 from obskit.queries import filters
-from obskit.queries.google_metrics import google_metrics
+from obskit.queries.google_metrics import declarations, google_metrics
 from obskit.queries.series import Finding, Series, label_findings, series_of_type, unknown_type
 
 __all__ = ["check_filter", "field_findings", "filter_findings", "filter_series"]
@@ -40,9 +40,19 @@ def check_filter(text: str, *, needs_resource: bool) -> tuple[list[tuple[str, st
     return found, filter_series(text)
 
 
-@lru_cache(maxsize=512)
 def filter_series(text: str) -> tuple[Series, ...]:
     """Return what is known of the series that a filter selects; nothing where it does not parse or one is unknown."""
+    return _series(text, declarations())
+
+
+def filter_findings(text: str) -> tuple[Finding, ...]:
+    """Return what is wrong or doubtful about the names in a filter; nothing where it does not parse."""
+    return _found(text, declarations())
+
+
+@lru_cache(maxsize=4096)
+def _series(text: str, declared: int) -> tuple[Series, ...]:
+    del declared  # a metric that is declared later changes what is known
     try:
         types = filters.parse(text).metric_types()
     except QueryError:
@@ -51,9 +61,9 @@ def filter_series(text: str) -> tuple[Series, ...]:
     return tuple(each for each in known if each is not None) if None not in known else ()
 
 
-@lru_cache(maxsize=512)
-def filter_findings(text: str) -> tuple[Finding, ...]:
-    """Return what is wrong or doubtful about the names in a filter; nothing where it does not parse."""
+@lru_cache(maxsize=4096)
+def _found(text: str, declared: int) -> tuple[Finding, ...]:
+    del declared
     try:
         parsed = filters.parse(text)
     except QueryError:

@@ -12,7 +12,19 @@ from obskit.queries.google_metrics import GoogleMetric
 from obskit.queries.promql import LabelList, Labels, Query, Selector, labels_of, query, role_of, select
 from obskit.queries.stacks import varying
 
-__all__ = ["average", "growth", "highest", "increase", "latest", "percentile", "rate", "ratio", "seen", "share"]
+__all__ = [
+    "average",
+    "growth",
+    "highest",
+    "increase",
+    "latest",
+    "over_time",
+    "percentile",
+    "rate",
+    "ratio",
+    "seen",
+    "share",
+]
 
 
 @varying
@@ -114,6 +126,32 @@ def latest(metric: Metric | GoogleMetric, *, where: Labels | None = None, by: Se
     return _sum(metric, by, select(metric, where=where))
 
 
+@varying
+def over_time(
+    metric: Metric | GoogleMetric,
+    how: str,
+    *,
+    where: Labels | None = None,
+    by: Sequence[str] | str = (),
+    window: DurationLike,
+) -> Query:
+    """Return the mean, the highest or the lowest value of a gauge over a window.
+
+    Args:
+        metric: a gauge: of the catalog, or what `google` returns.
+        how: ``avg``, ``max`` or ``min``, over the window and then over the series.
+        where: labels that the series must have.
+        by: labels to keep.
+        window: over how long.
+    """
+    _needs(metric, Kind.GAUGE, asked="over_time")
+    if how not in {"avg", "max", "min"}:
+        _report(f'"{how}" is not among avg, max, min', 'Write for example over_time(metric, "max", window="5m")')
+        how = "avg"
+    inner = (f"{how}_over_time(", select(metric, where=where, window=window), ")")
+    return _reduced(how, metric, by, *inner)
+
+
 def share(part: Query, whole: Query) -> Query:
     """Return `part` over `whole`, 0 where there is a whole but no such part; for charts, where a gap would mislead."""
     return query("(", part.otherwise(whole * 0), ")") / whole
@@ -137,10 +175,12 @@ def seen(
 
 
 def _sum(metric: Metric | GoogleMetric, by: Sequence[str] | str, *inner: str | Selector) -> Query:
-    labels = labels_of(metric, by)
-    head: tuple[str | LabelList, ...] = (
-        ("sum by (", LabelList(labels, isinstance(metric, GoogleMetric)), ") (") if labels else ("sum(",)
-    )
+    return _reduced("sum", metric, by, *inner)
+
+
+def _reduced(how: str, metric: Metric | GoogleMetric, by: Sequence[str] | str, *inner: str | Selector) -> Query:
+    kept = LabelList(labels_of(metric, by), isinstance(metric, GoogleMetric))
+    head: tuple[str | LabelList, ...] = (f"{how} by (", kept, ") (") if kept.labels else (f"{how}(",)
     return query(*head, *inner, ")")
 
 

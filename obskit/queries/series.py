@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from obskit.catalog import METRICS, Kind, Metric, Route, promql_label, promql_name
@@ -83,27 +84,44 @@ class Series:
 
 def series_of_type(metric_type: str) -> Series | None:
     """Return what is known of a metric type; None for one that is not known."""
-    for route in Route:
-        for metric in METRICS:
-            if metric.metric_type(route) == metric_type:
-                labels = tuple(metric.label_key(label, route) for label in metric.label_names)
-                return _of_catalog(metric, metric_type, labels)
+    ours = _catalog_types().get(metric_type)
+    if ours is not None:
+        return ours
     google = google_metrics().of_type(metric_type)
     return None if google is None else _of_google(google, metric_type, google_metrics())
 
 
 def series_of_promql(name: str, route: Route) -> Series | None:
     """Return what is known of the series that PromQL names so on a route; None where nothing is."""
-    for metric in METRICS:
-        for spelled, suffix in _names(metric, route):
-            if name == spelled:
-                labels = tuple(promql_label(label) for label in metric.label_names)
-                return _of_catalog(metric, name, labels, suffix=suffix)
+    ours = _catalog_names(route).get(name)
+    if ours is not None:
+        return ours
     google = google_metrics().of_promql(name)
     if google is None:
         return None
     suffix = next((each for each in _suffixes(google) if each and name.endswith(each)), "")
     return _of_google(google, name, google_metrics(), suffix=suffix)
+
+
+@cache
+def _catalog_types() -> Mapping[str, Series]:
+    found = {}
+    for route in Route:
+        for metric in METRICS:
+            labels = tuple(metric.label_key(label, route) for label in metric.label_names)
+            name = metric.metric_type(route)
+            found[name] = _of_catalog(metric, name, labels)
+    return found
+
+
+@cache
+def _catalog_names(route: Route) -> Mapping[str, Series]:
+    found = {}
+    for metric in METRICS:
+        labels = tuple(promql_label(label) for label in metric.label_names)
+        for name, suffix in _names(metric, route):
+            found[name] = _of_catalog(metric, name, labels, suffix=suffix)
+    return found
 
 
 def _suffixes(metric: GoogleMetric) -> tuple[str, ...]:

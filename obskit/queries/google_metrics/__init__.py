@@ -15,7 +15,17 @@ from typing import Final
 
 from obskit.catalog import Kind, Route, promql_name
 
-__all__ = ["GoogleMetric", "Index", "MetricKind", "Resource", "Service", "ValueType", "google_metrics", "known_metric"]
+__all__ = [
+    "GoogleMetric",
+    "Index",
+    "MetricKind",
+    "Resource",
+    "Service",
+    "ValueType",
+    "declarations",
+    "google_metrics",
+    "known_metric",
+]
 
 
 class MetricKind(StrEnum):
@@ -140,8 +150,7 @@ class Index:
 
     def of_promql(self, name: str) -> GoogleMetric | None:
         """Return a metric by the name of its series in PromQL."""
-        declared = next((metric for metric in _declared.values() if name in metric.promql_names), None)
-        return declared or self._by_promql.get(name)
+        return _declared_names.get(name) or self._by_promql.get(name)
 
     def service_of(self, metric_type: str) -> Service | None:
         """Return the service that a metric type belongs to, by its prefix."""
@@ -153,6 +162,8 @@ class Index:
 
 
 _declared: dict[str, GoogleMetric] = {}
+_declared_names: dict[str, GoogleMetric] = {}
+_count = [0]
 
 
 def known_metric(
@@ -186,7 +197,14 @@ def known_metric(
         resources=tuple(resources),
     )
     _declared[type] = metric
+    _count[0] += 1
+    _declared_names.update(dict.fromkeys(metric.promql_names, metric))
     return metric
+
+
+def declarations() -> int:
+    """Return how many metrics were declared: what was found out about a query holds as long as it stays the same."""
+    return _count[0]
 
 
 @lru_cache(maxsize=1)
