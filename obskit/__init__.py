@@ -16,9 +16,10 @@ from obskit._version import __version__
 
 if TYPE_CHECKING:
     from obskit._handle import Handle
+    from obskit._serving import on_request, on_response, wrap
     from obskit._setup import instrument
     from obskit.llm.reported import record_usage
-    from obskit.signals.context import bind
+    from obskit.signals.context import bind, set_route
     from obskit.signals.jobs import job
     from obskit.signals.logs import get_logger
     from obskit.signals.reports import report_error
@@ -31,9 +32,13 @@ __all__ = [
     "get_logger",
     "instrument",
     "job",
+    "on_request",
+    "on_response",
     "record_usage",
     "report_error",
+    "set_route",
     "span",
+    "wrap",
 ]
 
 _HOME = {
@@ -42,9 +47,13 @@ _HOME = {
     "get_logger": "obskit.signals.logs",
     "instrument": "obskit._setup",
     "job": "obskit.signals.jobs",
+    "on_request": "obskit._serving",
+    "on_response": "obskit._serving",
     "record_usage": "obskit.llm.reported",
     "report_error": "obskit.signals.reports",
+    "set_route": "obskit.signals.context",
     "span": "obskit.signals.traces",
+    "wrap": "obskit._serving",
 }
 
 

@@ -34,6 +34,11 @@ class Handle:
         self._resolved = resolved
         self._problems = problems
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether anything is recorded at all."""
+        return self._pipeline is not None
+
     def flush(self, timeout: Duration | None = None) -> bool:
         """Deliver everything that waits.
 

@@ -20,9 +20,13 @@ PUBLIC = {
     "get_logger",
     "instrument",
     "job",
+    "on_request",
+    "on_response",
     "record_usage",
     "report_error",
+    "set_route",
     "span",
+    "wrap",
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-__all__ = ["RequestState", "bind", "bound", "current_request", "enter", "leave"]
+__all__ = ["RequestState", "bind", "bound", "current_request", "enter", "leave", "set_route"]
 
 
 def _nowhere(_source: Any) -> str:
@@ -143,6 +143,11 @@ class RequestState:
     def route(self, template: str) -> None:
         self._route = template
 
+    @property
+    def source(self) -> Any:
+        """The ASGI scope or the WSGI environment; None when the request has ended."""
+        return self._source
+
     def locate(self) -> None:
         """Look for the route now, where the framework is about to forget it."""
         self._route = self._locate(self._source) or self._route
@@ -218,6 +223,19 @@ def bind(**fields: object) -> None:
         return
     merged = {**_bound.get(), **fields}
     _bound.set({key: value for key, value in merged.items() if value is not None})
+
+
+def set_route(template: str) -> None:
+    """Name the current request's route, for apps whose framework is not known to obskit, or has none.
+
+    It names the span, and is the label of the duration: a template such as ``/items/{item_id}``, never the path itself.
+
+    Args:
+        template: of the route; at most 200 characters of it are used.
+    """
+    state = _request.get()
+    if state is not None:
+        state.route = template[:200]
 
 
 def bound() -> Mapping[str, object]:
