@@ -73,6 +73,7 @@ def instrument(
     capture_prompts: bool | None = None,
     instrument_clients: bool | None = None,
     instrument_ai: bool | None = None,
+    ai_stream_usage: str | None = None,
     propagate_hosts: Words | None = None,
     log_level: str | None = None,
     log_format: str | None = None,
@@ -116,6 +117,7 @@ def instrument(
         capture_prompts: whether prompts and replies of AI calls are put on spans.
         instrument_clients: whether outgoing HTTP and gRPC calls carry the trace and make spans.
         instrument_ai: whether calls of AI SDKs are recorded.
+        ai_stream_usage: whether OpenAI's streams are asked for their usage: ``auto``, ``always`` or ``never``.
         propagate_hosts: hosts that may receive trace headers; empty means all.
         log_level: least severity that is written.
         log_format: ``json``, ``console`` or ``auto``.
