@@ -18,7 +18,7 @@ def body(results: Results) -> str:
     for framework, title in _TITLES.items():
         if framework in results:
             lines += [f"## {title}", "", *_requests(results[framework]), *_served(framework, results[framework])]
-    for part in (_starts, _scaling, _streams, _google, _log_line, _targets, _failures):
+    for part in (_starts, _scaling, _streams, _google, _log_line, _ai, _targets, _failures):
         lines += part(results)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -222,6 +222,38 @@ def _log_line(results: Results) -> list[str]:
     return ["## One log line", "", *table(head, rows), ""]
 
 
+def _ai(results: Results) -> list[str]:
+    found = results.get("ai")
+    if found is None:
+        return []
+    rows = []
+    for name, each in found["variants"].items():
+        cells = []
+        for unit, scale, digits in (("instructions", 1e6, 3), ("cpu_us", 1, 0)):
+            over = found["over_bare"][unit].get(name)
+            cells += [
+                f"{each[unit] / scale:.{digits}f}" if unit in each else "",
+                f"{over / scale:+.{digits}f}" if over is not None else "",
+                found["times_obskit"][unit].get(name, ""),
+            ]
+        rows.append([name, *cells])
+    head = [
+        "one `generate_content`",
+        "M instructions",
+        "over bare",
+        "times obskit's",
+        "CPU µs",
+        "over bare",
+        "times obskit's",
+    ]
+    text = (
+        f"google-genai {found['sdk']}, answered from memory; one span a call, without the contents of prompts. obskit also "
+        "counts tokens by kind and prices the call, which the others leave to a backend."
+    )
+    failed = [f"- {name}: {each['failed']}" for name, each in found["variants"].items() if "failed" in each]
+    return ["## AI calls", "", *table(head, rows), "", text, "", *failed]
+
+
 # --------------------------------------------------------------------------- targets
 
 
@@ -241,6 +273,10 @@ def targets(results: Results) -> Iterator[tuple[str, str, bool]]:
     if (found := results.get("google_loading")) is not None:
         more = found["while_p99_ms"] - found["before_p99_ms"]
         yield "Google's clients delay p99 by at most 5 ms while they load", f"{more:+.1f} ms", more <= 5
+    if (found := results.get("ai")) is not None:
+        times, least = found["times_obskit"]["instructions"], found["target_times"]
+        shown = ", ".join(f"{1 / each:.2f} of `{name}`'s" for name, each in times.items() if each > 0)
+        yield "an AI call: at most a tenth of OpenTelemetry's or OpenLLMetry's", shown, max(times.values()) >= least
     if (found := results.get("log_line")) is not None:
         times = found["times_obskit"]
         least = min(times["structlog_json"], times["stdlib_json"])

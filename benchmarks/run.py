@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import ai
 import chart
 import cpu
 import drivers
@@ -42,6 +43,7 @@ SECTIONS = {
     "streams": "throughput of a streamed response of 1 GiB",
     "scaling": "cost by number of routes and of outstanding spans",
     "log": "instructions of one log line",
+    "ai": "one generate_content, beside OpenTelemetry's and OpenLLMetry's instrumentations",
 }
 CHART = "images/performance.svg"
 
@@ -182,6 +184,7 @@ def _measure(options: argparse.Namespace, sink: str) -> dict[str, Any]:
     attempt("instructions", count_only(counted))
     attempt("scaling", count_only(scaled))
     attempt("log", count_only(lambda: results.update(log_line=loglines.measure())))
+    attempt("ai", count_only(lambda: results.update(ai=ai.measure(rounds=rounds))))
     attempt("cpu", timed)
     attempt("imports", lambda: results.update(starts.imports(rounds=3 * rounds)))
     attempt("start", lambda: results.update(start_ms=starts.first_request(sink, rounds=2 * rounds)))
