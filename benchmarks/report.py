@@ -247,8 +247,8 @@ def _ai(results: Results) -> list[str]:
         "times obskit's",
     ]
     text = (
-        f"google-genai {found['sdk']}, answered from memory; one span a call, without the contents of prompts. obskit also "
-        "counts tokens by kind and prices the call, which the others leave to a backend."
+        f"google-genai {found['sdk']}, answered from memory; one span a call, without the contents of prompts. obskit "
+        "also counts tokens by kind and prices the call, which the others leave to a backend."
     )
     failed = [f"- {name}: {each['failed']}" for name, each in found["variants"].items() if "failed" in each]
     return ["## AI calls", "", *table(head, rows), "", text, "", *failed]
