@@ -55,3 +55,23 @@ def test_the_models_know_every_field_of_the_corpus(documents):
         assert not any(isinstance(condition, CarriedCondition) for condition in policy.conditions), name
         carried = [policy.carried, *(condition.carried for condition in policy.conditions)]
         assert [value for each in carried for value in leaves(each) if value is not None] == [], name
+
+
+# Placeholders in texts and labels, and two queries that do not parse (`= 0`, a range that is missing).
+FAULTY = {
+    "google-gce/host-error-log-detected-within-vm.v1.json",
+    "google-gke/jobs-failure-for-jobset.v1.json",
+    "google-gke/memory-request-utilization-for-jobset.v1.json",
+    "google-quotas/qa-scoped-limit-all-adjustments.v1.json",
+    "google-workload-manager/sap-hana-availability-low.v1.json",
+    "otel-genai/otel-genai-agent-model-error-rate.v1.json",
+    "otel-genai/otel-genai-agent-tool-error-rate.v1.json",
+    "otel-genai/otel-genai-workflow-error-rate.v1.json",
+}
+
+
+@pytest.mark.needs("shared")
+def test_the_rules_refuse_only_what_is_wrong(documents):
+    """Policies that Google publishes keep the rules, but for those with placeholders and faulty queries."""
+    told = {name for name, document in documents.items() if AlertPolicy.from_json(document).problems(CONTEXT)}
+    assert told == FAULTY
