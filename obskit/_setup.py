@@ -74,6 +74,7 @@ def instrument(
     instrument_clients: bool | None = None,
     instrument_ai: bool | None = None,
     ai_stream_usage: str | None = None,
+    genai_semconv: str | None = None,
     propagate_hosts: Words | None = None,
     log_level: str | None = None,
     log_format: str | None = None,
@@ -118,6 +119,7 @@ def instrument(
         instrument_clients: whether outgoing HTTP and gRPC calls carry the trace and make spans.
         instrument_ai: whether calls of AI SDKs are recorded.
         ai_stream_usage: whether OpenAI's streams are asked for their usage: ``auto``, ``always`` or ``never``.
+        genai_semconv: names of AI metrics and attributes: ``default``, ``latest`` or ``both``.
         propagate_hosts: hosts that may receive trace headers; empty means all.
         log_level: least severity that is written.
         log_format: ``json``, ``console`` or ``auto``.

@@ -20,6 +20,8 @@ __all__ = [
     "AI_GUARD_THROTTLED",
     "AI_GUARD_WAIT",
     "AI_OPERATION_DURATION",
+    "AI_OPERATION_INPUT",
+    "AI_OPERATION_OUTPUT",
     "AI_RETRIES",
     "AI_ROUTE_COST",
     "AI_ROUTE_TOKENS",
@@ -28,6 +30,11 @@ __all__ = [
     "AI_TOKEN_USAGE",
     "AI_UNITS",
     "AI_UNPRICED_CALLS",
+    "AI_USAGE_CACHE_READ",
+    "AI_USAGE_CACHE_WRITE",
+    "AI_USAGE_INPUT",
+    "AI_USAGE_OUTPUT",
+    "AI_USAGE_REASONING",
     "BUDGET_COST",
     "BUDGET_REJECTIONS",
     "BUDGET_REMAINING",
@@ -225,9 +232,68 @@ AI_TOKEN_USAGE = Metric(
     name="gen_ai.client.token.usage",
     kind=Kind.HISTOGRAM,
     unit="{token}",
-    help="Tokens of one call by `gen_ai.token.type` (`input` includes cached, `output` includes thinking).",
+    help="Tokens of one call by `gen_ai.token.type` (`input` includes cached, `output` includes thinking), "
+    "where `genai_semconv` is `default` or `both`.",
     labels=(*_AI, Label(name="gen_ai.token.type", cap=4, help="`input` or `output`"), _TIER),
     buckets=_TOKENS,
+)
+_LATEST = "where `genai_semconv` is `latest` or `both`"
+_MODALITY = Label(name="gen_ai.token.modality", cap=6, help="`text`, `audio`, `image`, `video` or `unknown`")
+AI_OPERATION_INPUT = Metric(
+    name="gen_ai.client.inference.operation.input_tokens",
+    kind=Kind.HISTOGRAM,
+    unit="{token}",
+    help=f"Input tokens of one call, cached ones included, {_LATEST}.",
+    labels=(*_AI, _TIER),
+    buckets=_TOKENS,
+)
+AI_OPERATION_OUTPUT = Metric(
+    name="gen_ai.client.inference.operation.output_tokens",
+    kind=Kind.HISTOGRAM,
+    unit="{token}",
+    help=f"Output tokens of one call, reasoning included, {_LATEST}.",
+    labels=(*_AI, _TIER),
+    buckets=_TOKENS,
+)
+AI_USAGE_INPUT = Metric(
+    name="gen_ai.client.inference.usage.input_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help=f"Input tokens, cached ones included, {_LATEST}.",
+    labels=(*_AI, _MODALITY, _TIER),
+    is_int=True,
+)
+AI_USAGE_OUTPUT = Metric(
+    name="gen_ai.client.inference.usage.output_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help=f"Output tokens, reasoning included, {_LATEST}.",
+    labels=(*_AI, _MODALITY, _TIER),
+    is_int=True,
+)
+AI_USAGE_CACHE_READ = Metric(
+    name="gen_ai.client.inference.usage.cache_read.input_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help=f"Those of the input tokens that came from a cache, {_LATEST}.",
+    labels=(*_AI, _MODALITY, _TIER),
+    is_int=True,
+)
+AI_USAGE_CACHE_WRITE = Metric(
+    name="gen_ai.client.inference.usage.cache_write.input_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help=f"Those of the input tokens that were put into a cache, {_LATEST}.",
+    labels=(*_AI, _MODALITY, _TIER),
+    is_int=True,
+)
+AI_USAGE_REASONING = Metric(
+    name="gen_ai.client.inference.usage.reasoning.output_tokens",
+    kind=Kind.COUNTER,
+    unit="{token}",
+    help=f"Those of the output tokens that were reasoning, {_LATEST}.",
+    labels=(*_AI, _MODALITY, _TIER),
+    is_int=True,
 )
 AI_TOKENS = Metric(
     name="obskit.gen_ai.tokens",
@@ -464,6 +530,13 @@ METRICS: Final[tuple[Metric, ...]] = (
     AI_OPERATION_DURATION,
     AI_TIME_TO_FIRST_CHUNK,
     AI_TOKEN_USAGE,
+    AI_OPERATION_INPUT,
+    AI_OPERATION_OUTPUT,
+    AI_USAGE_INPUT,
+    AI_USAGE_OUTPUT,
+    AI_USAGE_CACHE_READ,
+    AI_USAGE_CACHE_WRITE,
+    AI_USAGE_REASONING,
     AI_TOKENS,
     AI_UNITS,
     AI_COST,

@@ -170,6 +170,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "the answer. `auto`: where the host is OpenAI's or Azure's; `always`; `never`.",
     ),
     Setting(
+        name="genai_semconv",
+        parse=values.one_of("default", "latest", "both"),
+        default="default",
+        help="Names of the metrics and span attributes of AI calls: `default`, those in wide use; `latest`, those of "
+        "OpenTelemetry's GenAI conventions in development; `both`.",
+    ),
+    Setting(
         name="propagate_hosts",
         parse=values.words,
         default=(),
@@ -295,6 +302,7 @@ class Config:
     instrument_clients: bool = True
     instrument_ai: bool = True
     ai_stream_usage: str = "auto"
+    genai_semconv: str = "default"
     propagate_hosts: tuple[str, ...] = ()
     log_level: str = "info"
     log_format: str = "auto"

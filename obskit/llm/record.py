@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from obskit import catalog
-from obskit.llm import prices
+from obskit.llm import conventions, prices, unpriced
 from obskit.llm.hooks import CallHook, ended, hooks
 from obskit.llm.settings import configure, redact, settings
 from obskit.llm.usage import Usage
@@ -127,6 +127,8 @@ class Call:
         }
         on_span: dict[str, Any] = {**self._labels, **(attributes or {})}
         on_span.update((name, str(who[key])) for key, name in _WHO.items() if who.get(key) is not None)
+        if "session.id" in on_span and settings().genai_semconv != "default":
+            on_span["gen_ai.conversation.id"] = on_span["session.id"]
         if "user.tier" in on_span:
             self._labels["user.tier"] = on_span["user.tier"]
         self._request: RequestState | None = current_request()
@@ -250,6 +252,8 @@ class Call:
             self._account(usage, cost_usd)
         elif self._request is not None:
             self._add_to_request(None, 0.0, is_priced=True)
+        if settings().genai_semconv != "default":
+            conventions.tell(self._span, self._labels, usage, first_chunk_s=self._first_chunk_s)
         self._span.end(time.time_ns() - int(ended_s_ago * 1e9) if ended_s_ago else None)
         if self.hooks:
             ended(self, error)
@@ -277,6 +281,7 @@ class Call:
         self.cost_usd = cost_usd
         if cost_usd is None:
             record(catalog.AI_UNPRICED_CALLS, 1, self._labels)
+            unpriced.tell(self.provider, self.model, usage)
         else:
             self._span.set_attribute("obskit.gen_ai.cost_usd", cost_usd)
             if cost_usd:
@@ -300,8 +305,9 @@ class Call:
             if amount:
                 record(catalog.AI_UNITS, amount, {**self._labels, "obskit.unit": unit})
                 self._span.set_attribute(f"obskit.gen_ai.usage.{unit}", amount)
+        is_old_name = settings().genai_semconv != "latest"
         for kind, count in (("input", usage.billed_input), ("output", usage.billed_output)):
-            if count:
+            if count and is_old_name:
                 record(catalog.AI_TOKEN_USAGE, count, {**self._labels, "gen_ai.token.type": kind})
         self._span.set_attributes(
             {
