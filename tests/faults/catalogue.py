@@ -38,4 +38,7 @@ FAULTS = {
     33: "the local backend: foreign, forged or stored input refused or inert; loopback only",
     34: "webhooks tampered, replayed, unsigned: rejected, compared in constant time",
     35: "a clean install: no network at import, no .pth file",
+    45: "100 calls of four processes on a budget for ten: never exceeded; a crashed caller's reservation expires",
+    46: "the shared store is down or cold: open or closed as configured, in bounded time",
+    47: "a storm of 429, a quota for the day: no herd, recovery, no retry where the quota is the day's",
 }

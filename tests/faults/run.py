@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE, HERE.parent / "llm" / "budgets", HERE.parent / "llm" / "guarding")
 sys.path[:0] = [str(HERE)]
 
 import peers  # noqa: E402
@@ -139,8 +140,8 @@ class Report:
         }
 
 
-def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
-    """Run the fault tests of a folder; return the exit code."""
+def main(arguments: list[str] | None = None, *folders: Path) -> int:
+    """Run the fault tests of these folders, by default of all that have some; return the exit code."""
     parser = argparse.ArgumentParser(prog="make faults ARGS=…", description="Run the fault tests.")
     parser.add_argument("--only", default="", help="numbers of faults, such as 7,8")
     parser.add_argument("--peers", action="store_true", help="measure other tools too, in benchmarks/.venvs")
@@ -152,7 +153,7 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
         parser.error(f"there is no fault {', '.join(map(str, unknown))}; they are 1 to {max(FAULTS)}")
 
     report = Report(wanted, with_peers=options.peers)
-    code = pytest.main(["--slow", "--tb=short", "-q", "-rN", str(folder)], plugins=[report])
+    code = pytest.main(["--slow", "--tb=short", "-q", "-rN", *map(str, folders or FOLDERS)], plugins=[report])
     report.show_untested()
     summary = report.summary()
     collected = code in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}

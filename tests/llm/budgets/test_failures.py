@@ -47,6 +47,7 @@ def outcomes(seen: Captured, outcome: str) -> float:
     return seen.total("obskit.budget.store_failures", **{"obskit.budget.outcome": outcome})
 
 
+@pytest.mark.fault(46, "open: every call passes and is counted")
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "unix:///nowhere/r.sock"])
 def test_a_store_that_is_down_lets_calls_through(url: str, seen: Captured, caplog: Any) -> None:
     """Failing open: every call passes and is counted, the log says it once, a block's end raises nothing."""
@@ -60,6 +61,7 @@ def test_a_store_that_is_down_lets_calls_through(url: str, seen: Captured, caplo
     assert sum("The store of the budgets does not work" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.fault(46, "closed: every call is refused")
 def test_a_store_that_is_down_refuses_calls(seen: Captured) -> None:
     """Failing closed: an error that says what is wrong and what to do."""
     budgets = Budgets(LIMITS, store=RedisStore("redis://127.0.0.1:1/0"), when_down="closed")
@@ -71,6 +73,7 @@ def test_a_store_that_is_down_refuses_calls(seen: Captured) -> None:
         budgets.standings(user="a")
 
 
+@pytest.mark.fault(46, "one call waits, for its timeout")
 def test_a_store_that_hangs_holds_nobody_up(flaky: Flaky, seen: Captured) -> None:
     """One call waits for the timeout, the next ones do not ask at all; what it grants late is given back."""
     budgets = Budgets(LIMITS, store=flaky, timeout="50ms")
@@ -89,6 +92,7 @@ def test_a_store_that_hangs_holds_nobody_up(flaky: Flaky, seen: Captured) -> Non
     fresh.reserve(user="a", tokens=10)
 
 
+@pytest.mark.fault(46, "budgets hold again")
 def test_a_store_that_works_again_is_used_again(flaky: Flaky, caplog: Any) -> None:
     """After its moment alone it is asked again, and budgets hold again; both are said."""
     budgets = Budgets(LIMITS, store=flaky, timeout="20s")
@@ -156,3 +160,20 @@ def test_a_client_of_the_apps_own_is_used_too(redis_url: str) -> None:
         assert all(key.startswith("{mine}:user:") for key in keys)
         assert "someone" not in str(keys)
         assert all(0 < client.pttl(key) <= 40 * 86_400_000 for key in keys)
+
+
+@pytest.mark.needs("redis")
+@pytest.mark.fault(46, "a store that has forgotten everything")
+def test_a_redis_that_was_restarted_begins_anew(redis_url: str) -> None:
+    """Neither the script nor the books are there: the next call loads the one and opens the others, nothing fails."""
+    import redis
+
+    budgets = Budgets(LIMITS, store=RedisStore(redis_url), timeout="20s", when_down="closed")
+    hold = budgets.reserve(user="a", tokens=10)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        client.script_flush()
+    hold.settle(tokens=4)
+    assert budgets.standings(user="a")[0].used == 4
+    with pytest.raises(BudgetExceededError):
+        budgets.reserve(user="a", tokens=7)

@@ -111,6 +111,7 @@ def test_nothing_waits_while_nothing_is_limited(make, clock):
     assert clock.waits == []
 
 
+@pytest.mark.fault(47, "RetryInfo and Retry-After are kept")
 @pytest.mark.parametrize(
     ("refusal", "seconds"),
     [
@@ -129,6 +130,7 @@ def test_the_next_attempt_comes_when_the_provider_says(make, clock, refusal, sec
     assert seconds - 1e-3 <= second - first < seconds * 1.1
 
 
+@pytest.mark.fault(47, "no herd after the pause")
 def test_after_a_refusal_all_others_wait_too_and_go_slower(make, clock):
     """The pause is the model's, not one call's; it goes on slower, without a burst, and recovers."""
     guard = make(limits=Limits(requests=600, burst_s=2.0), deadline=600)
@@ -144,6 +146,7 @@ def test_after_a_refusal_all_others_wait_too_and_go_slower(make, clock):
     assert gaps[-1] == pytest.approx(0.1, rel=0.05)
 
 
+@pytest.mark.fault(47, "the pace settles at the quota")
 def test_an_unknown_lower_quota_is_found(make, clock):
     """Told 600 a minute where the provider allows 300, it settles near 300 with few refusals."""
     guard = make(limits=Limits(requests=600, burst_s=1.0), deadline=3600)
@@ -167,6 +170,7 @@ def test_an_unknown_lower_quota_is_found(make, clock):
     assert refused <= 0.1 * served
 
 
+@pytest.mark.fault(47, "no retry where the quota is the day's")
 def test_a_daily_quota_is_not_tried_again_before_its_reset(make, clock):
     """PerDay in the quota's id: one call reaches the provider, all others are told when the day ends in California."""
     provider = Provider(clock, Refusal(429, delay="2s", quota="GenerateRequestsPerDayPerProjectPerModel-FreeTier"))

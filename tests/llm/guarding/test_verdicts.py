@@ -20,6 +20,7 @@ def failure(status: int = 0, *, headers: dict[str, str] | None = None, details: 
     return error
 
 
+@pytest.mark.fault(47, "Retry-After in seconds and as a date")
 @pytest.mark.parametrize(
     ("headers", "pause_s"),
     [
