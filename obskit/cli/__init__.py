@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("obskit.cli.report", "Report what AI calls used and cost, as text, Markdown, CSV or HTML."),
     "check": ("obskit.cli.check", "Check alert and dashboard definitions against the platform's rules."),
     "test-alerts": ("obskit.cli.test_alerts", "Test alert policies on a virtual clock: do they fire, and only then?"),
+    "backtest": ("obskit.cli.backtest", "Tell when alerts would have fired in the past, and with other thresholds."),
+    "tune": ("obskit.cli.tune", "Propose thresholds for a wanted number of pages a month, from the past."),
     "prices": ("obskit.cli.prices", "Show what models cost, and what a given usage would cost."),
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
     "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),

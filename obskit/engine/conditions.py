@@ -11,13 +11,23 @@ import promql_parser as pp
 
 from obskit.engine.promql import Sample, evaluate, evaluate_range, parse
 from obskit.engine.reduce import ratio
-from obskit.engine.series import SeriesSource, TimeSeriesSource
+from obskit.engine.series import Series, SeriesSource, TimeSeriesSource
 from obskit.errors import Problem, QueryError
 
 if TYPE_CHECKING:
     from obskit.engine.logs import LogSource
 
-__all__ = ["Condition", "Key", "Measurement", "PromQL", "UnsupportedError", "key_of", "ratio", "seconds_ms"]
+__all__ = [
+    "Condition",
+    "Key",
+    "Measurement",
+    "PromQL",
+    "UnsupportedError",
+    "compared_with",
+    "key_of",
+    "ratio",
+    "seconds_ms",
+]
 
 Key = tuple[tuple[str, str], ...]
 
@@ -88,7 +98,7 @@ def seconds_ms(value: object, default_ms: int = 0) -> int:
 
 
 # A range query pins these to its own ends, an alert's evaluation to each moment.
-_WANDERS: Final = re.compile(r"@\s*(start|end)\s*\(")
+_PINNED: Final = re.compile(r"@\s*(start|end)\s*\(")
 _INTERVAL_MS: Final = 30_000  # Source: PrometheusQueryLanguageCondition.evaluation_interval, "the default is 30s"
 
 
@@ -107,7 +117,7 @@ class PromQL:
     _ahead: dict[int, list[Sample]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.threshold = _compared_with(parse(self.query))
+        self.threshold = compared_with(parse(self.query))
 
     @classmethod
     def of(cls, name: str, display: str, body: Mapping[str, Any]) -> PromQL:
@@ -123,17 +133,30 @@ class PromQL:
     def look_ahead(self, series: SeriesSource, start_ms: int, end_ms: int) -> None:
         """Work out in one go what `measure` will be asked for; only for series that do not change any more."""
         self._ahead = {}
-        if _WANDERS.search(self.query) is not None:
+        if self.is_pinned:
             return
         try:
             found = evaluate_range(self.query, series, start_ms, end_ms, self.interval_ms)
         except QueryError:  # `measure` will raise it at the moment that it belongs to
             return
+        self.provide(found, start_ms, end_ms)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a range query would not be the same as a query at each of its moments."""
+        return _PINNED.search(self.query) is not None
+
+    def provide(self, found: Sequence[Series], start_ms: int, end_ms: int) -> None:
+        """Take the result of a range query, at every `interval_ms`, for what `measure` will be asked for."""
         ahead: dict[int, list[Sample]] = {at: [] for at in range(start_ms, end_ms + 1, self.interval_ms)}
         for item in found:
             for at_ms, value in zip(item.times_ms, item.values, strict=True):
                 ahead[at_ms].append(Sample(item.labels, value))
         self._ahead = ahead
+
+    def finds(self, at_ms: int) -> bool:
+        """Return whether the query finds anything at a moment that was provided for; True for another moment."""
+        return bool(self._ahead.get(at_ms, True))
 
     def measure(
         self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
@@ -164,15 +187,15 @@ class PromQL:
         return violating > 0
 
 
-def _compared_with(node: Any) -> float | None:
-    """The number on the right of the outermost comparison, for charts and notifications."""
+def compared_with(node: Any) -> float | None:
+    """Return the number on the right of the outermost comparison, None where there is none."""
     node = _bare(node)
     if not isinstance(node, pp.BinaryExpr):
         return None
     if str(node.op) in {">", "<", ">=", "<=", "==", "!="}:
         right = _bare(node.rhs)
         return float(right.val) if isinstance(right, pp.NumberLiteral) else None
-    return _compared_with(node.lhs) if str(node.op) in {"and", "unless"} else None
+    return compared_with(node.lhs) if str(node.op) in {"and", "unless"} else None
 
 
 def _bare(node: Any) -> Any:

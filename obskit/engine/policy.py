@@ -195,6 +195,16 @@ class PolicyMachine:
             if isinstance(watch.condition, PromQL):
                 watch.condition.look_ahead(series, start_ms, end_ms)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no incident is open and no series is watched."""
+        return not self._open and not any(watch.tracks for watch in self._watches)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What it watches, in the policy's order; empty for one that cannot be read."""
+        return tuple(watch.condition for watch in self._watches)
+
     def evaluate(
         self, now_ms: int, series: SeriesSource, typed: TimeSeriesSource, logs: LogSource | None = None
     ) -> list[Event]:

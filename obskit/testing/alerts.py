@@ -168,7 +168,7 @@ class AlertTest:
         """Return the test with the series of a recording; its beginning is the test's.
 
         Args:
-            path: what ``obskit test-alerts --record`` wrote; a relative one is looked for beside the test's file.
+            path: what ``obskit backtest --record`` wrote; a relative one is looked for beside the test's file.
         """
         return self._with(load_recording(Path(path), beside=self.source.rpartition(":")[0]))
 

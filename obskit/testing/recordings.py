@@ -70,5 +70,5 @@ def load_recording(path: Path, *, beside: str = "") -> Recording:
         return Recording(rows, int({_FORMAT: document["length_ms"]}[document["format"]]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = f"is no recording that can be read: {error}"
-        way_out = "Make one with `obskit test-alerts --record FILE`"
+        way_out = "Make one with `obskit backtest --record FILE`"
         raise DefinitionError(Problem(place=str(path), problem=problem, way_out=way_out)) from error

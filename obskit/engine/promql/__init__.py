@@ -16,7 +16,7 @@ from obskit.engine.promql.parsing import parse
 from obskit.engine.series import MemorySource, Series, SeriesSource
 from obskit.errors import Problem, QueryError
 
-__all__ = ["Sample", "Vector", "check", "evaluate", "evaluate_range", "parse"]
+__all__ = ["Sample", "Vector", "check", "evaluate", "evaluate_range", "parse", "select_window"]
 
 
 def check(query: str) -> list[Problem]:
@@ -48,6 +48,25 @@ def evaluate(query: str, source: SeriesSource, at_ms: int) -> float | str | Vect
     if isinstance(value, Number):
         return value.values[0]
     return [Sample(column.labels, cell) for column in value if (cell := column.values[0]) is not None]
+
+
+def select_window(query: str, source: SeriesSource, at_ms: int) -> list[Series] | None:
+    """Return the points of a range selector as they are, None for another expression.
+
+    Args:
+        query: in PromQL, e.g. ``requests_total[1h]``.
+        source: where series come from.
+        at_ms: the window's end, in milliseconds since the epoch.
+
+    Raises:
+        QueryError: it does not parse.
+    """
+    node = parse(query)
+    if not isinstance(node, (pp.MatrixSelector, pp.SubqueryExpr)):
+        return None
+    found = Evaluation(source, Grid(at_ms, 1, 1), at_ms, at_ms).windows(node)
+    spans = [(row, *row.spans[0]) for row in found.rows]
+    return [Series(row.labels, row.times_ms[low:high], row.values[low:high]) for row, low, high in spans]
 
 
 def evaluate_range(query: str, source: SeriesSource, start_ms: int, end_ms: int, step_ms: int) -> list[Series]:

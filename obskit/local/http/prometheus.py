@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from obskit.catalog import promql_name
 from obskit.config import parse_duration
-from obskit.engine.promql import check, evaluate, evaluate_range
+from obskit.engine.promql import check, evaluate, evaluate_range, select_window
 from obskit.engine.series import Matcher, Series
 from obskit.errors import ProblemsError
 from obskit.local.http.context import backend_of
@@ -115,6 +115,9 @@ class _Watched:
 
 def _query(source: Any, form: _Form) -> Any:
     query, at_ms = form.text("query"), form.time_ms("time", form.now_ms())
+    points = select_window(query, source, at_ms)
+    if points is not None:
+        return {"resultType": "matrix", "result": [_row(each) for each in points]}
     return _instant_result(evaluate(query, source, at_ms), at_ms)
 
 
@@ -128,8 +131,7 @@ def _query_range(source: Any, form: _Form) -> Any:
             "Try decreasing the query resolution (?step=XX)"
         )
     series = evaluate_range(query, source, start_ms, end_ms, step_ms)
-    result = [{"metric": dict(each.labels), "values": _values(each)} for each in series if len(each.times_ms)]
-    return {"resultType": "matrix", "result": result}
+    return {"resultType": "matrix", "result": [_row(each) for each in series if len(each.times_ms)]}
 
 
 def _series(source: Any, form: _Form) -> Any:
@@ -200,6 +202,10 @@ def _instant_result(value: Any, at_ms: int) -> Any:
         return {"resultType": "scalar", "result": [at_s, number(value)]}
     result = [{"metric": dict(sample.labels), "value": [at_s, number(sample.value)]} for sample in value]
     return {"resultType": "vector", "result": result}
+
+
+def _row(series: Series) -> dict[str, Any]:
+    return {"metric": dict(series.labels), "values": _values(series)}
 
 
 def _values(series: Series) -> list[list[Any]]:

@@ -29,15 +29,21 @@ class Store:
         clock: the backend's clock.
         path: folder in which everything survives a restart; None keeps it in memory.
         project: the project that series belong to.
+        is_saved: whether the metrics are written to the folder when it is closed; not by who only reads them.
     """
 
     def __init__(
-        self, clock: Clock | None = None, path: Path | str | None = None, project: str = "local-project"
+        self,
+        clock: Clock | None = None,
+        path: Path | str | None = None,
+        project: str = "local-project",
+        *,
+        is_saved: bool = True,
     ) -> None:
         self.clock = clock or Clock()
         self.project = project
         self._database = Database(None if path is None else Path(path) / "obskit.sqlite")
-        self._is_kept = path is not None
+        self._is_kept = path is not None and is_saved
         self._listeners: list[Callable[[set[str]], None]] = []
         self._lock = threading.Lock()
         self.metrics = MetricStore(project)
