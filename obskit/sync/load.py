@@ -10,14 +10,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Final
 
 from obskit.alerts import NotificationChannel
+from obskit.alerts.channel_kinds import unset_problem
 from obskit.errors import Problem, ProblemsError, collecting
-from obskit.queries.context import EnvVar, RenderContext
+from obskit.queries.context import RenderContext
 from obskit.queries.notes import doubts
+from obskit.resources import KINDS as RESOURCES
+from obskit.resources import Resource, UptimeCheck
 from obskit.sync.kinds import KINDS, Definition, Kind
 
 __all__ = ["Loaded", "Modules", "check", "doubts_about", "kind_of", "load", "load_modules", "unset_variables"]
+
+_OTHERS: Final[tuple[type[Any], ...]] = tuple(each for each in RESOURCES if each not in {kind.model for kind in KINDS})
+_SECRETIVE: Final = (NotificationChannel, UptimeCheck)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +36,14 @@ class Loaded:
         problems: everything that was wrong while the files were imported.
         files: how many files were read.
         folders: the folders that were asked for, as given.
+        others: definitions of kinds that are checked and not synced: uptime checks, SLOs and the like.
     """
 
     definitions: tuple[Definition, ...]
     problems: tuple[Problem, ...]
     files: int
     folders: tuple[str, ...]
+    others: tuple[Resource, ...] = ()
 
     def of(self, kinds: Sequence[Kind]) -> tuple[Definition, ...]:
         """Return the definitions of some kinds."""
@@ -53,11 +62,11 @@ def load(folders: Sequence[Path | str]) -> Loaded:
     A file that fails becomes a problem; the others are loaded all the same, so that all problems show at once.
     """
     found = load_modules(folders, wanted=lambda path: not path.name.startswith("test_"))
-    definitions = [each for module in found.modules for each in _top_level(module)]
-    unique = list({id(each): each for each in definitions}.values())
+    every = list({id(each): each for module in found.modules for each in _top_level(module)}.values())
     return Loaded(
-        definitions=tuple(unique),
-        problems=(*found.problems, *_duplicates(unique)),
+        definitions=tuple(each for each in every if isinstance(each, Definition)),
+        others=tuple(each for each in every if not isinstance(each, Definition)),
+        problems=(*found.problems, *_duplicates(every)),
         files=found.files,
         folders=tuple(str(folder) for folder in folders),
     )
@@ -107,21 +116,17 @@ def load_modules(folders: Sequence[Path | str], *, wanted: Callable[[Path], bool
 def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return every problem of loading, and of every definition against the platform's rules."""
     found = list(loaded.problems)
-    for definition in loaded.definitions:
+    for definition in (*loaded.definitions, *loaded.others):
         found += definition.problems(context)
     return tuple(dict.fromkeys(found))
 
 
 def unset_variables(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return those problems of `check` that are not of a definition: environment variables that are not set here."""
-    channels = [each for each in loaded.definitions if isinstance(each, NotificationChannel)]
-    here = [each.for_stack(context.stack) for each in channels if each.is_for(context.stack)]
-    return tuple(
-        setting.problem(channel.place)
-        for channel in here
-        for setting in channel.settings.values()
-        if isinstance(setting, EnvVar) and not setting.is_set(context)
-    )
+    holders = [each for each in (*loaded.definitions, *loaded.others) if isinstance(each, _SECRETIVE)]
+    here = [each.for_stack(context.stack) for each in holders if each.is_for(context.stack)]
+    found = (unset_problem(setting, context, each.place) for each in here for setting in each.secrets)
+    return tuple(problem for problem in found if problem is not None)
 
 
 def doubts_about(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
@@ -200,24 +205,25 @@ def _shown(folder: Path, path: Path) -> str:
         return str(path)
 
 
-def _top_level(module: ModuleType) -> Iterator[Definition]:
+def _top_level(module: ModuleType) -> Iterator[Definition | Resource]:
     for value in vars(module).values():
         values = value if isinstance(value, list | tuple) else (value,)
         for item in values:
-            if isinstance(item, Definition):
+            if isinstance(item, Definition) or (type(item) in _OTHERS and isinstance(item, Resource)):
                 yield item
 
 
-def _duplicates(definitions: Sequence[Definition]) -> list[Problem]:
-    seen: dict[tuple[str, str], Definition] = {}
+def _duplicates(definitions: Sequence[Definition | Resource]) -> list[Problem]:
+    seen: dict[tuple[str, str, str], Definition | Resource] = {}
     problems = []
     for definition in definitions:
-        key = (kind_of(definition).name, definition.id)
-        first = seen.setdefault(key, definition)
+        noun = kind_of(definition).name if isinstance(definition, Definition) else definition.noun
+        # SLOs of two services may have one id.
+        first = seen.setdefault((noun, definition.id, getattr(definition, "service_id", "")), definition)
         if first is not definition:
             problems.append(
                 Problem(
-                    place=f'{definition.source}: {key[0]} "{key[1]}"',
+                    place=f'{definition.source}: {noun} "{definition.id}"',
                     problem=f"has the same id as the one at {first.source}",
                     way_out="Give each definition of a kind an id of its own",
                 )

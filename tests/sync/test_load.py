@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from obskit.sync.load import check, load
+from obskit.sync.load import check, load, unset_variables
 
 
 def test_definitions_of_all_files_are_found_once(folders):
@@ -70,3 +70,35 @@ def test_a_folder_that_is_not_there_is_a_problem(tmp_path):
     """A wrong path is a problem and not an empty set of definitions."""
     (problem,) = load([tmp_path / "nowhere"]).problems
     assert "is not a folder" in problem.problem
+
+
+def test_definitions_of_kinds_that_are_not_synced_are_checked(folders, context):
+    """An uptime check and two services' SLOs are found, checked, and their variables are told; ids are each kind's own."""
+    (folders / "alerts" / "uptime.py").write_text(
+        "from obskit.alerts import env\n"
+        "from obskit.resources import RatioSLI, ServiceLevelObjective, http_check\n"
+        "health = http_check('oncall', url='https://a.example.com', username='u', password=env('PROBE'), period='2m')\n"
+        'X = \'metric.type="custom.googleapis.com/x" AND resource.type="global"\'\n'
+        "slos = [\n"
+        "    ServiceLevelObjective(id='a', service=name, indicator=RatioSLI(bad=X, total=X), goal=0.9, rolling='7d')\n"
+        "    for name in ('one', 'two', 'two')\n"
+        "]\n"
+    )
+    loaded = load([folders / "alerts"])
+    assert [found.id for found in loaded.others] == ["oncall", "a", "a", "a"]
+    (twice,) = loaded.problems
+    assert twice.problem.startswith("has the same id")
+    told = [problem.problem for problem in check(loaded, context)]
+    assert "period is 2 min, must be 1, 5, 10 or 15 min" in told
+    assert [problem.problem for problem in unset_variables(loaded, context)] == [
+        "environment variable PROBE is not set"
+    ]
+
+
+def test_a_webhooks_token_that_is_not_set_is_told_apart(folders, context):
+    """As a secret of the environment, which check says is only missing here."""
+    (folders / "alerts" / "hook.py").write_text(
+        "from obskit.alerts import env, webhook\nhook = webhook('h', url='https://h', token=env('HOOK_TOKEN'))\n"
+    )
+    (problem,) = unset_variables(load([folders / "alerts"]), context)
+    assert problem.problem == "environment variable HOOK_TOKEN is not set"
