@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 
 from obskit.alerts.conditions import Condition
 from obskit.alerts.selectors import Renderable
-from obskit.queries.aggregations import Aggregation, Aligner, Reducer, check_filter
+from obskit.queries.aggregations import Aggregation, Aligner, Reducer, check_filter, check_ratio, check_result
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
@@ -200,9 +200,10 @@ class ThresholdCondition(Condition):
 
     def _filter_rules(self, text: str) -> Iterator[tuple[str, str]]:
         if not text.lstrip().startswith("select_slo_"):
-            found, kinds = check_filter(text, needs_resource=True)
+            found, series = check_filter(text, needs_resource=True)
             yield from found
-            yield from _aggregation_rules(self.aggregations, kinds)
+            yield from _aggregation_rules(self.aggregations, series)
+            yield from check_result(text, self.aggregations)
             return
         if not _SLO_SELECTOR.fullmatch(text):
             yield (
@@ -233,6 +234,8 @@ class ThresholdCondition(Condition):
             yield "a ratio needs the same labels on both sides", "Give both sides the same by= and reduce both"
         if Aligner.NONE in (self.aggregations[0].aligner, self.denominator_aggregations[0].aligner):
             yield "a ratio needs an aligner on both sides", 'Use for example aligner="rate"'
+        filters = [_rendered(each, context) for each in (self.filter, self.denominator)]
+        yield from check_ratio(filters[0], self.aggregations, filters[1], self.denominator_aggregations)
 
 
 @definition

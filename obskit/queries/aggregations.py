@@ -8,14 +8,26 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
+from obskit.queries import units
 from obskit.queries.definitions import Definition, as_text, definition, given, many, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
-from obskit.queries.filter_checks import check_filter, field_findings
+from obskit.queries.filter_checks import check_filter, field_findings, filter_series
 from obskit.queries.fitting import aligned, aligner_problem, reduced, reducer_problem
+from obskit.queries.google_metrics import ValueType
 from obskit.queries.metric_filters import MetricFilter, metric_filter
 from obskit.queries.series import Series
 
-__all__ = ["Aggregation", "Aligner", "MetricFilter", "Reducer", "check_filter", "metric_filter"]
+__all__ = [
+    "Aggregation",
+    "Aligner",
+    "MetricFilter",
+    "Reducer",
+    "check_filter",
+    "check_ratio",
+    "check_result",
+    "metric_filter",
+    "outcome",
+]
 
 
 class Aligner(StrEnum):
@@ -128,6 +140,63 @@ class Aggregation(Definition):
                 if not finding.is_note:
                     yield f"by=: {finding.problem}", finding.way_out
 
+    def fits(self, series: Series) -> bool:
+        """Return whether aligner and reducer can be applied to some series."""
+        if aligner_problem(self.aligner, series) is not None:
+            return False
+        return reducer_problem(self.reducer, aligned(self.aligner, series)) is None
+
     def result(self, series: Series) -> Series:
         """Return what it makes of some series that it fits."""
         return reduced(self.reducer, aligned(self.aligner, series))
+
+
+def outcome(text: str, aggregations: Sequence[Aggregation]) -> tuple[Series, ...]:
+    """Return what becomes of the series that a filter selects; nothing where it is not known or does not fit.
+
+    Args:
+        text: the filter as it will be sent.
+        aggregations: one after the other.
+    """
+    found = filter_series(text)
+    for aggregation in aggregations:
+        if aggregation.is_broken or any(not aggregation.fits(each) for each in found):
+            return ()
+        found = tuple(aggregation.result(each) for each in found)
+    return found
+
+
+def check_result(text: str, aggregations: Sequence[Aggregation]) -> Iterator[tuple[str, str]]:
+    """Return what is wrong with comparing the outcome of a filter with a number.
+
+    Args:
+        text: the filter as it will be sent.
+        aggregations: one after the other.
+    """
+    for series in outcome(text, aggregations):
+        if series.value is ValueType.DISTRIBUTION:
+            yield f"{series.name} is still a distribution, not a number", 'Add for example reducer="percentile_95"'
+        elif series.value in {ValueType.BOOL, ValueType.STRING}:
+            yield f"{series.name} is still {series.value}, not a number", 'Use for example aligner="fraction_true"'
+
+
+def check_ratio(
+    over: str, over_aggregations: Sequence[Aggregation], under: str, under_aggregations: Sequence[Aggregation]
+) -> Iterator[tuple[str, str]]:
+    """Return what is unlike in the two sides of a ratio.
+
+    Args:
+        over: the filter of the numerator.
+        over_aggregations: of the numerator.
+        under: the filter of the denominator.
+        under_aggregations: of the denominator.
+    """
+    for part in outcome(over, over_aggregations):
+        for whole in outcome(under, under_aggregations):
+            units_of = [units.plain(each.unit.removesuffix("/s")) for each in (part, whole)]
+            rates = [each.unit.endswith("/s") for each in (part, whole)]
+            reason = units.clash(*units_of, is_quotient=True)
+            if reason:
+                yield f"the ratio is of unlike things: {reason}", "Use metrics of one unit"
+            elif rates[0] != rates[1] and units_of[0] == units_of[1]:
+                yield "the ratio is of a rate and of what is none", "Give both sides the same aligner"

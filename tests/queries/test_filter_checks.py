@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from obskit.alerts import AlertPolicy, ThresholdCondition
 from obskit.engine.align import _RULES
+from obskit.queries import RenderContext
 from obskit.queries.aggregations import Aggregation, Aligner, Reducer
 from obskit.queries.filter_checks import check_filter, filter_findings
 from obskit.queries.fitting import ALIGNERS, REDUCERS
-from obskit.queries.google_metrics import known_metric
+from obskit.queries.google_metrics import google_metrics, known_metric
 
 RUN = 'metric.type="run.googleapis.com/request_count" AND resource.type="cloud_run_revision"'
 LATENCY = 'metric.type="run.googleapis.com/request_latencies" AND resource.type="cloud_run_revision"'
@@ -182,3 +184,46 @@ def test_the_tables_know_every_aligner_and_reducer():
     """No member of the enums is missing."""
     assert set(ALIGNERS) == {str(each) for each in Aligner} - {"none"}
     assert set(REDUCERS) == {str(each) for each in Reducer} - {"none"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "problem"),
+    [
+        (LATENCY, {"aligner": "delta", "reducer": "sum"}, "run.googleapis.com/request_latencies is still a distribution, not a number"),
+        ('metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND resource.type="uptime_url"', {"aligner": "next_older"}, "monitoring.googleapis.com/uptime_check/check_passed is still bool, not a number"),
+    ],
+)  # fmt: skip
+def test_a_threshold_needs_a_number(text, fields, problem):
+    """What is compared with a number must be one after it was aligned and reduced."""
+    condition = ThresholdCondition(filter=text, threshold=1, aggregations=Aggregation(period="60s", **fields))
+
+    (found,) = AlertPolicy(id="a", conditions=condition).problems(RenderContext(project="p"))
+
+    assert found.problem == problem
+
+
+@pytest.mark.parametrize(
+    ("over", "under", "aligners", "problem"),
+    [
+        ("firestore.googleapis.com/api/request_latencies", "run.googleapis.com/request_latencies", ("percentile_95", "percentile_95"), "the ratio is of unlike things: s and ms are different scales of one thing"),
+        ("run.googleapis.com/request_count", "run.googleapis.com/request_count", ("rate", "delta"), "the ratio is of a rate and of what is none"),
+    ],
+)  # fmt: skip
+def test_a_ratio_of_unlike_things_is_told(over, under, aligners, problem):
+    """Different scales of one unit, or a rate over a count, make a number that nobody can read."""
+    sides = [f'metric.type="{name}" AND resource.type="{_resource(name)}"' for name in (over, under)]
+    condition = ThresholdCondition(
+        filter=sides[0],
+        aggregations=Aggregation(period="60s", aligner=aligners[0], reducer="mean"),
+        denominator=sides[1],
+        denominator_aggregations=Aggregation(period="60s", aligner=aligners[1], reducer="mean"),
+        threshold=0.5,
+    )
+
+    (found,) = AlertPolicy(id="a", conditions=condition).problems(RenderContext(project="p"))
+
+    assert found.problem == problem
+
+
+def _resource(name: str) -> str:
+    return google_metrics().metrics[name].resources[0]

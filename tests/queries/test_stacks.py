@@ -43,7 +43,7 @@ def test_values_deep_inside_a_policy_differ():
                 HTTP_SERVER_DURATION, where={"http.request.method": per_stack({"dev": "GET", "prod": "POST"})}
             ),
             threshold=per_stack({"dev": 100, "prod": 10}),
-            aggregations=Aggregation(period=per_stack({"prod": "60s"}, otherwise="5m"), aligner="delta"),
+            aggregations=Aggregation(period=per_stack({"prod": "60s"}, otherwise="5m"), aligner="percentile_95"),
         ),
         channels=[calm, per_stack({"prod": loud}, otherwise=None)],
     )
