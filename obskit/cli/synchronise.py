@@ -24,6 +24,7 @@ from obskit.sync.kinds import KINDS, Kind
 from obskit.sync.load import Loaded, check, load
 from obskit.sync.plan import DELETE_SHARE, Plan, dangling, make_plan, refuse_unsafe
 from obskit.sync.present import as_json, print_plan
+from obskit.sync.secrets import SecretManager, stand_in, with_secrets
 
 __all__ = ["Options", "synchronise"]
 
@@ -64,6 +65,8 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
     if problems := check(loaded, context):
         raise DefinitionError(problems)
     backend = GoogleBackend(settings.project, endpoint=settings.local_endpoint)
+    read = stand_in if settings.local_endpoint else SecretManager().read
+    context = with_secrets(loaded.of(kinds), context, read=read)
     plan = _plan(loaded, kinds, context, backend, options)
     print_plan(plan, console)
     applied: tuple[Applied, ...] | None = None

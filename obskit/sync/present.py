@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _SIGNS: Final = {
     "unchanged": ("=", "dim"),
 }
 _LONGEST: Final = 160
+_TOKEN: Final = re.compile(r"((?:auth_token|token|key|secret)=)[^&\s\"]+")
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -87,7 +89,7 @@ def _lines(change: Change) -> Iterator[Text]:
 def _short(value: Any) -> str:
     if value is None:
         return "(none)"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(_masked(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
@@ -106,4 +108,13 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 def _field_json(diff: FieldDiff) -> dict[str, Any]:
-    return {"path": diff.path, "before": diff.before, "after": diff.after}
+    return {"path": diff.path, "before": _masked(diff.before), "after": _masked(diff.after)}
+
+
+def _masked(value: Any) -> Any:
+    """Return a value without the tokens in webhooks' addresses, which no log of a build may show."""
+    if isinstance(value, str):
+        return _TOKEN.sub(r"\1…", value) if value.startswith("http") else value
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
