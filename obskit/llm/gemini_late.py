@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
-from obskit.llm.gemini_call import Reply, provider_of
+from obskit.llm.gemini_call import Reply, fail, provider_of, request_attributes
 from obskit.llm.hooks import hooks
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_suppressed
@@ -67,7 +67,8 @@ _caches: Final = _Kept()
 def patch(genai: ModuleType, replace: Replace, tell: Tell) -> None:
     """Look at the results of these methods from now on."""
     for module, owner, name, seen in _METHODS:
-        for cls, wrap in ((owner, _sync), (f"Async{owner}", _async)):
+        kinds = (_video_sync, _video_async) if seen is _video_begun else (_sync, _async)
+        for cls, wrap in zip((owner, f"Async{owner}"), kinds, strict=True):
             found = getattr(getattr(genai, module, None), cls, None)
             if hasattr(found, name):
                 replace(found, name, wrap(getattr(found, name), seen))
@@ -93,6 +94,60 @@ def _async(original: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
     return method
 
 
+def _begin_video(part: Any, arguments: dict[str, Any]) -> Call | None:
+    if is_suppressed():
+        return None
+    try:
+        return Call(
+            operation="generate_videos",
+            provider=provider_of(part),
+            model=model_name(str(arguments.get("model") or "")),
+            attributes=request_attributes(part, arguments),
+            arguments=arguments,
+        )
+    except Exception as error:  # noqa: BLE001 - the app's call must go through
+        _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _video_sync(original: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
+    def generate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin_video(self, kwargs)
+        if call is None:
+            return original(self, *args, **kwargs)
+        call.start()
+        try:
+            with call.active():
+                operation = original(self, *args, **kwargs)
+        except BaseException as error:
+            fail(call, error)
+            raise
+        call.end(usage=Usage())  # what it uses is billed, and counted, when it is done
+        _look(seen, self, kwargs, operation)
+        return operation
+
+    return generate
+
+
+def _video_async(original: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
+    async def generate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin_video(self, kwargs)
+        if call is None:
+            return await original(self, *args, **kwargs)
+        await call.start_async()
+        try:
+            with call.active():
+                operation = await original(self, *args, **kwargs)
+        except BaseException as error:
+            fail(call, error)
+            raise
+        call.end(usage=Usage())
+        _look(seen, self, kwargs, operation)
+        return operation
+
+    return generate
+
+
 def _look(seen: Seen, part: Any, arguments: dict[str, Any], result: Any) -> None:
     if is_suppressed():
         return
@@ -116,7 +171,6 @@ def _video_begun(part: Any, arguments: dict[str, Any], operation: Any) -> None:
     seconds = config.get("duration_seconds") if isinstance(config, dict) else getattr(config, "duration_seconds", None)
     model = str(arguments.get("model") or "")
     _videos.put(str(operation.name), (model, float(seconds or _VIDEO_S)))
-    _account(part, "generate_videos", model, Usage(), is_late=False)
     _video_seen(part, {}, operation)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from google import genai
-from google.genai import errors
+from google.genai import errors, types
+from google.oauth2.credentials import Credentials
 
 import obskit
 from obskit.demo.fake_gemini import FakeGemini
@@ -21,6 +22,7 @@ from obskit.testing import Captured
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
 MODEL = "gemini-3.8-flash"
+STEAM = types.GenerateVideosSource(prompt="steam")
 
 
 class Diary(CallHook):
@@ -126,3 +128,32 @@ def test_reported_usage_is_told(seen: Captured, diary: Diary) -> None:
     obskit.record_usage("openai", "gpt-4o", input_tokens=10, output_tokens=5)
     obskit.record_usage("openai", "gpt-4o", error=429)
     assert diary.entries == [("after", 15, False), ("failed", "429")]
+
+
+def test_videos_are_asked_for_first(gemini: FakeGemini, seen: Captured, diary: Diary) -> None:
+    """A video may be refused before it is begun; its seconds are told when it is done, as usage that was made already."""
+    options = {"base_url": gemini.url}
+    who = Credentials(token="none")
+    client = genai.Client(vertexai=True, project="p", location="us-central1", credentials=who, http_options=options)
+    operation = client.models.generate_videos(model="veo-3.1-generate-001", source=STEAM)
+    client.operations.get(operation)
+    assert [entry[0] for entry in diary.entries] == ["before", "after", "after"]
+    diary.refusal = PermissionError("enough")
+    with pytest.raises(PermissionError, match="enough"):
+        client.models.generate_videos(model="veo-3.1-generate-001", source=STEAM)
+    assert gemini.ledger.units()["veo-3.1-generate-001", "seconds"] == 8
+    assert seen.total("gen_ai.client.operation.duration", **{"error.type": "PermissionError"}) == 1
+
+
+def test_videos_of_coroutines_are_asked_for_first(gemini: FakeGemini, seen: Captured, diary: Diary) -> None:
+    """The same holds for coroutines."""
+    diary.refusal = PermissionError("enough")
+
+    async def ask() -> None:
+        client = genai.Client(api_key="none", http_options={"base_url": gemini.url})
+        with pytest.raises(PermissionError, match="enough"):
+            await client.aio.models.generate_videos(model="veo-3.1-generate-001", source=STEAM)
+        await client.aio.aclose()
+
+    asyncio.run(ask())
+    assert gemini.ledger.units() == {}

@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE))
 from fake_providers import Server  # noqa: E402
 
 ROOT = HERE.parents[2]
-ENVIRONMENTS = HERE / ".venvs"
+ENVIRONMENTS = ROOT / "benchmarks" / ".venvs"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def environment(name: str, *requirements: str) -> Path:
     """Return the interpreter of an environment with one SDK, in front of this one's packages; made if need be."""
-    folder = ENVIRONMENTS / name
+    folder = ENVIRONMENTS / f"sdk-{name}"
     python, stamp = folder / "bin" / "python", folder / ".installed"
     if stamp.exists():
         return python
