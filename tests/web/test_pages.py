@@ -70,6 +70,19 @@ return poor.slice(0, 8);
 """
 
 
+# Whether each bucket of the heatmap has any colour, from the highest one down.
+ROWS_OF_COLOUR = """
+const canvas = document.querySelector(".heatmap canvas");
+const scale = window.devicePixelRatio || 1;
+const pen = canvas.getContext("2d");
+const tall = canvas.height - 20 * scale;
+return [0.125, 0.375, 0.625, 0.875].map((at) => {
+  const data = pen.getImageData(64 * scale, Math.round(tall * at), canvas.width - 64 * scale, 1).data;
+  return data.some((value, byte) => byte % 4 === 3 && value > 0);
+});
+"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 400])
 def test_every_page_holds_its_form(browser: Any, twin_url: str, width: int, theme: str) -> None:
@@ -101,9 +114,46 @@ def test_a_dashboard_says_what_it_does_not_draw(browser: Any, twin_url: str) -> 
         lambda: "parse error" in (shown := browser.find_element("css selector", "main").text) and shown,
         "the failing query",
     )
-    assert "pieChart" in text
+    assert "treemap" in text
+    assert "Its query is in SQL (Log Analytics)" in text
+    assert "Its query gives no buckets" in text
     assert "Its query is in MQL" in text
     assert "fetch x" in text
+
+
+def test_pies_tables_and_heatmaps_are_drawn(browser: Any, twin_url: str) -> None:
+    """Slices add up to the whole, a table hides what its settings hide and sorts on a click, buckets are told apart."""
+    look(browser, 1440, "light")
+    visit(browser, twin_url, "/dashboards/kinds", "Every kind")
+    scroll_through(browser)
+    names = until(
+        lambda: [each.text for each in browser.find_elements("css selector", ".pie-name")], "the slices of the pie"
+    )
+    assert sorted(names) == [f"zone zone-{at}" for at in range(4)]
+    parts = browser.execute_script(
+        "return [...document.querySelectorAll('.pie-legend li > :last-child')].map((each) => parseFloat(each.textContent))"
+    )
+    assert sum(parts) == pytest.approx(100, abs=1)
+    assert parts == sorted(parts, reverse=True)
+
+    table = until(lambda: browser.find_elements("css selector", ".series-table"), "the table")[0]
+    assert [head.text for head in table.find_elements("css selector", "th")] == ["Zone", "value"]
+    head = table.find_elements("css selector", "th button")[0]
+    browser.execute_script("arguments[0].click()", head)
+    first = lambda: table.find_elements("css selector", "tbody td")[0].text  # noqa: E731
+    until(lambda: first() == "zone-3", "the table sorted downwards")
+    browser.execute_script("arguments[0].click()", head)
+    until(lambda: first() == "zone-0", "the table sorted upwards")
+    assert len(table.find_elements("css selector", ".cell-bar")) == 4
+    assert len(table.find_elements("css selector", ".cell-warn")) == 4
+
+    shown = until(
+        lambda: browser.execute_script("return document.querySelector('.heatmap canvas')?.getAttribute('aria-label')"),
+        "the heatmap",
+    )
+    assert shown.startswith("Buckets: 4 buckets over ")
+    rows = browser.execute_script(ROWS_OF_COLOUR)
+    assert rows == [True, True, False, True], "the bucket from 0.1 s to 0.5 s is empty, the others are not"
 
 
 def test_navigation_keeps_the_page_and_its_address_together(browser: Any, twin_url: str) -> None:

@@ -99,7 +99,11 @@ class Handler(BaseHTTPRequestHandler):
             return 400, {"status": "error", "errorType": "bad_data", "error": "parse error: unclosed left parenthesis"}
         if "start" not in asked:
             at_ms = int(float(asked["time"]) * 1000)
-            found = [{"metric": {}, "value": [at_ms / 1000, str(points(query, 1, at_ms, at_ms, 1)[0][1])]}]
+            listed = labels_of(query) if query == "zones" else [{}]
+            found = [
+                {"metric": labels, "value": [at_ms / 1000, str(points(query, seed + 1, at_ms, at_ms, 1)[0][1])]}
+                for seed, labels in enumerate(listed)
+            ]
             return 200, {"status": "success", "data": {"resultType": "vector", "result": found}}
         window = [int(float(asked[name]) * 1000) for name in ("start", "end", "step")]
         if query == "load_q":

@@ -54,7 +54,52 @@ def every_kind() -> dict[str, Any]:
             },
         },
         {"title": "Gauge", "scorecard": {**query, "gaugeView": {"upperBound": 1}}},
-        {"title": "Pie", "pieChart": {"dataSets": []}},
+        {"title": "Map", "treemap": {"dataSets": []}},
+        {
+            "title": "Shares",
+            "pieChart": {
+                "chartType": "DONUT",
+                "dataSets": [
+                    {
+                        "timeSeriesQuery": {"prometheusQuery": "zones", "unitOverride": "By"},
+                        "sliceNameTemplate": "zone ${zone}",
+                    }
+                ],
+                "showLabels": True,
+            },
+        },
+        {
+            "title": "Pie of SQL",
+            "pieChart": {"dataSets": [{"timeSeriesQuery": {"opsAnalyticsQuery": {"sql": "SELECT 1"}}}]},
+        },
+        {
+            "title": "Zones",
+            "timeSeriesTable": {
+                "dataSets": [{"timeSeriesQuery": {"prometheusQuery": "zones", "unitOverride": "s"}}],
+                "metricVisualization": "BAR",
+                "columnSettings": [
+                    {"column": "zone", "displayName": "Zone", "visible": True},
+                    {"column": "server", "visible": False},
+                    {
+                        "column": "value",
+                        "visible": True,
+                        "thresholds": [{"value": 1e9, "color": "RED"}, {"value": -1, "color": "YELLOW"}],
+                    },
+                ],
+            },
+        },
+        {
+            "title": "Buckets",
+            "xyChart": {
+                "dataSets": [
+                    {"timeSeriesQuery": {"prometheusQuery": "buckets", "unitOverride": "s"}, "plotType": "HEATMAP"}
+                ]
+            },
+        },
+        {
+            "title": "No buckets",
+            "xyChart": {"dataSets": [{"timeSeriesQuery": {"prometheusQuery": "zones"}, "plotType": "HEATMAP"}]},
+        },
         {
             "title": "MQL",
             "xyChart": {"dataSets": [{"timeSeriesQuery": {"timeSeriesQueryLanguage": "fetch x"}, "plotType": "LINE"}]},
@@ -86,11 +131,18 @@ def dashboards(extra: list[Path]) -> dict[str, dict[str, Any]]:
 
 def points(query: str, seed: int, start_ms: int, end_ms: int, step_ms: int) -> list[tuple[int, float]]:
     scale = {"duration_bucket": 1.6, "cost": 4.0, "tokens": 40_000, "10^2": 0.02, "unless": 0.04}
+    if query == "buckets":  # cumulative: ten values up to 0.1 s, none to 0.5 s, the wave's to 1 s, two above
+        counts = (10.0, 10 + 20 * wave(start_ms, 1), 12 + 20 * wave(start_ms, 1), 10.0)
+        return [(at, counts[seed]) for at in range(start_ms, end_ms + 1, step_ms)]
     factor = next((value for key, value in scale.items() if key in query), 1.0)
     return [(at, factor * wave(at, seed)) for at in range(start_ms, end_ms + 1, step_ms)]
 
 
 def labels_of(query: str) -> list[dict[str, str]]:
+    if query == "zones":
+        return [{"zone": f"zone-{at}", "server": HOSTILE} for at in range(4)]
+    if query == "buckets":
+        return [{"le": bound} for bound in ("0.1", "1", "+Inf", "0.5")]
     if "job" in query:
         return [{"job": name, "http_route": f"/{name}/{{id}}"} for name in SERVICES]
     if "gen_ai_request_model" in query:

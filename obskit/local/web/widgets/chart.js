@@ -6,9 +6,10 @@ import { Chart } from "../charts.js";
 import { Answer, Empty } from "../parts.js";
 import { ask, durationMs, source, unitOf, unsupported, window_of } from "../queries.js";
 import { seriesName } from "../templates.js";
+import { Heatmap, isHistogram } from "./heatmap.js";
 import { Unshown } from "./other.js";
 
-const STYLES = { LINE: ["line", false], STACKED_AREA: ["area", true], STACKED_BAR: ["bar", true] };
+const STYLES = { LINE: ["line", false], STACKED_AREA: ["area", true], STACKED_BAR: ["bar", true], HEATMAP: ["heatmap", false] };
 const MOST_SERIES = 40;
 
 export function XyChart({ of, title, filters, isVisible }) {
@@ -35,6 +36,12 @@ export function XyChart({ of, title, filters, isVisible }) {
 }
 
 function Drawn({ of, sets, found, now, title }) {
+  const heat = sets.findIndex(({ plotType }) => plotType === "HEATMAP");
+  if (heat >= 0) {
+    const query = sets[heat].timeSeriesQuery;
+    if (!isHistogram(found[heat])) return html`<${Unshown} kind="HEATMAP plot" why="Its query gives no buckets: series with the label le." detail=${source(query)} />`;
+    return html`<${Heatmap} series=${found[heat]} unit=${unitOf(query, found[heat])} start_ms=${now.shown_start_ms} end_ms=${now.shown_end_ms} step_ms=${now.step_ms} label=${title} />`;
+  }
   const all = found.flatMap((series, position) => describe(sets[position], series, sets.length > 1));
   const series = distinct(all.slice(0, MOST_SERIES));
   const unit = series[0]?.unit ?? "";

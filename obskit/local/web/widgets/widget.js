@@ -7,10 +7,12 @@ import { Scorecard } from "./scorecard.js";
 import { Text, SectionHeader } from "./text.js";
 import { LogsPanel } from "./logs.js";
 import { IncidentList } from "./incidents.js";
+import { PieChart } from "./pie.js";
+import { TimeSeriesTable } from "./table.js";
 import { Unshown } from "./other.js";
 
-const KINDS = { xyChart: XyChart, scorecard: Scorecard, text: Text, sectionHeader: SectionHeader, logsPanel: LogsPanel, incidentList: IncidentList };
-const NOT_KINDS = new Set(["title", "id", "visibilityCondition"]);
+const KINDS = { xyChart: XyChart, scorecard: Scorecard, text: Text, sectionHeader: SectionHeader, logsPanel: LogsPanel, incidentList: IncidentList, pieChart: PieChart, timeSeriesTable: TimeSeriesTable };
+const NOT_KINDS = new Set(["title", "id", "visibilityCondition", "timeRange"]);
 
 export const kindOf = (widget) => Object.keys(widget ?? {}).find((key) => !NOT_KINDS.has(key) && widget[key] !== null && typeof widget[key] === "object");
 
