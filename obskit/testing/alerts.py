@@ -7,7 +7,7 @@
         .notifies("pagerduty", times=1)
     )
 
-Each method returns a new test, so that tests can share a beginning.
+Each method returns a new test, so that tests can share a beginning; give that a name with a leading underscore.
 """
 
 from __future__ import annotations

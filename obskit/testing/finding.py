@@ -75,6 +75,8 @@ def tests_in(module: ModuleType) -> Iterator[Named]:
     path = Path(module.__file__ or module.__name__)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     for name, value in vars(module).items():
+        if name.startswith("_"):  # a beginning that several tests share
+            continue
         for key, test in items(value):
             yield Named(f"{shown}::{name}{key}", test)
 

@@ -36,5 +36,5 @@ class AlertItem(pytest.Item):
 
 def collected(collector: Any, name: str, obj: object) -> list[AlertItem] | None:
     """Return the items of a module's name: one for each alert test that it is or holds, None where it holds none."""
-    found = list(items(obj))
+    found = [] if name.startswith("_") else list(items(obj))
     return [AlertItem.from_parent(collector, name=f"{name}{key}", test=test) for key, test in found] or None

@@ -53,7 +53,10 @@ def _operand(word: str, labels: Mapping[str, str], value: float, external: Mappi
     for prefix, found in (("$labels.", labels), (".Labels.", labels), ("$externalLabels.", external)):
         if word.startswith(prefix):
             return found.get(word.removeprefix(prefix), "")
-    raise ValueError(_refused(word))
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(_refused(word)) from None
 
 
 def _refused(word: str) -> str:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from obskit.alerts import AlertPolicy
 from obskit.catalog import Route
 from obskit.engine.replay import replay
 from obskit.engine.series import MemorySource, Series
+from obskit.sync.load import load
 from obskit.testing.finding import untested
 from obskit.testing.notation import written
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 _spec = importlib.util.spec_from_file_location("shipped", HERE / "shipped.py")
 shipped = importlib.util.module_from_spec(_spec)
@@ -31,6 +34,14 @@ def test_each_shipped_policy_is_shown_firing_and_silent():
     """A ready-made policy without two tests fails the build."""
     policies = [shipped.made(maker) for maker in shipped.makers().values()]
     assert len(policies) >= 14
+    assert [str(each) for each in untested(policies, list(TESTS.values()))] == []
+
+
+def test_each_policy_of_this_projects_own_is_too():
+    """What `alerts/` defines is made by the same functions, and tested under the same ids."""
+    loaded = load([ROOT / "alerts"])
+    policies = [each for each in loaded.definitions if isinstance(each, AlertPolicy)]
+    assert len(policies) >= 5
     assert [str(each) for each in untested(policies, list(TESTS.values()))] == []
 
 
