@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.documentation import Documentation
-from obskit.alerts.lookups import ExistingChannels
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
 from obskit.alerts.selectors import BurnRateSelector
+from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import ThresholdCondition
 from obskit.queries.durations import promql_duration, shown_duration
 from obskit.queries.stacks import varying
@@ -22,7 +21,7 @@ from obskit.resources.objectives import ServiceLevelObjective
 
 __all__ = ["WORKBOOK", "BurnRate", "burn_rate_alerts"]
 
-Channels = Sequence[NotificationChannel | ExistingChannels | str]
+Channels = Sequence[Channel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

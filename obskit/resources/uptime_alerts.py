@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.documentation import Documentation
-from obskit.alerts.lookups import ExistingChannels
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.selectors import UptimeSelector
+from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import Comparison, ThresholdCondition
 from obskit.queries.aggregations import Aggregation, Aligner, Reducer
 from obskit.queries.definitions import as_positive, checked, ready_made
@@ -17,7 +16,7 @@ from obskit.resources.uptime import UptimeCheck
 
 __all__ = ["certificate_alert", "uptime_alert"]
 
-Channels = Sequence[NotificationChannel | ExistingChannels | str]
+Channels = Sequence[Channel]
 
 _EVERY = "20m"  # Source: the policies that Google's console makes for uptime checks.
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
+from obskit.alerts.strategies import Channel
 from obskit.catalog import AI_COST, BUDGET_REJECTIONS, BUDGET_WARNINGS
 from obskit.queries.definitions import as_number, as_positive, as_share, checked, ready_made
 from obskit.queries.durations import DurationLike
@@ -19,7 +19,7 @@ from obskit.queries.promql import Labels
 
 __all__ = ["budget_exceeded", "budget_warning", "monthly_budget"]
 
-Channels = Sequence[NotificationChannel | str]
+Channels = Sequence[Channel]
 
 
 @ready_made("policy")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
+from obskit.alerts.strategies import Channel
 from obskit.catalog import AI_GUARD_CIRCUIT, AI_GUARD_REFUSED, AI_GUARD_WAIT
 from obskit.queries.definitions import as_positive, checked, ready_made
 from obskit.queries.durations import DurationLike
@@ -16,7 +16,7 @@ from obskit.queries.promql import LabelList, Labels, labels_of, query, select
 
 __all__ = ["ai_calls_wait", "ai_circuit_open"]
 
-Channels = Sequence[NotificationChannel | str]
+Channels = Sequence[Channel]
 
 _MODEL = "gen_ai.request.model"
 

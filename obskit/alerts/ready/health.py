@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
+from obskit.alerts.strategies import Channel
 from obskit.catalog import JOB_LAST_SUCCESS, PROVIDER_STATUS
 from obskit.queries.definitions import as_share, as_text, checked, ready_made
 from obskit.queries.durations import DurationLike, promql_duration, whole_seconds
@@ -21,7 +21,7 @@ from obskit.queries.promql import LabelList, Labels, Query, promql, query, selec
 
 __all__ = ["endpoint_down", "missed_backup", "missed_job", "provider_down"]
 
-Channels = Sequence[NotificationChannel | str]
+Channels = Sequence[Channel]
 
 _JOB: Final = "obskit.job.name"
 _LONGEST: Final = timedelta(days=10).total_seconds()

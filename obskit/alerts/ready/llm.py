@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obskit.alerts.channels import NotificationChannel
 from obskit.alerts.conditions import PromQLCondition
 from obskit.alerts.policies import AlertPolicy, Severity
 from obskit.alerts.ready.runbooks import runbook
+from obskit.alerts.strategies import Channel
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_TOKENS
 from obskit.queries.definitions import as_positive, checked, ready_made
 from obskit.queries.durations import DurationLike, whole_seconds
@@ -18,7 +18,7 @@ from obskit.queries.metrics import growth, increase, seen
 
 __all__ = ["daily_cost", "gemini_rate_limit", "token_spike"]
 
-Channels = Sequence[NotificationChannel | str]
+Channels = Sequence[Channel]
 
 
 @ready_made("policy")
