@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -152,10 +154,15 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)  # streams that break off are meant to
     results = []
-    for major in options.majors:
-        results.append(compare(environments.of_sdk(major), options.calls, options.seed))
-        tables.show(results[-1])
-    peers = [entry for peer in options.peers for entry in beside(peer, options.calls, options.seed, options.majors)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ours = [
+            pool.submit(compare, environments.of_sdk(major), options.calls, options.seed) for major in options.majors
+        ]
+        theirs = [pool.submit(beside, peer, options.calls, options.seed, options.majors) for peer in options.peers]
+        for each in ours:
+            results.append(each.result())
+            tables.show(results[-1])
+        peers = [entry for each in theirs for entry in each.result()]
     print("\n" + "\n".join(tables.beside(results, peers)))
     if options.write:
         tables.write(PAGE, results, peers, calls=options.calls)

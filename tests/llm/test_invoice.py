@@ -99,7 +99,7 @@ REFUSALS = st.builds(
     status=st.sampled_from((0, 429, 500, 503)),
     share=st.sampled_from((0.1, 0.4, 1.0)),
     count=st.sampled_from((1, 2, 3, 5)),
-    token_multiplier=st.sampled_from((1, 1, 7)),
+    token_multiplier=st.sampled_from((1, 1, 7, 3_000)),  # the last makes long contexts, with their own prices
 )
 
 
@@ -116,7 +116,7 @@ def test_each_kind_alone_equals_the_ledger(invoice: Invoice, kind: str) -> None:
 
 
 @settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     database=None,
     derandomize=True,
