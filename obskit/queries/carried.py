@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 __all__ = ["as_json_fields", "is_same", "merged", "patch_between"]
@@ -93,6 +94,7 @@ def _is_zero(value: Any, key: str) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         if match := _DURATION.fullmatch(value):
-            return float(match[1]), "s"
-        return float(value) if _NUMBER.fullmatch(value) else value
-    return value
+            return Decimal(match[1]), "s"
+        return Decimal(value) if _NUMBER.fullmatch(value) else value
+    # Exact: 64-bit numbers travel as texts, and are more than a float can hold.
+    return Decimal(repr(value)) if isinstance(value, int | float) else value
