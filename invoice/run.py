@@ -25,6 +25,8 @@ HERE: Final = Path(__file__).resolve().parent
 PAGE: Final = environments.ROOT / "docs" / "ai-usage.md"
 KINDS: Final = ("input", "cached", "tool_use", "output", "thinking")
 REFUSED: Final = Faults(status=503, share=0.04)
+TRIAL: Final = 60
+"""Calls that show whether a peer records anything of a version."""
 
 
 def billed(ledger: Ledger) -> tuple[Counter[str], dict[str, Decimal], dict[str, Decimal]]:
@@ -116,6 +118,17 @@ def compare(python: Path, calls: int, seed: int) -> dict[str, Any]:
     }
 
 
+def _counted(python: Path, peer: str, calls: int, seed: int) -> dict[str, Any]:
+    with FakeGemini() as gemini:
+        gemini.switch.set(REFUSED)
+        seen = _drive(python, "peers.py", peer, gemini.url, str(calls), str(seed))
+        return {**seen, "ledger": in_short(gemini.ledger)}
+
+
+def _records(entry: dict[str, Any]) -> bool:
+    return bool(entry["spans"]["calls"] or entry["metrics"])
+
+
 def beside(peer: str, calls: int, seed: int, majors: list[int]) -> list[dict[str, Any]]:
     """Let another instrumentation count the same calls: with the newest SDK, else with the newest that it records.
 
@@ -128,15 +141,14 @@ def beside(peer: str, calls: int, seed: int, majors: list[int]) -> list[dict[str
         found.append(entry)
         try:
             python = environments.of_peer(peer, major)
-            with FakeGemini() as gemini:
-                gemini.switch.set(REFUSED)
-                entry |= _drive(python, "peers.py", peer, gemini.url, str(calls), str(seed))
-                entry["ledger"] = in_short(gemini.ledger)
+            entry |= _counted(python, peer, min(calls, TRIAL), seed)
+            if not _records(entry):
+                continue
+            entry |= _counted(python, peer, calls, seed)
         except RuntimeError as error:
             entry["failed"] = str(error)
             continue
-        if entry["spans"]["calls"] or entry["metrics"]:
-            break
+        break
     return found
 
 

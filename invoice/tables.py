@@ -42,8 +42,8 @@ def beside(results: Sequence[Result], peers: Sequence[Result]) -> list[str]:
         "| google-genai | counted by | calls | input | of it cached | output | of it thinking | USD |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    ledgers = {each["sdk"]: each["in_short"]["ledger"] for each in results}
-    ledgers |= {peer["sdk"]: peer["ledger"] for peer in peers if "ledger" in peer}
+    ledgers = {peer["sdk"]: peer["ledger"] for peer in peers if "ledger" in peer}
+    ledgers |= {each["sdk"]: each["in_short"]["ledger"] for each in results}
     for sdk, ledger in sorted(ledgers.items(), key=lambda each: _number(each[0]), reverse=True):
         lines.append(_row(sdk, "**the ledger**", [_plain(column, ledger[column]) for column in _COLUMNS]))
         ours = [each["in_short"]["obskit"] for each in results if each["sdk"] == sdk]
@@ -95,8 +95,8 @@ def write(page: Path, results: Sequence[Result], peers: Sequence[Result], *, cal
         f"The same {calls:,} random calls, each tool in an environment of its own. Calls are the requests that were\n"
         "billed, and for the tools their spans of calls; a failed one has one too. Tokens and USD are read in spans\n"
         "and in metrics, and the figure nearer to the ledger is shown, `=` where it is the same. Where a tool keeps\n"
-        "thinking apart from output, its output is both together. USD is empty where its telemetry has none. OpenLIT\n"
-        "is given the right prices, as it would fetch its own."
+        "thinking apart from output, its output is both together. USD is empty where its telemetry has none; that of\n"
+        "the ledger has images and videos in it. OpenLIT is given the right prices, as it would fetch its own."
     )
     table = "\n".join(beside(results, peers)).rstrip()
     page.write_text(f"{before}{_BEGIN}\n{text}\n\n{table}\n{_END}{after}", encoding="utf-8")
