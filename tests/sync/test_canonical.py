@@ -107,3 +107,35 @@ def test_the_canonical_form_is_its_own_canonical_form():
     document = {"a": "90.0s", "b": [{"c": 1.0}, {"c": "5"}], "d": {}, "e": "text"}
     once = canonical(document, POLICY)
     assert canonical(once, POLICY) == once
+
+
+def tile(x, y, kind, **more):
+    place = {"xPos": x, "yPos": y} if x or y else {}
+    return {**place, "width": 1, "height": 1, "widget": {kind: {}, **more}}
+
+
+def test_in_which_order_a_mosaic_lists_its_tiles_is_no_difference():
+    """Positions say where a tile lies; only members of a group, which lie on one another, keep their order."""
+    ours = [tile(0, 0, "text"), tile(1, 0, "blank"), tile(0, 1, "singleViewGroup"), tile(0, 1, "text", title="first")]
+    members = [tile(0, 1, "text", title="second"), tile(0, 1, "text", title="third")]
+    document = {"mosaicLayout": {"tiles": [*ours, *members]}}
+    turned = {"mosaicLayout": {"tiles": [ours[3], members[0], members[1], ours[2], ours[1], ours[0]]}}
+    swapped = {"mosaicLayout": {"tiles": [*ours, members[1], members[0]]}}
+    moved = {"mosaicLayout": {"tiles": [tile(2, 0, "text"), *ours[1:], *members]}}
+    assert canonical(document, DASHBOARD) == canonical(turned, DASHBOARD)
+    assert canonical(document, DASHBOARD) != canonical(swapped, DASHBOARD)
+    assert canonical(document, DASHBOARD) != canonical(moved, DASHBOARD)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"scorecard": {"blankView": {}}}, {"scorecard": {}}, False),
+        ({"singleViewGroup": {}}, {"blank": {}}, False),
+        ({"xyChart": {"timeshiftDuration": "0s"}}, {"xyChart": {}}, True),
+        ({"xyChart": {"timeshiftDuration": "604800s"}}, {"xyChart": {}}, False),
+    ],
+)
+def test_what_a_widget_is_is_a_difference(one, other, is_same):
+    """Kinds that are told by an empty table differ; a comparison with now is none."""
+    assert (canonical(one, DASHBOARD) == canonical(other, DASHBOARD)) is is_same

@@ -55,7 +55,7 @@ function draw(node, { times, bounds, cells, highest, unit, start_ms, end_ms, ste
     // The square root keeps rare values visible beside frequent ones.
     pen.fillStyle = mix(strong, weak, 0.12 + 0.88 * Math.sqrt(value / highest));
     const left = Math.max(AXIS.left, x(times[when] - step_ms));
-    pen.fillRect(left, tall - (at + 1) * row, Math.max(1, x(times[when]) - left - 0.5), Math.max(1, row - 0.5));
+    pen.fillRect(left, tall - (at + 1) * row, Math.max(1, x(times[when]) - left + 0.5), Math.max(1, row - 0.5));
   }));
   labels(pen, { bounds, unit, row, tall, width, start_ms, end_ms });
 }
