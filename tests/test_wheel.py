@@ -29,6 +29,7 @@ def test_the_wheel_carries_everything_that_it_needs(wheel):
     for needed in (
         "obskit/py.typed",
         "obskit/local/web/index.html",
+        "obskit/queries/google_metrics/index.txt",
         "obskit/demo/bundle/examples/fastapi_app/main.py",
         "obskit/demo/bundle/examples/flask_app/main.py",
         "obskit/demo/bundle/alerts/service.py",
