@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from obskit.alerts import endpoint_down, missed_backup, missed_job, provider_down
@@ -105,3 +109,42 @@ def test_the_uptime_alert_fires_while_most_places_fail():
     assert 10 * MINUTE <= opened[0] <= 14 * MINUTE
     assert opened[-1] < 23 * MINUTE
     assert open_at(endpoint_down(check_id="health"), [place("usa", [1.0] * 30)], 29 * MINUTE) == []
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize(
+    ("policy", "values", "fires_at", "silent_at"),
+    [
+        (missed_backup(), "0x23 86400x23 172800x90", ["75h", "90h", "120h"], ["1h", "30h", "50h", "73h"]),
+        (missed_job(job="backup", max_age="2h"), "0 3600 7200 10800 14400 14400x5", ["7h", "9h"], ["1h", "4h", "5h"]),
+        (missed_job(job="other", max_age="2h"), "0+3600x9", ["1h", "9h"], []),
+    ],
+    ids=["no backup on the third day", "an hourly job that hangs", "a job that never ran"],
+)
+def test_the_real_prometheus_judges_alike(policy, values, fires_at, silent_at, tmp_path: Path):
+    """Each process's last success as it is exported, a point an hour; fires past the age, or where there is none."""
+    rule = policy.to_dict(RenderContext(project="p"))["conditions"][0]["conditionPrometheusQueryLanguage"]
+    series = f'{promql_name(JOB_LAST_SUCCESS.metric_type(Route.GCP))}{{obskit_job_name="backup",job="cron"}}'
+    rules = [{"alert": "missed", "expr": rule["query"], "for": rule["duration"]}]
+    name = "other" if "other" in rule["query"] else "backup"
+    fired = [{"exp_labels": {"obskit_job_name": name}}]
+    test = {
+        "rule_files": ["rules.json"],
+        "evaluation_interval": rule["evaluationInterval"],
+        "tests": [
+            {
+                "interval": "1h",
+                "input_series": [{"series": series, "values": values}],
+                "alert_rule_test": [
+                    {"eval_time": time, "alertname": "missed", "exp_alerts": fired if time in fires_at else []}
+                    for time in (*fires_at, *silent_at)
+                ],
+            }
+        ],
+    }
+    groups = {"groups": [{"name": "g", "interval": rule["evaluationInterval"], "rules": rules}]}
+    (tmp_path / "rules.json").write_text(json.dumps(groups))  # YAML reads JSON
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    command = ["promtool", "test", "rules", "test.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
