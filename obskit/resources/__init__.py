@@ -39,6 +39,7 @@ from obskit.resources.log_metrics import (
 from obskit.resources.metric_descriptors import MetricDescriptor, MetricKind, ValueType
 from obskit.resources.objectives import Calendar, ServiceLevelObjective
 from obskit.resources.protocol import Named, Owned, Resource
+from obskit.resources.request_burn_rates import availability_burn_rates, latency_burn_rates
 from obskit.resources.services import Platform, Service
 from obskit.resources.snoozes import Snooze
 from obskit.resources.uptime import Region, UptimeCheck, http_check, synthetic_check, tcp_check
@@ -83,9 +84,11 @@ __all__ = [
     "UptimeCheck",
     "ValueType",
     "WindowsSLI",
+    "availability_burn_rates",
     "burn_rate_alerts",
     "certificate_alert",
     "http_check",
+    "latency_burn_rates",
     "synthetic_check",
     "tcp_check",
     "uptime_alert",

@@ -15,11 +15,13 @@ from obskit.alerts.policies import AlertPolicy, Combiner, Severity
 from obskit.alerts.selectors import BurnRateSelector
 from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import ThresholdCondition
+from obskit.errors import Problem, report
+from obskit.queries.definitions import caller
 from obskit.queries.durations import promql_duration, shown_duration
 from obskit.queries.stacks import varying
 from obskit.resources.objectives import ServiceLevelObjective
 
-__all__ = ["WORKBOOK", "BurnRate", "burn_rate_alerts"]
+__all__ = ["WORKBOOK", "BurnRate", "burn_rate_alerts", "report_unreachable"]
 
 Channels = Sequence[Channel]
 
@@ -77,10 +79,33 @@ def burn_rate_alerts(
     return tuple(_policy(slo, rate, page if rate.is_page else ticket, runbook) for rate in fitting)
 
 
+def report_unreachable(factor: float, goal: float, noun: str) -> None:
+    """Report a burn rate that cannot be reached even if all fails, so that its alert would never fire.
+
+    Args:
+        factor: the burn rate.
+        goal: of the objective.
+        noun: what is reported, e.g. ``policy "checkout-burn-1h"``.
+
+    Raises:
+        DefinitionError: outside `errors.collecting`: it cannot be reached.
+    """
+    highest = 1 / (1 - goal) if goal < 1 else float("inf")
+    if factor >= highest:
+        report(
+            Problem(
+                place=f"{caller()}: {noun}",
+                problem=f"a goal of {goal:g} is missed at most {highest:g} times too fast, never {factor:g} times",
+                way_out="Raise the goal, or leave that rate out of rates=…",
+            )
+        )
+
+
 @varying
 def _policy(slo: ServiceLevelObjective, rate: BurnRate, channels: Channels, runbook: str) -> AlertPolicy:
     name, factor, long = slo.display_name or slo.id, rate.factor(slo.period), shown_duration(rate.long)
     spent = f"{rate.budget:.0%}"
+    report_unreachable(factor, slo.goal, f'SLO "{slo.id}"')
     conditions = [
         ThresholdCondition(
             filter=BurnRateSelector(slo.service_id, slo.id, window),

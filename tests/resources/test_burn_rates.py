@@ -11,6 +11,7 @@ from google.cloud.monitoring_v3 import AlertPolicy as GooglePolicy
 from obskit import resources
 from obskit.alerts import AlertPolicy, per_stack
 from obskit.queries.context import RenderContext
+from obskit.testing import AlertTest
 
 CONTEXT = RenderContext(project="shop")
 REQUESTS = 'metric.type="run.googleapis.com/request_count" AND resource.type="cloud_run_revision"'
@@ -116,3 +117,30 @@ def test_the_alerts_on_a_check_name_it():
     assert conditions(down)[0]["thresholdValue"] == 2
     assert "time_until_ssl_cert_expires" in conditions(ends)[0]["filter"]
     assert (conditions(ends)[0]["comparison"], conditions(ends)[0]["thresholdValue"]) == ("COMPARISON_LT", 14)
+
+
+FAST, SLOW = (resources.burn_rate_alerts(slo(goal=0.99), page=["pager"], ticket=["slack"])[place] for place in (0, 2))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        AlertTest(FAST, "a third is bad", every="1m")
+        .objective(0.99, good="0+100x60 6000+67x60", total="0+100x120")
+        .is_silent_at("60m")
+        .is_open_at("90m"),
+        AlertTest(FAST, "two in a hundred are bad", every="1m")
+        .objective(0.99, good="0+98x120", total="0+100x120")
+        .stays_silent(),
+        AlertTest(SLOW, "one in twenty is bad", every="30m")
+        .objective(0.99, good="0+6000x96 576000+5700x96", total="0+6000x192")
+        .is_open_at("90h"),
+        AlertTest(SLOW, "as bad as the goal allows", every="30m")
+        .objective(0.99, good="0+990x192", total="0+1000x192")
+        .stays_silent(),
+    ],
+    ids=lambda test: test.name,
+)
+def test_burn_rates_of_an_slo_fire_when_they_should_and_only_then(test):
+    """Played on a virtual clock over counts of good and of all events."""
+    test.check()
