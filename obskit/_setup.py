@@ -251,7 +251,8 @@ def _start(resolved: Resolved) -> None:
     _process.handle = Handle(pipeline, resolved, _all_problems, _forget)
     is_asked_for = not (config.project or config.local_endpoint or _process.is_rehearsal)
     if is_asked_for and (service_sign(os.environ) or machine_sign(os.environ)):
-        import_module("obskit.signals.projects").find(os.environ)
+        know = partial(providers.know_project, resource, tracers, meters)
+        import_module("obskit.signals.projects").find(os.environ, know)
 
 
 def _all_problems() -> tuple[Problem, ...]:

@@ -292,7 +292,7 @@ class Pipeline:
     def _serve(self, errand: Errand) -> None:
         worker, left_s = self._worker, errand.deadline - time.monotonic()
         saving_s = min(_SAVING_S, left_s / 3) if errand.is_saving and self._config.spool_directory else 0.0
-        is_delivered = worker.flush(self._awake() + left_s - saving_s)
+        is_delivered = worker.flush(self._awake() + left_s - saving_s, is_end=errand.is_saving)
         if errand.is_saving:
             errand.is_writing = True
             worker.save()

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from opentelemetry import context as otel_context
@@ -26,17 +26,20 @@ _SEARCH_S: Final = 10.0  # in a new pod of GKE the metadata server needs seconds
 
 _asked: list[str] = []
 """The host that is asked, until it has answered."""
+_listeners: Final[list[Callable[[str], object]]] = []
 
 
-def find(environ: Mapping[str, str]) -> None:
+def find(environ: Mapping[str, str], then: Callable[[str], object] = lambda _: None) -> None:
     """Ask the metadata server for the project's id, on a thread of its own and for ten seconds at most.
 
     Log lines name their trace by it from then on. To be called on Google Cloud only.
 
     Args:
         environ: the environment; ``GCE_METADATA_HOST`` names another server.
+        then: called with the project's id.
     """
     _asked[:] = [metadata_host(environ)]
+    _listeners[:] = [then]
     _start()
 
 
@@ -53,9 +56,11 @@ def _search(host: str) -> None:
         except (OSError, http.client.HTTPException, ValueError):  # perhaps it is not up yet
             project = ""
         if _PROJECT.fullmatch(project):
-            _asked.clear()
             logs.use_project(project)
             requestlines.use_project(project)
+            for listener in _listeners:
+                listener(project)
+            _asked.clear()
             return
         time.sleep(min(_PAUSE_S, max(0.0, deadline - time.monotonic())))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
     from obskit.config import Config
+    from obskit.signals.resource import OwnResource
 
 __all__ = ["OwnMeterProvider", "OwnTracerProvider", "meter_provider", "tracer_provider"]
 
@@ -265,3 +266,22 @@ def meter_provider(
 def _become_global(provider: OwnMeterProvider, metrics: ModuleType) -> None:
     metrics.set_meter_provider(provider)
     _global_meters.append(provider)
+
+
+def know_project(resource: OwnResource, tracers: Any, meters: Any, project: str) -> None:
+    """Put the project's id, which became known only now, on the resource of obskit's own providers.
+
+    Args:
+        resource: of this process.
+        tracers: the provider of spans, obskit's or the app's.
+        meters: that of metrics, likewise.
+        project: its id.
+    """
+    resource.add("gcp.project_id", project)
+    for door in (tracers, meters):
+        made = door._made if type(door) in (OwnTracerProvider, OwnMeterProvider) else None  # noqa: SLF001 - of this module
+        update = getattr(made, "_update_resource", None)  # the SDK's own way, as it has itself in forked processes
+        if update is not None and resource().attributes.get("gcp.project_id") == project:
+            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - there is a provider, so it is loaded
+
+            update(Resource({"gcp.project_id": project}))

@@ -64,9 +64,10 @@ class OwnResource:
         return made
 
     def add(self, key: str, value: str) -> None:
-        """Add an attribute that has become known later; what is exported from here on carries it."""
-        self._attributes = {**self._attributes, key: value}
-        self._made = None
+        """Add an attribute that has become known later, unless it has been given; what is exported then carries it."""
+        if key not in self._attributes:
+            self._attributes = {**self._attributes, key: value}
+            self._made = None
 
 
 def build_resource(config: Config, environ: Mapping[str, str] | None = None) -> Resource:

@@ -26,6 +26,10 @@ __all__ = ["Worker", "suppressed"]
 
 _MOST_PATIENCE_S: Final = 0.5
 """Longest backoff of a lane's own in a flush: its deadline is near, and may be the process' end."""
+_DEAD_PATIENCE_S: Final = 1.0
+"""The same as long as nothing at all has been delivered."""
+_SILENT_SHARE: Final = 0.6
+"""Of the time for the end of the process, where nothing at all is delivered in it: what ends it wants to go on too."""
 
 _PARENT_S: Final = 1.0
 _STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
@@ -204,8 +208,12 @@ class Worker:
 
     # ------------------------------------------------------------------ flush and close
 
-    def flush(self, deadline: float) -> bool:
+    def flush(self, deadline: float, *, is_end: bool = False) -> bool:
         """Deliver everything that waits now, before `deadline` on the clock, over all signals together.
+
+        Args:
+            deadline: in seconds awake.
+            is_end: whether the process is about to end; then a dead backend does not get all of the time.
 
         Returns:
             Whether everything recorded since the last flush was delivered.
@@ -216,6 +224,8 @@ class Worker:
             outlet.hurry()
         has_metrics, sent = self._has_new_metrics(), self._sent()
         first, most_s = self._clock(), _PARENT_S if self.has_forked else float("inf")
+        whole = deadline
+        deadline = first + (whole - first) * _SILENT_SHARE if is_end else whole
         while self._clock() < deadline:
             for place, outlet in enumerate(self.outlets):
                 # One that does not answer must not use up the time of those behind it.
@@ -227,11 +237,14 @@ class Worker:
                 has_metrics = not self._export_metrics(min(deadline, now + most_s))
                 retry_at = self._metrics_due_at
                 ready_at = max(self._metrics_ready_at(), retry_at)
-            if self._sent() > sent:  # it fails at times; one that is gone is not worth the whole deadline
-                self._metrics_attempt = min(self._metrics_attempt, 1)
-                _shorten(lane for lane, _ in marks)
-            elif self._metrics_attempt or any(lane.is_pausing for lane, _ in marks):
-                deadline = min(deadline, first + most_s)
+            self._metrics_attempt = min(self._metrics_attempt, 1)
+            if self._sent() > sent:  # it fails at times; one that is gone is not worth the whole time
+                deadline = whole
+                _shorten((lane for lane, _ in marks), _MOST_PATIENCE_S)
+            else:
+                if self._metrics_attempt or any(lane.is_pausing for lane, _ in marks):
+                    deadline = min(deadline, first + most_s)
+                _shorten((lane for lane, _ in marks), _DEAD_PATIENCE_S)
             waits = [
                 wait
                 for lane, mark in marks
@@ -287,8 +300,8 @@ class Worker:
             outlet.close(timeout_s)
 
 
-def _shorten(lanes: Iterable[Lane]) -> None:
-    """End each backoff that has grown long; the pause that a destination has asked for stays."""
+def _shorten(lanes: Iterable[Lane], most_s: float) -> None:
+    """End each backoff that is longer; the pause that a destination has asked for stays."""
     for lane in lanes:
-        if (lane.due_in_s(0.0) or 0.0) > _MOST_PATIENCE_S:
+        if (lane.due_in_s(0.0) or 0.0) > most_s:
             lane.hurry()

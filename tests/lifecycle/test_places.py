@@ -140,3 +140,27 @@ def test_log_lines_name_the_project_that_was_asked_for(metadata: Metadata, fork:
     early, late = lines(LINE + fork + WAIT, K_SERVICE="s", GCE_METADATA_HOST=metadata.host)
     assert early["logging.googleapis.com/trace"] == early["trace_id"]
     assert late["logging.googleapis.com/trace"] == f"projects/shop-prod/traces/{late['trace_id']}"
+
+
+KEPT = """
+import json
+from obskit.exporters.memory import STORE
+with obskit.span("before"):
+    pass
+obskit.record_usage("p", "m", input_tokens=1)
+wait()
+with obskit.span("after"):
+    pass
+handle.flush(5)
+points = STORE.metrics.resource_metrics[0].resource.attributes
+found = {span.name: span.resource.attributes.get("gcp.project_id") for span in STORE.spans if span.name in ("before", "after")}
+print(json.dumps(found | {"points": points.get("gcp.project_id")}))
+"""
+
+
+def test_what_is_exported_names_the_project_once_it_is_known(metadata: Metadata) -> None:
+    """Spans and points that are made after the answer have it on their resource."""
+    start = LINE.replace('"none"', '"memory"').replace('log.info("early")', "pass")
+    waiting = "def wait():\n" + "".join(f"    {line}\n" for line in WAIT.split("with")[0].strip().splitlines())
+    *_, found = lines(start + waiting + KEPT, K_SERVICE="s", GCE_METADATA_HOST=metadata.host)
+    assert found == {"before": None, "after": "shop-prod", "points": "shop-prod"}
