@@ -251,8 +251,8 @@ def _start(resolved: Resolved) -> None:
     _process.handle = Handle(pipeline, resolved, _all_problems, _forget)
     is_asked_for = not (config.project or config.local_endpoint or _process.is_rehearsal)
     if is_asked_for and (service_sign(os.environ) or machine_sign(os.environ)):
-        know = partial(providers.know_project, resource, tracers, meters)
-        import_module("obskit.signals.projects").find(os.environ, know)
+        projects = import_module("obskit.signals.projects")
+        projects.find(os.environ, partial(providers.know_project, resource, tracers, meters))
 
 
 def _all_problems() -> tuple[Problem, ...]:
@@ -313,18 +313,14 @@ def observer() -> Observer | None:
     return _process.observer if _process.handle is not None else None
 
 
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
-
-
 # --------------------------------------------------------------------------- the app
 
 
 def _install(app: Any) -> None:
     path = framework_of(app)
     if path is not None:
-        _load(path)(app, _process.observer)
+        module, _, name = path.partition(":")
+        getattr(import_module(module), name)(app, _process.observer)
         _warn_of_others(app)
         return
     tell(

@@ -69,6 +69,41 @@ def test_the_logger_alone_loads_nothing_heavy() -> None:
     assert not [name for name in loaded if name.startswith(HEAVY)]
 
 
+FIRST = {
+    "fastapi": """
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+app = FastAPI()
+app.get("/")(lambda: {})
+obskit.instrument(app, exporters="memory", trace_export_interval=3600)
+assert TestClient(app).get("/").status_code == 200
+""",
+    "flask": """
+from flask import Flask
+app = Flask("a")
+app.route("/")(lambda: {})
+obskit.instrument(app, exporters="memory", trace_export_interval=3600)
+assert app.test_client().get("/", buffered=True).status_code == 200
+""",
+}
+
+
+@pytest.mark.parametrize("framework", list(FIRST))
+def test_the_first_request_does_not_wait_for_opentelemetrys_sdk(framework: str) -> None:
+    """It is imported on the export thread; who asks whether the provider is the SDK's is told so all the same."""
+    code = "import obskit, sys" + FIRST[framework] + "assert 'opentelemetry.sdk.trace' not in sys.modules\n"
+    code += """
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+assert isinstance(trace.get_tracer_provider(), TracerProvider)
+assert isinstance(metrics.get_meter_provider(), MeterProvider)
+with trace.get_tracer("a").start_as_current_span("b") as span:
+    assert span.resource.attributes["telemetry.distro.name"] == "obskit"
+"""
+    assert "opentelemetry.sdk.trace" in loaded_after(code)
+
+
 @pytest.mark.parametrize("framework", ["fastapi:FastAPI", "flask:Flask"])
 def test_instrument_returns_before_any_google_client_is_imported(framework: str) -> None:
     """Exporters are loaded on their own thread, when there is something to deliver."""

@@ -114,6 +114,42 @@ def test_a_frozen_flush_goes_on() -> None:
     assert sleeps
 
 
+def ending(twin: Twin, *, answers: int | None) -> tuple[bool, float, int]:
+    """Flush at the end of a process with 6 s; the backend fails for so many calls, or for all of them."""
+    clock = Clock()
+    awake = AwakeClock(clock)
+    twin.trouble = Outcome(reason="503", retry_after_s=0.0)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds + 0.001  # a call takes a moment too
+        if answers is not None and twin.calls >= answers:
+            twin.trouble = None
+
+    outlet = Outlet(lambda: twin, queue_bytes=10_000, tell=lambda problem: None, clock=clock, awake=awake)
+    worker = Worker(
+        Config(), [outlet], MetricTap(lambda _: True), Tally(), count_lost=lambda *_: None, awake=awake, sleep=sleep
+    )
+    outlet.errors.put("error", 1)
+    begun = clock.now
+    is_delivered = worker.flush(awake() + 6.0, is_end=True)
+    return is_delivered, clock.now - begun, twin.calls
+
+
+def test_the_end_is_not_given_up_after_a_few_failures() -> None:
+    """A backend that fails five times in a row, at the end of the process, is asked a sixth time."""
+    twin = Twin()
+    is_delivered, _, calls = ending(twin, answers=5)
+    assert (is_delivered, calls, twin.errors) == (True, 6, ["error"])
+
+
+def test_a_dead_backend_does_not_get_all_of_the_end() -> None:
+    """Where nothing is delivered at all, the process ends after three fifths of the time, having tried until then."""
+    is_delivered, took_s, calls = ending(Twin(), answers=None)
+    assert not is_delivered
+    assert 2.6 < took_s <= 3.6
+    assert calls >= 4
+
+
 def test_points_stay_in_order_when_the_clock_is_set_back() -> None:
     """After a step back of an hour points are dated on from the last that arrived, until the clock has caught up."""
     wall = [time.time_ns()]
