@@ -61,15 +61,14 @@ def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
     _keep_apart(genai)
     if is_recording:
         _patch(genai)
-        when_imported(
-            gemini_interactions.MODULE,
-            partial(gemini_interactions.patch, replace=_patches.replace, tell=_patches.tell),
-        )
+        for module in gemini_interactions.MODULES:
+            when_imported(module, partial(gemini_interactions.patch, replace=_patches.replace, tell=_patches.tell))
 
 
 def uninstall() -> None:
     """Put everything back that nobody else has replaced since."""
-    forget(gemini_interactions.MODULE)
+    for module in gemini_interactions.MODULES:
+        forget(module)
     _patches.undo()
 
 

@@ -11,10 +11,16 @@ from obskit.llm.gemini_late import Replace, Tell
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_suppressed
 
-__all__ = ["MODULE", "patch"]
+__all__ = ["MODULES", "patch"]
 
-MODULE: Final = "google.genai._gaos.interactions"
-"""The SDK imports it when an app asks for the first interaction."""
+MODULES: Final[Mapping[str, tuple[str, str]]] = {
+    "google.genai._gaos.interactions": ("Interactions", "AsyncInteractions"),
+    "google.genai._interactions.resources.interactions": ("InteractionsResource", "AsyncInteractionsResource"),  # 1.x
+}
+"""The SDK imports one of them when an app asks for the first interaction; the classes to stand in."""
+
+_ITERATORS: Final = ("generator", "_iterator")
+"""Where a stream keeps what it iterates over, in each of the two."""
 
 _FIELDS: Final = {
     "total_input_tokens": "prompt_token_count",
@@ -32,7 +38,7 @@ _DETAILS: Final = {
 
 def patch(module: ModuleType, *, replace: Replace, tell: Tell) -> None:
     """Record interactions from now on."""
-    for owner, wrap in (("Interactions", _sync), ("AsyncInteractions", _async)):
+    for owner, wrap in zip(MODULES[module.__name__], (_sync, _async), strict=True):
         found = getattr(module, owner, None)
         if hasattr(found, "create"):
             replace(found, "create", wrap(found.create))  # type: ignore[union-attr]
@@ -69,9 +75,7 @@ def _sync(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             fail(call, error)
             raise
-        if hasattr(result, "generator"):
-            result.generator = _Events(call, result.generator)
-        else:
+        if not _follow(call, result, _Events):
             _finish(call, result)
         return result
 
@@ -90,13 +94,20 @@ def _async(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             fail(call, error)
             raise
-        if hasattr(result, "generator"):
-            result.generator = _AsyncEvents(call, result.generator)
-        else:
+        if not _follow(call, result, _AsyncEvents):
             _finish(call, result)
         return result
 
     return create
+
+
+def _follow(call: Call, result: Any, events: Callable[[Call, Any], Any]) -> bool:
+    """Follow the events of a stream; returns False where the result is none."""
+    for name in _ITERATORS:
+        if hasattr(result, name):
+            setattr(result, name, events(call, getattr(result, name)))
+            return True
+    return False
 
 
 class _Events:
