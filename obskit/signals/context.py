@@ -153,8 +153,8 @@ class RequestState:
         self._route = self._locate(self._source) or self._route
 
     def release(self) -> None:
-        """Forget the framework's objects, and the span, which knows this; the route stays."""
-        self._source = self.span = None
+        """Forget the framework's objects, and the span, which knows this, also where lines know it; the route stays."""
+        self._source = self.span = self.log_fields = None
 
     @property
     def url(self) -> str:
