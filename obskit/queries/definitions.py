@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from inspect import Parameter, signature
@@ -41,6 +42,7 @@ __all__ = [
     "many",
     "one_of",
     "ready_made",
+    "whole",
 ]
 
 T = TypeVar("T")
@@ -105,16 +107,39 @@ class Definition:
         return Problem(place=self.place, problem=problem, way_out=way_out)
 
     def is_for(self, stack: str) -> bool:
-        """Return whether there is a value for a stack wherever one was given with `per_stack`."""
-        return self.variants is None or self.variants.has(stack)
+        """Return whether it can be rendered for a stack: wherever `per_stack` was used, there is a value for it."""
+        return self.variants is None or (self.variants.has(stack) and not self.is_left_out(stack))
+
+    def is_left_out(self, stack: str) -> bool:
+        """Return whether the whole definition was given with `per_stack`, as None for this stack."""
+        return self.variants is not None and self.variants.has(stack) and self.variants.value(stack) is None
 
     def for_stack(self, stack: str) -> Self:
         """Return the definition as it is in a stack; itself where nothing was given with `per_stack`.
 
         Raises:
-            DefinitionError: a value was given for other stacks only.
+            DefinitionError: a value was given for other stacks only, or it is left out in this one.
         """
-        return self if self.variants is None else self.variants.value(stack, self.place)
+        if self.variants is None:
+            return self
+        if self.is_left_out(stack):
+            raise DefinitionError(self.problem(f'is left out in stack "{stack}"', "Name a stack that has it"))
+        found: Self = self.variants.value(stack, self.place)
+        return found
+
+
+def whole(variants: PerStack[Any]) -> Definition | None:
+    """Return one definition for what is another one, or none, in each stack; None unless all have the same id."""
+    each = [*variants.by_stack.values(), *([] if variants.otherwise is MISSING_STACK else [variants.otherwise])]
+    shown = [one for one in each if one is not None]
+    if not shown or not all(isinstance(one, Definition) for one in shown):
+        return None
+    if len({(type(one), getattr(one, "id", None)) for one in shown}) > 1:
+        return None
+    made = copy(shown[0])
+    object.__setattr__(made, "variants", variants)
+    object.__setattr__(made, "is_broken", any(one.is_broken for one in shown))
+    return made  # type: ignore[no-any-return]
 
 
 def _of_stack(name: str, method: Callable[..., Any]) -> Callable[..., Any]:

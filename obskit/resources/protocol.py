@@ -38,6 +38,9 @@ class Resource(Protocol):
     def display_name(self) -> str:
         """What the console shows; the id where it is empty."""
 
+    def is_left_out(self, stack: str) -> bool:
+        """Return whether the whole definition was given with `per_stack`, as None for this stack."""
+
     def problems(self, context: RenderContext) -> list[Problem]:
         """Return every rule of the platform that it breaks: all at once, each with place, problem and way out."""
 

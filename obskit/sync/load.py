@@ -16,7 +16,9 @@ from obskit.alerts import NotificationChannel
 from obskit.alerts.channel_kinds import unset_problem
 from obskit.errors import Problem, ProblemsError, collecting
 from obskit.queries.context import RenderContext
+from obskit.queries.definitions import whole
 from obskit.queries.notes import doubts
+from obskit.queries.stacks import PerStack
 from obskit.resources import KINDS as RESOURCES
 from obskit.resources import Resource, UptimeCheck
 from obskit.sync.kinds import KINDS, Definition, Kind
@@ -62,11 +64,11 @@ def load(folders: Sequence[Path | str]) -> Loaded:
     A file that fails becomes a problem; the others are loaded all the same, so that all problems show at once.
     """
     found = load_modules(folders, wanted=lambda path: not path.name.startswith("test_"))
-    every = list({id(each): each for module in found.modules for each in _top_level(module)}.values())
+    every, problems = _definitions(found.modules)
     return Loaded(
         definitions=tuple(each for each in every if isinstance(each, Definition)),
         others=tuple(each for each in every if not isinstance(each, Definition)),
-        problems=(*found.problems, *_duplicates(every)),
+        problems=(*found.problems, *problems, *_duplicates(every)),
         files=found.files,
         folders=tuple(str(folder) for folder in folders),
     )
@@ -117,7 +119,8 @@ def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return every problem of loading, and of every definition against the platform's rules."""
     found = list(loaded.problems)
     for definition in (*loaded.definitions, *loaded.others):
-        found += definition.problems(context)
+        if not definition.is_left_out(context.stack):
+            found += definition.problems(context)
     return tuple(dict.fromkeys(found))
 
 
@@ -205,12 +208,48 @@ def _shown(folder: Path, path: Path) -> str:
         return str(path)
 
 
-def _top_level(module: ModuleType) -> Iterator[Definition | Resource]:
+def _definitions(modules: Sequence[ModuleType]) -> tuple[list[Definition | Resource], list[Problem]]:
+    """Return the definitions of some modules, each once, and the problems of those given with `per_stack`."""
+    found: dict[int, Definition | Resource] = {}
+    given: dict[int, PerStack[Any]] = {}
+    for module in modules:
+        for item in _top_level(module):
+            if isinstance(item, PerStack):
+                given[id(item)] = item
+            else:
+                found[id(item)] = item
+    problems: list[Problem] = []
+    for variants in given.values():
+        values = [each for each in (*variants.by_stack.values(), variants.otherwise) if _is_definition(each)]
+        joined = whole(variants)
+        if joined is not None and _is_definition(joined):
+            for value in values:
+                found.pop(id(value), None)
+            found[id(joined)] = joined  # type: ignore[assignment] # _is_definition knows
+        else:
+            problems += [
+                _unused(each) for each in values if id(each) not in found and not isinstance(each, NotificationChannel)
+            ]
+    return list(found.values()), problems
+
+
+def _unused(definition: Any) -> Problem:
+    return definition.problem(  # type: ignore[no-any-return]
+        "stands in a per_stack of definitions whose ids differ, and would never be written",
+        "Give all of them the same id, or write per_stack({STACK: definition}, otherwise=None) for each",
+    )
+
+
+def _top_level(module: ModuleType) -> Iterator[Definition | Resource | PerStack[Any]]:
     for value in vars(module).values():
         values = value if isinstance(value, list | tuple) else (value,)
         for item in values:
-            if isinstance(item, Definition) or (type(item) in _OTHERS and isinstance(item, Resource)):
+            if isinstance(item, PerStack) or _is_definition(item):
                 yield item
+
+
+def _is_definition(item: object) -> bool:
+    return isinstance(item, Definition) or (type(item) in _OTHERS and isinstance(item, Resource))
 
 
 def _duplicates(definitions: Sequence[Definition | Resource]) -> list[Problem]:

@@ -103,7 +103,9 @@ def make_plan(
     changes: list[Change] = []
     for kind in sorted(kinds, key=lambda kind: kind.order):
         ours = dict(owned.get(kind, {}))
-        for definition in (found for found in definitions if kind_of(found) is kind):
+        for definition in definitions:
+            if kind_of(definition) is not kind or definition.is_left_out(context.stack):
+                continue
             actual = ours.pop(definition.id, None)
             changes.append(_change(definition, kind, actual, context, names, existing.get(CHANNEL, ())))
         changes += [_gone(kind, key, found, prune=prune) for key, found in ours.items()]

@@ -86,3 +86,47 @@ def test_a_change_for_one_stack_leaves_the_other_alone(loaded, tmp_path):
     assert plan_of(changed, "dev", backends["dev"]).writes == ()
     (update,) = plan_of(changed, "prod", backends["prod"]).writes
     assert (update.action, update.id) == ("update", "cost")
+
+
+LEFT_OUT = """
+from obskit import alerts
+from obskit.queries import per_stack
+
+team = alerts.email("team", address="team@example.com")
+oncall = alerts.email("oncall", address="oncall@example.com")
+paged = per_stack({"dev": team, "prod": oncall})
+slow = alerts.latency_p95(threshold=per_stack({"prod": "800ms", "dev": "2s"}), channels=[paged])
+only_prod = per_stack({"prod": slow}, otherwise=None)
+"""
+
+
+def test_a_definition_may_be_left_out_of_a_stack(tmp_path):
+    """Given as a whole with `per_stack`, a policy is written to prod only; one written to dev before is an orphan."""
+    (tmp_path / "alerts").mkdir()
+    path = tmp_path / "alerts" / "slow.py"
+    path.write_text(LEFT_OUT)
+    loaded = load([tmp_path / "alerts"])
+    assert [check(loaded, context) for context in CONTEXTS.values()] == [(), ()]
+    policies = {
+        stack: [each for each in written(loaded, stack).objects.values() if "conditions" in each] for stack in CONTEXTS
+    }
+    assert {stack: len(found) for stack, found in policies.items()} == {"dev": 0, "prod": 1}
+
+    path.write_text(LEFT_OUT.replace("only_prod = ", "# "))
+    everywhere = written(load([tmp_path / "alerts"]), "dev")
+    (gone,) = [each for each in plan_of(loaded, "dev", everywhere).changes if each.action != "unchanged"]
+    assert (gone.action, gone.id) == ("orphan", "latency-p95")
+
+
+def test_definitions_with_ids_that_differ_are_not_passed_over(tmp_path):
+    """Two policies in one `per_stack` that are no single one are a problem, each where it was written."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "slow.py").write_text(
+        "from obskit import alerts\nfrom obskit.queries import per_stack\n\n"
+        'POLICY = per_stack({"dev": alerts.latency_p95(), "prod": alerts.error_spike()})\n'
+    )
+    loaded = load([tmp_path / "alerts"])
+    assert [problem.problem for problem in loaded.problems] == [
+        "stands in a per_stack of definitions whose ids differ, and would never be written"
+    ] * 2
+    assert all("slow.py:4: policy" in problem.place for problem in loaded.problems)
