@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from obskit.dashboards import Dashboard, GridLayout, RawWidget
+from obskit.local.rpc.rules import dashboard_faults
 from obskit.queries.context import RenderContext
 from obskit.sync.canonical import canonical
 from obskit.sync.kinds import DASHBOARD
@@ -20,6 +22,11 @@ CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "dashboards
 FILES = sorted(CORPUS.rglob("*.json"))
 
 pytestmark = pytest.mark.needs("shared")
+
+
+@cache
+def dashboard(path):
+    return Dashboard.from_json(json.loads(path.read_text()))
 
 
 def executed(text):
@@ -34,7 +41,7 @@ def test_every_dashboard_comes_back_with_every_field():
     lost = []
     for path in FILES:
         document = json.loads(path.read_text())
-        read = Dashboard.from_json(document)
+        read = dashboard(path)
         again = executed(module([read], doc="Imported."))
         same = canonical(again.to_dict(CONTEXT), DASHBOARD) == canonical(document, DASHBOARD)
         if not same or again != read:
@@ -46,7 +53,7 @@ def test_every_dashboard_is_read_into_rows_and_known_widgets():
     """No mosaic needs positions, no widget is carried as JSON, and only three fields that Google's API leaves out are."""
     layouts, raw, carried = {"rows": 0, "grid": 0, "other": 0}, 0, []
     for path in FILES:
-        read = Dashboard.from_json(json.loads(path.read_text()))
+        read = dashboard(path)
         kind = "rows" if read.layout is None else "grid" if isinstance(read.layout, GridLayout) else "other"
         layouts[kind] += 1
         for widget in read._widgets():
@@ -60,17 +67,23 @@ def test_every_dashboard_is_read_into_rows_and_known_widgets():
 
 def test_no_dashboard_that_google_shows_has_a_problem():
     """What the API took is not refused here: variables, secondary aggregations and filters of all spellings."""
-    found = {
-        path.name: [str(problem) for problem in Dashboard.from_json(json.loads(path.read_text())).problems(CONTEXT)]
-        for path in FILES
-    }
+    found = {path.name: [str(problem) for problem in dashboard(path).problems(CONTEXT)] for path in FILES}
     assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_the_local_backend_takes_every_dashboard():
+    """Its rules for layouts and labels let pass what Google's own dashboards do."""
+    faults = {}
+    for path in FILES:
+        rendered = dashboard(path).to_dict(CONTEXT)
+        faults[path.name] = list(dashboard_faults(rendered))
+    assert {name: found for name, found in faults.items() if found} == {}
 
 
 def test_what_is_written_is_formatted_and_free_of_lint(tmp_path):
     """ruff would change nothing, neither in the layout nor in the order of imports."""
     for number, path in enumerate(FILES):
-        read = Dashboard.from_json(json.loads(path.read_text()))
+        read = dashboard(path)
         (tmp_path / f"imported_{number}.py").write_text(module([read], doc="Imported."))
     for command in (["format", "--check"], ["check", "--select", "E4,E7,E9,F,I,Q,UP"]):
         done = subprocess.run(

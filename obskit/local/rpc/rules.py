@@ -109,18 +109,28 @@ def dashboard_faults(dashboard: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _box(tile: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    x, y, width, height = (int(tile.get(key) or 0) for key in ("xPos", "yPos", "width", "height"))
+    return x, y, width, height
+
+
 def _mosaic(mosaic: Mapping[str, Any]) -> Iterator[str]:
     columns = int(mosaic.get("columns") or 0)
     if not 1 <= columns <= 48:
         yield f"Field mosaic_layout.columns had an invalid value of {columns}, must be 1 to 48."
     taken: list[tuple[int, int, int, int, int]] = []
-    for index, tile in enumerate(mosaic.get("tiles") or ()):
-        x, y, width, height = (int(tile.get(key) or 0) for key in ("xPos", "yPos", "width", "height"))
+    tiles = mosaic.get("tiles") or ()
+    # The members of a single-view group lie on one another, of which one shows.
+    shared = {_box(tile) for tile in tiles if "singleViewGroup" in (tile.get("widget") or {})}
+    for index, tile in enumerate(tiles):
+        x, y, width, height = _box(tile)
         if width < 1 or height < 1 or x < 0 or y < 0 or x + width > columns:
             yield f"Field mosaic_layout.tiles[{index}] does not fit into {columns} columns."
             continue
-        is_group = "collapsibleGroup" in (tile.get("widget") or {})
+        is_group = bool({"collapsibleGroup", "singleViewGroup"} & set(tile.get("widget") or {}))
         for other, ox, oy, owidth, oheight in taken:
+            if (x, y, width, height) in shared and (x, y, width, height) == (ox, oy, owidth, oheight):
+                continue
             if not is_group and x < ox + owidth and ox < x + width and y < oy + oheight and oy < y + height:
                 yield f"Field mosaic_layout.tiles[{index}] overlaps tiles[{other}]."
                 break
