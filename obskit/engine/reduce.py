@@ -49,10 +49,21 @@ def reduce(series: Sequence[TypedSeries], aggregation: Mapping[str, Any]) -> lis
     if str(aggregation.get("perSeriesAligner") or "ALIGN_NONE") in {"ALIGN_NONE", "ALIGN_UNSPECIFIED"}:
         raise _refusal(f"{name} needs an aligner", "Set perSeriesAligner")
     fields = [str(field).replace(".label.", ".labels.") for field in aggregation.get("groupByFields") or ()]
-    groups: dict[tuple[str, ...], list[TypedSeries]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[TypedSeries]] = {}
     for item in series:
-        groups.setdefault((item.resource_type, *(_field(item, field) for field in fields)), []).append(item)
-    return [_reduced(members, reducer, dict(zip(fields, key[1:], strict=True))) for key, members in groups.items()]
+        values = tuple((field, _field(item, field)) for each in fields for field in _expanded(item, each))
+        groups.setdefault((item.resource_type, values), []).append(item)
+    return [_reduced(members, reducer, dict(key[1])) for key, members in groups.items()]
+
+
+def _expanded(item: TypedSeries, field: str) -> list[str]:
+    """``resource.labels.*`` is every label that the series has there."""
+    scope, _, name = field.partition(".labels.")
+    if name != "*":
+        return [field]
+    return [
+        f"{scope}.labels.{each}" for each in sorted(item.metric_labels if scope == "metric" else item.resource_labels)
+    ]
 
 
 def _field(item: TypedSeries, field: str) -> str:

@@ -11,9 +11,9 @@ from obskit.engine.conditions import Key, Measurement, key_of, seconds_ms
 from obskit.engine.forecasts import Trend
 from obskit.engine.logs import LogSource
 from obskit.engine.reduce import labels_of, ratio
+from obskit.engine.selectors import parsed_filter
 from obskit.engine.series import Distribution, SeriesSource, TimeSeriesSource, TypedSeries
 from obskit.errors import Problem, QueryError
-from obskit.queries import filters
 
 __all__ = ["Absence", "Threshold"]
 
@@ -27,7 +27,7 @@ def _chain(
 ) -> list[TypedSeries]:
     """The series of a filter, through each aggregation in turn."""
     reach = max((reach_ms(step) for step in steps), default=0)
-    found = list(source.list_series(filters.parse(text), start_ms - reach, now_ms))
+    found = list(source.list_series(parsed_filter(text), start_ms - reach, now_ms))
     for step in steps:
         found = aggregate(found, step, start_ms, now_ms)
     return found
@@ -82,9 +82,9 @@ class Threshold:
             QueryError: a filter, duration or comparison cannot be used.
         """
         place = f'condition "{display}"'
-        filters.parse(str(body.get("filter") or ""))
+        parsed_filter(str(body.get("filter") or ""))
         if body.get("denominatorFilter"):
-            filters.parse(str(body["denominatorFilter"]))
+            parsed_filter(str(body["denominatorFilter"]))
         if body.get("comparison") not in _COMPARISONS:
             problem = f"{body.get('comparison') or 'no comparison'} cannot be evaluated"
             raise QueryError(Problem(place=place, problem=problem, way_out="Use COMPARISON_GT or COMPARISON_LT"))
@@ -176,7 +176,7 @@ class Absence:
         Raises:
             QueryError: the filter or a duration cannot be used.
         """
-        filters.parse(str(body.get("filter") or ""))
+        parsed_filter(str(body.get("filter") or ""))
         for step in _steps(body):
             period_ms(step)
         return cls(name, display, body, seconds_ms(body.get("duration")))

@@ -21,12 +21,13 @@ from typing import Any, Final
 
 from obskit.alerts import AlertPolicy
 from obskit.catalog import HTTP_SERVER_DURATION, Kind, Metric, Route
+from obskit.engine.selectors import slo_selector
 from obskit.errors import DefinitionError, Problem, report
 from obskit.queries.context import RenderContext
 from obskit.queries.durations import DurationLike, whole_seconds
 from obskit.queries.promql import label_named
 from obskit.testing.expectations import Expectation, Notifies, OpenAt, OpenFrom, Silent, SilentAt
-from obskit.testing.inputs import Clock, Entries, Given, Measured, Observed, Sources, Written
+from obskit.testing.inputs import Budget, Clock, Entries, Given, Measured, Observed, Sources, Written
 from obskit.testing.judging import Result, judge
 from obskit.testing.notation import Values, labels_of, values_of
 from obskit.testing.recordings import load_recording
@@ -153,6 +154,25 @@ class AlertTest:
         except (ValueError, TypeError, DefinitionError) as error:
             return self._refused(error)
         return self._with(observed)
+
+    def objective(self, goal: float, *, good: Values, total: Values) -> AlertTest:
+        """Return the test with the SLO that the policy's burn rates are of.
+
+        Args:
+            goal: the share that must be good, e.g. 0.999.
+            good: how many events were good so far.
+            total: how many there were so far.
+        """
+        found = [
+            selector
+            for condition in self.document().get("conditions") or ()
+            for body in condition.values()
+            if isinstance(body, Mapping) and (selector := slo_selector(str(body.get("filter") or "")))
+        ]
+        try:
+            return self._with(Budget.of(goal, values_of(good), values_of(total), found))
+        except (ValueError, TypeError) as error:
+            return self._refused(error)
 
     def log(self, entry: str | Mapping[str, Any], *, at: DurationLike | Iterable[DurationLike]) -> AlertTest:
         """Return the test with a log entry, once or several times.

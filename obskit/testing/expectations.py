@@ -80,7 +80,8 @@ class OpenFrom:
         """Yield what is otherwise than expected."""
         found = [each for each in outcome.incidents if each.has(self.labels, outcome.route)]
         fitting = [each for each in found if self.is_of(each, outcome)]
-        if len(fitting) != 1:
+        # Where several conditions must hold at once, each of them has an incident.
+        if not fitting or len({each.condition for each in fitting}) < len(fitting):
             happened = _all_told(found) or f"never open{_where(self.labels)}"
             yield f"expected it {self}, and it was {happened if len(fitting) < 2 else f'so {len(fitting)} times'}"
 

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from obskit.catalog import Kind, Metric, Route
 from obskit.engine.logs import MemoryLogs
+from obskit.engine.selectors import slo_metric
 from obskit.engine.series import Distribution, Matcher, MemorySource, Series, TypedSeries
 from obskit.local.store.metrics import Descriptor, MetricStore, SeriesKey
 from obskit.queries.filters import Filter
 
-__all__ = ["Clock", "Entries", "Given", "Measured", "Observed", "Sources", "Written"]
+__all__ = ["Budget", "Clock", "Entries", "Given", "Measured", "Observed", "Sources", "Written"]
 
 Cells = Sequence[float | None]
 
@@ -129,6 +130,55 @@ class Observed:
             if distribution is not None
         ]
         sources.store.put(key, described, _with_starts(points, kind, sources.clock.every_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """An SLO's error budget: how many events were good and how many there were, and the burn rates that follow.
+
+    Attributes:
+        goal: the share that must be good.
+        good: so far.
+        total: so far.
+        selectors: of burn rates: function, SLO, window in seconds.
+    """
+
+    goal: float
+    good: Cells
+    total: Cells
+    selectors: tuple[tuple[str, str, int], ...]
+
+    @classmethod
+    def of(cls, goal: float, good: Cells, total: Cells, selectors: Sequence[tuple[str, str, int]]) -> Budget:
+        """Return the budget.
+
+        Raises:
+            ValueError: the numbers do not fit each other, or nobody asks for burn rates; ``reason | way out``.
+        """
+        if not selectors:
+            raise ValueError("the policy has no burn rate of an SLO | Give its metric with .metric(…)")
+        if not 0 < goal < 1:
+            raise ValueError(f"the goal {goal!r} is not between 0 and 1 | Write 0.999 for 99.9 %")
+        if len(good) != len(total):
+            raise ValueError(f"good has {len(good)} values and total {len(total)} | Give as many of both")
+        return cls(goal, good, total, tuple(selectors))
+
+    def feed(self, sources: Sources) -> None:
+        """Put the burn rates where the engine finds them."""
+        every_ms = sources.clock.every_ms
+        for name, slo, window_s in self.selectors:
+            back = max(1, window_s * 1000 // every_ms)
+            rates = [self._rate(max(0, index - back), index) for index in range(len(self.total))]
+            measured = Measured(metric=slo_metric(name, slo, window_s), labels={}, values=rates)
+            measured.feed(sources)
+
+    def _rate(self, first: int, last: int) -> float | None:
+        """How many times faster than allowed the budget is spent, None without an event."""
+        good, total = (self._gain(cells, first, last) for cells in (self.good, self.total))
+        return (1 - good / total) / (1 - self.goal) if total > 0 else None
+
+    def _gain(self, cells: Cells, first: int, last: int) -> float:
+        return (cells[last] or 0.0) - (cells[first] or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

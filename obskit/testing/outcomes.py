@@ -38,6 +38,7 @@ class Happened:
     closed_ms: int | None
     labels: Mapping[str, str]
     value: float | None
+    condition: str = ""
 
     def is_open(self, at_ms: int) -> bool:
         """Return whether it was open at a moment."""
@@ -110,7 +111,11 @@ def _since(incident: Incident, start_ms: int) -> Happened:
     ended = incident.ended_at_ms
     labels = {name: value for name, value in incident.labels.items() if name != "__name__"}
     return Happened(
-        incident.started_at_ms - start_ms, None if ended is None else ended - start_ms, labels, incident.value
+        incident.started_at_ms - start_ms,
+        None if ended is None else ended - start_ms,
+        labels,
+        incident.value,
+        incident.condition_name,
     )
 
 

@@ -9,9 +9,22 @@ from importlib import import_module
 from pathlib import Path
 
 import obskit.alerts.ready
+from obskit import resources
 from obskit.testing.finding import tests_in
 
 HERE = Path(__file__).parent
+
+_CHECK = resources.http_check("chat-health", url="https://chat.example.com/health")
+_REQUESTS = 'metric.type="run.googleapis.com/request_count" AND resource.type="cloud_run_revision"'
+_SLO = resources.ServiceLevelObjective(
+    id="available",
+    service="api",
+    goal=0.999,
+    rolling="30d",
+    indicator=resources.RatioSLI(bad=f'{_REQUESTS} AND metric.labels.response_code_class="5xx"', total=_REQUESTS),
+)
+# The objects that alerts are made from.
+GIVEN_OBJECTS = {"uptime_alert": _CHECK, "certificate_alert": _CHECK, "burn_rate_alerts": _SLO}
 
 # What a maker must be told and has no default for; its test uses the same policy id.
 GIVEN = {"job": "nightly", "budget_usd": 100, "check_id": "chat-health"}
@@ -27,6 +40,21 @@ def makers():
                 made = inspect.signature(getattr(module, name)).return_annotation
                 if made == "AlertPolicy":
                     found[name] = getattr(module, name)
+    return found
+
+
+def policies():
+    """Return every policy that is shipped, made with its defaults."""
+    found = [made(maker) for maker in makers().values()]
+    for name in resources.__all__:
+        maker = getattr(resources, name)
+        if not inspect.isfunction(maker):
+            continue
+        returned = inspect.signature(maker).return_annotation
+        if returned == "AlertPolicy":
+            found.append(maker(GIVEN_OBJECTS[name]))
+        elif returned == "tuple[AlertPolicy, ...]":
+            found += maker(GIVEN_OBJECTS[name]) if name in GIVEN_OBJECTS else maker()
     return found
 
 

@@ -1,0 +1,48 @@
+"""The filter of a condition: Monitoring's filters, and the selectors of SLOs, whose series are the platform's own.
+
+Nothing here works out an SLO. Its series are found under the selector's own text: in a test that gives them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from obskit.queries import filters
+from obskit.queries.filters import Filter
+
+__all__ = ["parsed_filter", "slo_metric", "slo_selector"]
+
+# Source: "Retrieving SLO data" in Cloud Monitoring's documentation: select_slo_burn_rate("NAME", "60m") and others.
+_SELECTOR: Final = re.compile(
+    r'\s*(?P<name>select_slo_\w+)\s*\(\s*"(?P<slo>[^"]+)"\s*(?:,\s*"(?P<window>[^"]+)"\s*)?\)\s*'
+)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def slo_selector(text: str) -> tuple[str, str, int] | None:
+    """Return function, SLO and window in seconds (0 where there is none) of a selector, None for another filter."""
+    match = _SELECTOR.fullmatch(text)
+    if match is None:
+        return None
+    window = match["window"] or "0s"
+    number, unit = window[:-1], window[-1]
+    seconds = float(number) * _UNITS[unit] if unit in _UNITS and number.replace(".", "", 1).isdigit() else 0.0
+    return match["name"], match["slo"], round(seconds)
+
+
+def slo_metric(name: str, slo: str, window_s: int) -> str:
+    """Return the metric type under which the series of a selector are looked for."""
+    return f"{name}({slo},{window_s}s)"
+
+
+def parsed_filter(text: str) -> Filter:
+    """Return a condition's filter.
+
+    Raises:
+        QueryError: it does not parse.
+    """
+    selector = slo_selector(text)
+    if selector is None:
+        return filters.parse(text)
+    return filters.parse(f'metric.type="{slo_metric(*selector)}"')
