@@ -27,7 +27,8 @@ def chosen(
     loaded = load([folder])
     if loaded.problems:
         raise DefinitionError(loaded.problems)
-    policies = {each.id: each for each in loaded.definitions if isinstance(each, AlertPolicy)}
+    here = (each for each in loaded.definitions if not each.is_left_out(stack))
+    policies = {each.id: each for each in here if isinstance(each, AlertPolicy)}
     unknown = [name for name in ids if name not in policies]
     if unknown or not policies:
         known = ", ".join(policies) or "none"
