@@ -156,7 +156,7 @@ class AlertTest:
         return self._with(observed)
 
     def objective(self, goal: float, *, good: Values, total: Values) -> AlertTest:
-        """Return the test with the SLO that the policy's burn rates are of.
+        """Return the test with the SLO that the policy's burn rates are of; it ends with the shorter of the two.
 
         Args:
             goal: the share that must be good, e.g. 0.999.

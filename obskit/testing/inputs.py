@@ -159,8 +159,6 @@ class Budget:
             raise ValueError("the policy has no burn rate of an SLO | Give its metric with .metric(…)")
         if not 0 < goal < 1:
             raise ValueError(f"the goal {goal!r} is not between 0 and 1 | Write 0.999 for 99.9 %")
-        if len(good) != len(total):
-            raise ValueError(f"good has {len(good)} values and total {len(total)} | Give as many of both")
         return cls(goal, good, total, tuple(selectors))
 
     def feed(self, sources: Sources) -> None:
@@ -168,7 +166,7 @@ class Budget:
         every_ms = sources.clock.every_ms
         for name, slo, window_s in self.selectors:
             back = max(1, window_s * 1000 // every_ms)
-            rates = [self._rate(max(0, index - back), index) for index in range(len(self.total))]
+            rates = [self._rate(max(0, index - back), index) for index in range(min(len(self.good), len(self.total)))]
             measured = Measured(metric=slo_metric(name, slo, window_s), labels={}, values=rates)
             measured.feed(sources)
 
