@@ -37,7 +37,13 @@ FLAGS = (
 )
 DRAWN = "return [...(window.obskitCharts ?? [])].filter((plot) => plot.data?.[0]?.length > 1).length"
 # name → path, charts that must have been drawn
-SHOTS = {"overview": ("/", 0), "dashboard": ("/dashboards/{service}", 5), "llm": ("/dashboards/{llm}", 5)}
+SHOTS = {
+    "overview": ("/", 0),
+    "dashboard": ("/dashboards/{service}", 5),
+    "llm": ("/dashboards/{llm}", 5),
+    "guard": ("/dashboards/{llm-guard}", 4),
+    "budgets": ("/dashboards/{budgets}", 3),
+}
 NARROW = ("overview", "dashboard")
 
 
