@@ -41,6 +41,19 @@ class Resource(Protocol):
     def is_left_out(self, stack: str) -> bool:
         """Return whether the whole definition was given with `per_stack`, as None for this stack."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for a `Problem`: ``alerts/latency.py:12: policy "p95-high"``."""
+
+    def is_left_out(self, stack: str) -> bool:
+        """Return whether it is not there in a stack."""
+
+    def is_for(self, stack: str) -> bool:
+        """Return whether it can be rendered for a stack."""
+
+    def for_stack(self, stack: str) -> Self:
+        """Return the definition as it is in a stack."""
+
     def problems(self, context: RenderContext) -> list[Problem]:
         """Return every rule of the platform that it breaks: all at once, each with place, problem and way out."""
 
