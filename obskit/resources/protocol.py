@@ -45,9 +45,6 @@ class Resource(Protocol):
     def place(self) -> str:
         """Where it is, for a `Problem`: ``alerts/latency.py:12: policy "p95-high"``."""
 
-    def is_left_out(self, stack: str) -> bool:
-        """Return whether it is not there in a stack."""
-
     def is_for(self, stack: str) -> bool:
         """Return whether it can be rendered for a stack."""
 
