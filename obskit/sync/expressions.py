@@ -110,11 +110,13 @@ def _flat(node: Node) -> str:
 def _quoted(text: str) -> str:
     """Return a literal in double quotes, unless single ones need fewer escapes."""
     quote = "'" if text.count('"') > text.count("'") else '"'
-    return quote + "".join("\\" + char if char == quote else _escaped(char) for char in text) + quote
+    doubled = text.replace("\\", "\\\\")
+    escaped = doubled if text.isprintable() else "".join(map(_escaped, doubled))
+    return quote + escaped.replace(quote, "\\" + quote) + quote
 
 
 def _escaped(char: str) -> str:
-    return char if char in "'\"" else repr(char)[1:-1]
+    return char if char.isprintable() else repr(char)[1:-1]
 
 
 def _lines(text: str, indent: int, width: int) -> str:

@@ -76,6 +76,14 @@ class _Writer:
         """Return the node of a value; a definition that has a name is that name."""
         if is_named and id(value) in self.names:
             return Leaf(self.names[id(value)])
+        if getattr(value, "variants", None) is not None:
+            raise DefinitionError(
+                Problem(
+                    place=f"{value.source}: {type(value).__name__}",
+                    problem="what differs from stack to stack has no single Python form",
+                    way_out="Write it for one stack: for_stack(…)",
+                )
+            )
         shorter = value.as_written() if hasattr(value, "as_written") else value
         if shorter is not value:
             return self.node(shorter)

@@ -38,6 +38,7 @@ from obskit.dashboards import (
     XyChart,
 )
 from obskit.errors import DefinitionError
+from obskit.queries import per_stack
 from obskit.queries.context import RenderContext
 
 CONTEXT = RenderContext(project="p")
@@ -200,6 +201,24 @@ def test_thresholds_follow_the_policy_everywhere():
         column = table.to_dict(CONTEXT)["timeSeriesTable"]["columnSettings"][0]
         for shown in (chart, card, column):
             assert shown["thresholds"][0]["value"] == threshold
+
+
+def test_a_value_may_differ_between_stacks():
+    """A threshold, a filter's default or a whole row may be another one in prod than in dev."""
+    made = Dashboard(
+        id="d",
+        rows=[
+            XyChart(title="t", data=["up"], thresholds=[per_stack({"dev": 5, "prod": 1})]),
+            per_stack({"prod": Text(content="Careful")}, otherwise=None),
+        ],
+    )
+    shown = {}
+    for stack in ("dev", "prod"):
+        context = RenderContext(project="p", stack=stack)
+        assert made.problems(context) == []
+        tiles = made.to_dict(context)["mosaicLayout"]["tiles"]
+        shown[stack] = [tiles[0]["widget"]["xyChart"]["thresholds"], len(tiles)]
+    assert shown == {"dev": [[{"value": 5.0}], 1], "prod": [[{"value": 1.0}], 2]}
 
 
 def test_links_lead_into_the_project():

@@ -12,7 +12,7 @@ from obskit.alerts import AlertPolicy, PromQLCondition
 from obskit.catalog import HTTP_SERVER_DURATION
 from obskit.dashboards import Dashboard, DataSet, IncidentList, Row, Scorecard, Text, XyChart
 from obskit.errors import DefinitionError
-from obskit.queries import env, rate
+from obskit.queries import env, per_stack, rate
 from obskit.queries.context import RenderContext
 from obskit.sync.source import expression, module
 
@@ -101,6 +101,14 @@ def test_a_query_that_has_no_text_yet_is_refused():
     chart = XyChart(title="t", data=[rate(HTTP_SERVER_DURATION, window="5m")])
     with pytest.raises(DefinitionError, match="built from the catalog"):
         expression(chart)
+
+
+def test_what_differs_between_stacks_is_refused():
+    """One of its forms would be written as if it were all."""
+    card = Scorecard(title="t", query="up", thresholds=[per_stack({"dev": 1, "prod": 2})])
+    with pytest.raises(DefinitionError, match="differs from stack to stack"):
+        expression(card)
+    assert expression(card.for_stack("prod")).endswith("thresholds=[Threshold(value=2)])")
 
 
 def test_what_has_no_python_form_is_refused():
