@@ -124,7 +124,7 @@ SCRIPT: Final = (
         length_s=5.0,
         rate=14.0,
         mix=_CHATS,
-        faults=Faults(status=429, share=0.75, retry_after_s=0.02, model=MODEL),
+        faults=Faults(status=429, share=0.65, retry_after_s=0.02, model=MODEL),
         tiers=_WITHOUT_GUESTS,
     ),
     Phase(name="mended", title="the quota is back", length_s=2.0, rate=8.0, mix=_USUAL, tiers=_WITHOUT_GUESTS),
