@@ -109,6 +109,10 @@ class Weighted(Part):
     widgets: Sequence[Widget] = given(many(Widget), placeholder=())
     weight: int | None = given(span, default=None)
 
+    def as_written(self) -> object:
+        """Return what a person would write for it: the widgets, where it has nothing else to say."""
+        return list(self.widgets) if self == Weighted(widgets=self.widgets) else self
+
 
 def _strips(value: object) -> tuple[Weighted, ...]:
     items = value if isinstance(value, list | tuple) else (value,)

@@ -104,6 +104,10 @@ class MonitoredResource(Part):
     type: str = given(as_text, placeholder="")
     labels: Mapping[str, str] = given(dict, default_factory=dict)
 
+    def as_written(self) -> object:
+        """Return what a person would write for it: the type, where it has nothing else to say."""
+        return self.type if self == MonitoredResource(type=self.type) else self
+
 
 def _resources(value: object) -> tuple[MonitoredResource, ...]:
     items = value if isinstance(value, list | tuple) else (value,)

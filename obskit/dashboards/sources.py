@@ -110,6 +110,10 @@ class Pick(Part):
     by: str | None = given(maybe(one_of(Ranking)), default=Ranking.MEAN)
     end: str | None = given(maybe(one_of(End)), default=End.TOP)
 
+    def as_written(self) -> object:
+        """Return what a person would write for it: how many, where it has nothing else to say."""
+        return self.count if self.count is not None and self == Pick(count=self.count) else self
+
 
 def _pick(value: object) -> Pick:
     return value if isinstance(value, Pick) else Pick(count=value)  # type: ignore[arg-type]

@@ -231,6 +231,10 @@ class ColumnSettings(Part):
     align: str | None = given(one_of(CellAlign), default=None)
     thresholds: Sequence[Threshold | Policy | float] = given(thresholds, default=())
 
+    def as_written(self) -> object:
+        """Return what a person would write for it: the column's id, where it has nothing else to say."""
+        return self.column if self == ColumnSettings(column=self.column) else self
+
 
 def _columns(value: object) -> tuple[ColumnSettings, ...]:
     items = value if isinstance(value, list | tuple) else (value,)

@@ -73,6 +73,10 @@ class Threshold(Part):
         shown = self.to_dict(context)
         return {key: value for key, value in shown.items() if key != "targetAxis" or key in self.carried}
 
+    def as_written(self) -> object:
+        """Return what a person would write for it: the number, where it has nothing else to say."""
+        return self.value if self == Threshold(value=self.value) else self
+
 
 def _read_line(document: Mapping[str, Any]) -> Threshold:
     return Threshold.from_json({"color": "RED", "direction": "ABOVE", **document})

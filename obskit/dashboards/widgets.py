@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
-from obskit.dashboards.wire import Part, Wire, duration, maybe, part, text
+from obskit.dashboards.wire import Part, Wire, duration, part, text
 from obskit.errors import Problem
 from obskit.queries.carried import as_json_fields
 from obskit.queries.context import RenderContext
@@ -79,6 +79,8 @@ class VisibleWhen(Part):
 
 def _time(value: object) -> str:
     shown = as_text(value)
+    if not shown:
+        return shown
     try:
         datetime.fromisoformat(shown)
     except ValueError:
@@ -104,8 +106,8 @@ class TimeRange(Part):
     }
 
     last: DurationLike | None = given(as_duration, default=None)
-    start: str = given(maybe(_time), default="")
-    end: str = given(maybe(_time), default="")
+    start: str = given(_time, default="")
+    end: str = given(_time, default="")
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
@@ -115,6 +117,10 @@ class TimeRange(Part):
             yield "the time range has neither last= nor start= and end=", 'Write for example last="7d"'
         elif self.last is not None and whole_seconds(self.last) <= 0:
             yield "the time range is 0 s long", 'Write for example last="7d"'
+
+    def as_written(self) -> object:
+        """Return what a person would write for it: how long before now, where it has nothing else to say."""
+        return self.last if self.last is not None and self == TimeRange(last=self.last) else self
 
 
 def _condition(value: object) -> VisibleWhen:

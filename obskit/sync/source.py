@@ -180,9 +180,10 @@ def _is_default(item: Field[Any], value: Any) -> bool:
     if item.default is MISSING:
         return False
     default = item.default
-    if default is not None and value is not None and "parse" in item.metadata:
-        default = item.metadata["parse"](default)
-    return bool(value == default) and (value is None) == (default is None)
+    if value is None or default is None or value == default:
+        return bool(value == default)
+    # A default may be written as a person would, and is not parsed when nothing is given.
+    return "parse" in item.metadata and bool(value == item.metadata["parse"](default))
 
 
 # --------------------------------------------------------------------------- names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from every_widget import CONTEXT, WIDGETS
 
+from obskit import dashboards
 from obskit.dashboards import (
     Aggregation,
     CollapsibleGroup,
@@ -29,6 +30,7 @@ from obskit.dashboards import (
 )
 from obskit.dashboards.kinds import KINDS, read_widget
 from obskit.queries.carried import is_same
+from obskit.sync.source import expression
 
 
 @pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: f"{type(widget).__name__}-{WIDGETS.index(widget)}")
@@ -37,6 +39,13 @@ def test_a_widget_is_read_back_the_same(widget):
     again = read_widget(widget.to_dict(CONTEXT))
     assert again == widget
     assert again.carried == {}
+
+
+@pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: f"{type(widget).__name__}-{WIDGETS.index(widget)}")
+def test_a_widget_is_written_as_python_and_is_the_same_again(widget):
+    """Every field survives being written, short forms included."""
+    names = vars(dashboards)
+    assert eval(expression(widget), dict(names)) == widget  # our own text
 
 
 def test_every_kind_of_widget_is_tried():
