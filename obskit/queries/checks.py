@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
@@ -35,6 +36,8 @@ _AGGREGATIONS: Final = frozenset(
 )
 _SUFFIXES: Final = ("_bucket", "_sum", "_count")
 _SURELY_MEANT: Final = "workload_googleapis_com:obskit_"
+_ADDED: Final = re.compile(r"(_seconds|_ratio|_total)+(?=(_bucket|_sum|_count)?$)")
+"""What Prometheus' own exporters add to a name, and neither export route does."""
 
 
 def check_promql(text: str, context: RenderContext, place: str) -> list[Problem]:
@@ -131,11 +134,29 @@ def _unknown(name: str, route: Route) -> Iterator[Finding]:
         yield Finding(f"{name} is a histogram", f"Write {name}_bucket, {name}_sum or {name}_count")
         return
     known = [spelled for metric in METRICS for spelled in _names(metric, route)]
+    as_by_exporter = next(_without_added(name, route), None)
+    if as_by_exporter is not None:
+        yield as_by_exporter
+        return
     guess = nearest(name, known)
     if guess is not None and (name.startswith(_SURELY_MEANT) or is_slip(name, guess)):
         yield Finding(f"obskit records no metric {name}", f"Did you mean {guess}")
         return
     yield from _unknown_google(name)
+
+
+def _without_added(name: str, route: Route) -> Iterator[Finding]:
+    bare = _ADDED.sub("", name)
+    for metric in METRICS:
+        for other in Route:
+            spelled = _names(metric, other)
+            if bare != name and bare in spelled:
+                right = _names(metric, route)[spelled.index(bare)]
+                yield Finding(
+                    f"obskit writes {right}; {name} is as Prometheus' exporters spell it",
+                    f"Write {right}, or build the query from obskit.catalog, unless something else writes it",
+                    is_note=not name.startswith(_SURELY_MEANT),
+                )
 
 
 def _unknown_google(name: str) -> Iterator[Finding]:

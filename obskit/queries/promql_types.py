@@ -96,9 +96,10 @@ def _selector(node: Any, series: Series) -> Iterator[Finding]:
         return
     resource = written.get("monitored_resource")
     if resource is None and len(series.resources) > 1:
+        likely = "consumed_api" if "consumed_api" in series.resources else series.resources[-1]
         yield Finding(
             f"{series.name} is written against several resources, and PromQL refuses to guess",
-            f'Add monitored_resource="{series.resources[-1]}", or another of {", ".join(series.resources)}',
+            f'Add monitored_resource="{likely}", or another of {", ".join(series.resources)}',
         )
     elif resource is not None and str(resource.op) == "MatchOp.Equal":
         yield from _resource(resource.value, series)

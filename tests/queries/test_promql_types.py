@@ -23,6 +23,7 @@ def told(text: str, *, notes: bool = False, route: Route = Route.GCP) -> list[st
         ('sum(rate({"run.googleapis.com/request_cont"}[5m]))', "Cloud Run has no metric run.googleapis.com/request_cont | Did you mean run.googleapis.com/request_count"),
         ("runn_googleapis_com:request_count > 5", "no service of Google Cloud has metrics"),
         ("secretmanager_googleapis_com:access > 5", "Secret Manager has no metrics of its own in Cloud Monitoring"),
+        ("rate(workload_googleapis_com:obskit_gen_ai_cost_total[5m])", "obskit writes workload_googleapis_com:obskit_gen_ai_cost; "),
         (f"rate({LATENCY}[5m])", f"{LATENCY} is a distribution | Write {LATENCY}_bucket, {LATENCY}_sum or {LATENCY}_count"),
         (f"rate({RUN}_bucket[5m])", f"{RUN} is no distribution and has no bucket | Write {RUN}"),
         (f'rate({RUN}{{response_code_clas="5xx"}}[5m])', f'metric {RUN} has no label "response_code_clas" | Did you mean "response_code_class"'),
@@ -87,6 +88,8 @@ def test_what_is_right_or_unknown_passes(text):
     [
         ("rate(run_googleapis_com:sandbox_forks[5m])", "run_googleapis_com:sandbox_forks is not in the index of 2026-04-10"),
         (f"deriv({RUN}[5m])", "deriv() is for gauges"),
+        ("increase(obskit_gen_ai_cost_total[1d])", "obskit writes workload_googleapis_com:obskit_gen_ai_cost; obskit_gen_ai_cost_total is as Prometheus' exporters"),
+        ("rate(http_server_request_duration_seconds_count[5m])", "obskit writes workload_googleapis_com:http_server_request_duration_count"),
     ],
 )  # fmt: skip
 def test_doubts_are_notes(text, note):
