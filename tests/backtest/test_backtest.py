@@ -94,6 +94,24 @@ def test_a_local_backend_that_runs_says_the_same(folder):
     assert summary(found) == summary(expected)
 
 
+def test_the_raw_points_of_a_backend_that_runs_are_the_folders(folder):
+    """Its query API answers range selectors, as Prometheus' does."""
+    selector = '{__name__="workload_googleapis_com:http_server_request_duration_count",job="chat"}'
+    window = {"start_ms": START_MS + HOUR_MS, "end_ms": START_MS + 30 * HOUR_MS}
+
+    def rows(past):
+        found = past.raw(selector, **window)
+        return sorted(
+            (each.labels["http_response_status_code"], list(each.times_ms), list(each.values)) for each in found
+        )
+
+    with folder_past(folder) as past:
+        expected = rows(past)
+    with backend_past(folder) as past:
+        assert rows(past) == expected
+    assert [len(times) for _, times, _ in expected] == [29 * 120 + 1] * 2
+
+
 def test_a_condition_on_a_filter_is_played_from_cloud_monitorings_series(folder):
     """By the folder and by the REST API of a backend alike; a plain Prometheus says that it cannot."""
     policy = {
