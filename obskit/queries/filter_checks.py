@@ -114,7 +114,11 @@ def _resource_label(label: str, all_series: Sequence[Series], resource_types: Se
         yield Finding(
             f'resource {names} has no label "{label}"', f"Write metric.labels.{label}" if is_metrics else hint, is_doubt
         )
-    elif not named and all_series and all(series.metric is None and series.resources for series in all_series):
+        return
+    written = {name for series in all_series for name in series.resources}
+    if not all(nearest(name, written) for name in resource_types):  # no slips: resources that the index does not know
+        return
+    if all_series and all(series.metric is None and series.resources for series in all_series):
         known = [name for series in all_series for name in series.resource_labels]
         yield from label_findings(label, known, all_series, noun="resource label", also=_ANY_RESOURCE)
 

@@ -28,6 +28,18 @@ def rules(text: str, **fields: object) -> list[str]:
     return [f"{problem} | {way_out}" for problem, way_out in aggregation.rules(series, longest=timedelta(hours=25))]
 
 
+def test_labels_are_checked_beside_a_misspelt_resource():
+    """A slip in the resource's name does not hide one in its label; a resource that is not known judges no label."""
+    found = told(RUN.replace("cloud_run_revision", "cloud_run_revison") + ' AND resource.labels.servicename="shop"')
+    assert [each.partition(" | ")[2] for each in found] == [
+        'Did you mean "cloud_run_revision"',
+        'Did you mean "service_name"',
+    ]
+    assert (
+        told(RUN.replace("cloud_run_revision", "quite_another_thing") + ' AND resource.labels.servicename="shop"') == []
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "problem", "way_out"),
     [
