@@ -190,7 +190,9 @@ def definition(cls: type[T]) -> type[T]:
     """Make a model: a frozen, slotted, keyword-only dataclass whose constructor reports all that is wrong."""
     made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     construct = made.__init__
-    known = {item.name: item for item in fields(made) if item.init}
+    # What only a reader of JSON needs comes last where the fields are listed.
+    listed = sorted(fields(made), key=lambda item: item.name == "carried")
+    known = {item.name: item for item in listed if item.init}
 
     @wraps(construct)
     def init(self: Any, *args: object, **values: object) -> None:
