@@ -146,11 +146,12 @@ class EndedSpans:
         self._shown = shown
         self._known: dict[Record, tuple[str, dict[str, Any], Status]] = {}
         self._make: type[ReadableSpan] | None = None
+        self._scope: InstrumentationScope | None = None
 
     def _load(self) -> type[ReadableSpan]:
         from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - takes long, and a request must not wait
 
-        self._make = ReadableSpan
+        self._make, self._scope = ReadableSpan, scope()
         return ReadableSpan
 
     def built(self, record: Record, resource: Resource) -> ReadableSpan:
@@ -194,7 +195,7 @@ class EndedSpans:
             status,
             start_ns,
             start_ns + int(elapsed_s * 1e9),
-            scope(),
+            self._scope,
         )
 
     def add_own(self, attributes: dict[str, Any], path: str, query: str, remote_ip: str, agent: str) -> None:
