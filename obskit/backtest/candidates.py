@@ -71,8 +71,12 @@ def tune(policy: Mapping[str, Any], past: Past, *, start_ms: int, end_ms: int, p
         problem = "no condition compares with a number, so that there is nothing to tune"
         raise QueryError(Problem(place=place, problem=problem, way_out="Tune a policy such as `… > 0.05`"))
     (current,), values = play(policy, past, start_ms=start_ms, end_ms=end_ms)
+    if not values.sample and _shows_values(varied):
+        raise _nothing(policy, f"{past.place} has no values that it could compare")
     rough = _rough(varied, values)
     tried = _played(policy, past, current, rough)
+    if not any(each.pages for each in tried):
+        raise _nothing(policy, f"it would not have fired in {past.place} with any threshold that was tried")
     low, high = _bracket(tried, varied, pages)
     if low is not None and high is not None:
         fine = [low + (high - low) * place / (_FINE + 1) for place in range(1, _FINE + 1)]
@@ -82,10 +86,19 @@ def tune(policy: Mapping[str, Any], past: Past, *, start_ms: int, end_ms: int, p
     return Tuned(varied=varied, current=current, proposed=_best(order, pages), tried=tuple(order), wanted=pages)
 
 
+def _nothing(policy: Mapping[str, Any], problem: str) -> QueryError:
+    way_out = "Check the metric's name, the export route (--route) and the period (--since)"
+    return QueryError(Problem(place=f'policy "{policy.get("displayName", "")}"', problem=problem, way_out=way_out))
+
+
+def _shows_values(varied: Varied) -> bool:
+    """Whether what is compared can be had apart from the comparison."""
+    return varied.comparison is None or bool(varied.comparison.values)
+
+
 def _rough(varied: Varied, values: Values) -> list[float]:
     """Thresholds over the whole range of the values, most of them where values begin to be rare."""
-    if varied.comparison is not None and not varied.comparison.values:
-        # What is compared cannot be had apart from the comparison: look around the threshold itself.
+    if not _shows_values(varied):  # look around the threshold itself
         return sorted({rounded(varied.threshold * 2.0 ** (power / 2)) for power in range(-8, 9)})
     shares = _QUANTILES if varied.is_above else tuple(1 - share for share in _QUANTILES)
     edges = [each for each in (values.highest if varied.is_above else values.lowest) if each is not None]

@@ -46,7 +46,9 @@ class Backtest:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was found that the policy could compare: no metric, no traffic, or another route."""
-        return self.values is not None and not self.values.sample and self.played is not None and not self.played.pages
+        if self.values is None or self.played is None or self.is_above is None:
+            return False
+        return not self.values.sample and not self.played.pages
 
     @property
     def rows(self) -> list[Played]:

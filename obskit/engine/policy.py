@@ -260,7 +260,8 @@ class PolicyMachine:
             yield Closed(replace(self._open.pop(key), ended_at_ms=now_ms))
         for key, (condition, track) in holding.items():
             if key in self._open:
-                self._open[key] = replace(self._open[key], value=track.value)
+                if self._open[key].value != track.value:
+                    self._open[key] = replace(self._open[key], value=track.value)
                 continue
             self._open[key] = self._incident(key, condition, track, now_ms)
             yield Opened(self._open[key])

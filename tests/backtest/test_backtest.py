@@ -202,6 +202,13 @@ def test_a_policy_without_a_number_is_not_tuned(folder):
         tune(policy, past, start_ms=START_MS, end_ms=END_MS, pages=1)
 
 
+def test_without_values_nothing_is_proposed(folder):
+    """A metric that is not there would suit any threshold."""
+    elsewhere = error_spike(service="shop").to_dict(CONTEXT)
+    with folder_past(folder) as past, pytest.raises(QueryError, match="no values that it could compare"):
+        tune(elsewhere, past, start_ms=START_MS, end_ms=END_MS, pages=1)
+
+
 # --------------------------------------------------------------------------- the commands
 
 
@@ -248,6 +255,7 @@ def test_a_proposal_is_printed(definitions, folder):
     rows = json.loads(run("tune", definitions, folder, "--pages", "12", "--json"))
     assert [row["policy"] for row in rows] == ["error-spike", "latency-p95", "token-spike"]
     assert rows[0]["proposed"]["fired"] == 1
+    assert "would not have fired" in rows[2]["problem"]
 
 
 def test_a_recording_is_played_again_in_a_test(definitions, folder, tmp_path):
