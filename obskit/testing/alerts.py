@@ -12,8 +12,7 @@ Each method returns a new test, so that tests can share a beginning; give that a
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,13 +25,14 @@ from obskit.errors import DefinitionError, Problem, report
 from obskit.queries.context import RenderContext
 from obskit.queries.durations import DurationLike, whole_seconds
 from obskit.queries.promql import label_named
+from obskit.testing.collecting import caller
 from obskit.testing.expectations import Expectation, Notifies, OpenAt, OpenFrom, Silent, SilentAt
 from obskit.testing.inputs import Budget, Clock, Entries, Given, Measured, Observed, Sources, Written
 from obskit.testing.judging import Result, judge
 from obskit.testing.notation import Values, labels_of, values_of
 from obskit.testing.recordings import load_recording
 
-__all__ = ["AlertTest", "Result", "items"]
+__all__ = ["AlertTest", "Result"]
 
 _PROJECT: Final = "test-project"
 
@@ -59,7 +59,7 @@ class AlertTest:
 
     def __post_init__(self) -> None:
         if not self.source:
-            object.__setattr__(self, "source", _caller())
+            object.__setattr__(self, "source", caller())
         if self._ms(self.every, "every") <= 0:
             self._wrong("every is 0 s", 'Write for example every="30s"')
 
@@ -343,30 +343,3 @@ class AlertTest:
     def problem(self, problem: str, way_out: str) -> Problem:
         """Return a problem of this test."""
         return Problem(place=f'{self.source}: test "{self.name}"', problem=problem, way_out=way_out)
-
-
-def items(value: object) -> Iterator[tuple[str, AlertTest]]:
-    """Yield the tests that a value is or holds, each with what follows the value's name in the test's name."""
-    if isinstance(value, AlertTest):
-        yield "", value
-    elif isinstance(value, list | tuple):
-        yield from ((f"[{index}]", each) for index, each in enumerate(value) if isinstance(each, AlertTest))
-    elif isinstance(value, Mapping):
-        yield from ((f"[{key}]", each) for key, each in value.items() if isinstance(each, AlertTest))
-
-
-def _caller() -> str:
-    """Return ``path:line`` of the nearest frame that is not this package's."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's line
-    while frame.f_back is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if (
-            not module.startswith("obskit.testing")
-            and frame.f_code.co_filename != "<string>"
-            and module != "dataclasses"
-        ):
-            break
-        frame = frame.f_back
-    path = Path(frame.f_code.co_filename)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"{shown}:{frame.f_lineno}"

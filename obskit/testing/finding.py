@@ -10,7 +10,8 @@ from types import ModuleType
 from obskit.alerts import AlertPolicy
 from obskit.errors import Problem
 from obskit.sync.load import load, load_modules
-from obskit.testing.alerts import AlertTest, items
+from obskit.testing.alerts import AlertTest
+from obskit.testing.collecting import items
 
 __all__ = ["FOLDERS", "Found", "Named", "find", "tests_in", "untested"]
 

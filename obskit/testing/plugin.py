@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from obskit.testing.alerts import AlertTest, items
+from obskit.testing.alerts import AlertTest
+from obskit.testing.collecting import items
 
 __all__ = ["AlertItem", "collected"]
 
