@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from obskit.middleware.requests import Observer, leave
 from obskit.signals import context
 from obskit.signals.context import RequestState
 
-__all__ = ["ASGIMiddleware", "App", "Locate"]
+__all__ = ["MARK_OF_OTHERS", "ASGIMiddleware", "App", "Locate"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Locate = Callable[[Scope], str]
 
 _SEEN: Final = "obskit.request"
+MARK_OF_OTHERS: Final = "_is_instrumented_by_opentelemetry"
+"""What OpenTelemetry's own instrumentations set on an app."""
 
 
 def _no_route(_scope: Scope) -> str:
@@ -33,7 +36,8 @@ class ASGIMiddleware:
         app: the app to observe.
         observer: of this process.
         locate: returns the route's template of a scope that has been routed, empty where there is none.
-        is_left_to_others: says whether another instrumentation makes the server span.
+        marks: attributes of the app, where another instrumentation leaves its mark.
+        is_left_to_others: says whether another instrumentation makes the server span, where its mark is there.
     """
 
     def __init__(
@@ -42,11 +46,13 @@ class ASGIMiddleware:
         observer: Observer,
         *,
         locate: Locate = _no_route,
+        marks: Mapping[str, Any] = MappingProxyType({}),
         is_left_to_others: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
         self.observer = observer
         self._locate = locate
+        self._marks = marks
         self._is_left_to_others = is_left_to_others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +99,8 @@ class ASGIMiddleware:
             await self.app(scope, receive, send)
 
     def _begin(self, scope: Scope) -> tuple[RequestState, Any]:
-        is_left = self._is_left_to_others() or scope.get("fastapi.telemetry") is not None
+        is_left = MARK_OF_OTHERS in self._marks and self._is_left_to_others()
+        is_left = is_left or scope.get("fastapi.telemetry") is not None
         query = scope.get("query_string")
         state = RequestState(
             scope.get("method", "GET"),

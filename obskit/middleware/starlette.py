@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from opentelemetry import trace
 
-from obskit.middleware.asgi import ASGIMiddleware
+from obskit.middleware.asgi import MARK_OF_OTHERS, ASGIMiddleware
 from obskit.middleware.requests import Observer
 
 __all__ = ["Routes", "install"]
 
 _MARK: Final = "_obskit_middleware"
-_MARK_OF_OTHERS: Final = "_is_instrumented_by_opentelemetry"
 _MOST_KNOWN: Final = 2000
 _MOST_LAYERS: Final = 100
 
@@ -35,7 +34,8 @@ def install(app: Any, observer: Observer) -> None:
         _not_built,
         observer,
         locate=routes.template,
-        is_left_to_others=lambda: _MARK_OF_OTHERS in marks and _is_left_to_opentelemetry(app, middleware),
+        marks=marks,
+        is_left_to_others=lambda: _is_left_to_opentelemetry(app, middleware),
     )
     marks[_MARK] = middleware
     build = app.build_middleware_stack
@@ -59,7 +59,7 @@ def _is_left_to_opentelemetry(app: Any, stack: Any) -> bool:
 
     Its mark on the app alone does not say so: it is there too when the middleware did not find its place.
     """
-    if not getattr(app, _MARK_OF_OTHERS, False):
+    if not getattr(app, MARK_OF_OTHERS, False):
         return False
     for _ in range(_MOST_LAYERS):
         if type(stack).__name__ == "OpenTelemetryMiddleware" and type(stack).__module__.startswith("opentelemetry."):

@@ -62,17 +62,16 @@ class Cell:
 
     def fold(self) -> None:
         """Add what is pending to the counts."""
-        pending = self.pending
+        take, buckets = self.pending.popleft, self._buckets
         with self._lock:
-            for _ in range(len(pending)):
-                try:
-                    value = pending.popleft()
-                except IndexError:
-                    break
-                self._buckets[bisect_left(_BOUNDS, value)] += 1
-                self._sum += value
-                self._least = min(self._least, value)
-                self._most = max(self._most, value)
+            if values := [take() for _ in range(len(self.pending))]:
+                total = self._sum
+                for value in values:
+                    buckets[bisect_left(_BOUNDS, value)] += 1
+                    total += value
+                self._sum = total
+                self._least = min(self._least, *values)
+                self._most = max(self._most, *values)
             last, self.last = self.last, None
             if last is not None and last.sampled and last.trace_id:
                 at_ns = last.start_ns + int(last.elapsed_s * 1e9)
