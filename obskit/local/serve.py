@@ -142,7 +142,7 @@ class _Running:
         host, (http_port, grpc_port) = owner._host, owner._wanted  # noqa: SLF001
         listener = _listen(host, http_port)
         http_url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
-        self._grpc, bound = _serve_grpc(store, host, grpc_port)
+        self._grpc, bound = _serve_grpc(store, host, grpc_port, http_url)
         self.notifier = Notifier(
             project=owner.project,
             find_channel=store.objects.get,
@@ -259,11 +259,11 @@ def _listen(host: str, port: int) -> socket.socket:
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _serve_grpc(store: Store, host: str, port: int) -> tuple[Any, int]:
+def _serve_grpc(store: Store, host: str, port: int, http_url: str) -> tuple[Any, int]:
     try:
-        return serve_grpc(store, host, port)
+        return serve_grpc(store, host, port, http_url)
     except (OSError, RuntimeError):
-        return serve_grpc(store, host, 0)
+        return serve_grpc(store, host, 0, http_url)
 
 
 def _in_url(host: str) -> str:

@@ -17,30 +17,52 @@ from starlette.routing import Route
 
 from obskit.engine.align import aggregate, period_ms
 from obskit.local.http.context import backend_of
+from obskit.local.http.objects import OBJECT_SERVICES, refused
 from obskit.local.http.replies import ApiError, JsonReply, Parameters, body_of
 from obskit.local.http.timeseries import aggregation_of, interval_of, series_json
 from obskit.local.ingest.entries import write_entries
+from obskit.local.rpc.calls import carry_out
+from obskit.local.rpc.failure import Refused
 from obskit.local.rpc.rules import dashboard_faults
 from obskit.queries import filters
 
 __all__ = ["GOOGLE_SERVICES", "google_routes"]
 
 _Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
-_SECRETS: Final = frozenset({"password", "auth_token", "service_key"})
 _REACH_MS: Final = 600_000  # a counter's growth needs the point before the interval
 
 
-# --------------------------------------------------------------------------- lists of objects
+# --------------------------------------------------------------------------- dashboards
 
 
-def _listed(collection: str, show: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Response]:
-    def serve(request: Request) -> Response:
-        parent = f"projects/{request.path_params['project']}"
-        found = [show(each) for each in backend_of(request).store.objects.list(collection, parent=parent)]
-        page, token = _page(found, Parameters.of(request))
-        return JsonReply({collection: page, **({"nextPageToken": token} if token else {})})
+_DASHBOARDS: Final = "/google.monitoring.dashboard.v1.DashboardsService/"
+
+
+def _counted(method: str, handler: Callable[[Request, dict[str, Any]], Response]) -> Callable[..., Awaitable[Response]]:
+    """Return a handler of dashboards under the same faults as the gRPC methods."""
+
+    async def serve(request: Request) -> Response:
+        body = await body_of(request) if request.method in {"POST", "PATCH"} else {}
+        replies: list[Response] = []
+
+        def call() -> Mapping[str, Any]:
+            replies.append(handler(request, body))
+            return {}
+
+        try:
+            await run_in_threadpool(carry_out, backend_of(request).store, _DASHBOARDS + method, call)
+        except Refused as error:
+            raise refused(error) from error
+        return replies[0]
 
     return serve
+
+
+def _list_dashboards(request: Request, _body: dict[str, Any]) -> Response:
+    parent = f"projects/{request.path_params['project']}"
+    found = backend_of(request).store.objects.list("dashboards", parent=parent)
+    page, token = _page(found, Parameters.of(request))
+    return JsonReply({"dashboards": page, **({"nextPageToken": token} if token else {})})
 
 
 def _page(found: Sequence[Any], asked: Parameters) -> tuple[Sequence[Any], str]:
@@ -53,41 +75,20 @@ def _page(found: Sequence[Any], asked: Parameters) -> tuple[Sequence[Any], str]:
     return found[start:end], str(end) if end < len(found) else ""
 
 
-def _got(collection: str, show: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Response]:
-    def serve(request: Request) -> Response:
-        return JsonReply(show(_existing(request, collection)))
-
-    return serve
-
-
-def _name(request: Request, collection: str) -> str:
-    return f"projects/{request.path_params['project']}/{collection}/{request.path_params['id']}"
+def _get_dashboard(request: Request, _body: dict[str, Any]) -> Response:
+    return JsonReply(_existing(request, "dashboards"))
 
 
 def _existing(request: Request, collection: str) -> dict[str, Any]:
-    name = _name(request, collection)
+    name = f"projects/{request.path_params['project']}/{collection}/{request.path_params['id']}"
     found: dict[str, Any] | None = backend_of(request).store.objects.get(name)
     if found is None:
         raise ApiError(404, f"{name} does not exist")
     return found
 
 
-def _as_is(document: dict[str, Any]) -> dict[str, Any]:
-    return document
-
-
-def _masked(channel: dict[str, Any]) -> dict[str, Any]:
-    labels = {
-        name: "*" * 8 if name in _SECRETS and value else value for name, value in channel.get("labels", {}).items()
-    }
-    return {**channel, "labels": labels}
-
-
-# --------------------------------------------------------------------------- dashboards
-
-
-async def _create_dashboard(request: Request) -> Response:
-    body = _checked_dashboard(await body_of(request))
+def _create_dashboard(request: Request, body: dict[str, Any]) -> Response:
+    _checked_dashboard(body)
     if body.get("etag"):
         raise ApiError(400, "etag must not be set on a new dashboard")
     project = request.path_params["project"]
@@ -100,19 +101,18 @@ async def _create_dashboard(request: Request) -> Response:
     return _kept_dashboard(request, {**body, "name": name})
 
 
-async def _update_dashboard(request: Request) -> Response:
-    body = _checked_dashboard(await body_of(request))
+def _update_dashboard(request: Request, body: dict[str, Any]) -> Response:
+    _checked_dashboard(body)
     current = _existing(request, "dashboards")
     if body.get("etag") and body["etag"] != current.get("etag"):
         raise ApiError(409, "the dashboard was changed since this etag was read")
     return _kept_dashboard(request, {**body, "name": current["name"]})
 
 
-def _checked_dashboard(body: dict[str, Any]) -> dict[str, Any]:
+def _checked_dashboard(body: dict[str, Any]) -> None:
     faults = dashboard_faults(body)
     if faults:
         raise ApiError(400, " ".join(faults))
-    return body
 
 
 def _kept_dashboard(request: Request, document: dict[str, Any]) -> Response:
@@ -122,7 +122,7 @@ def _kept_dashboard(request: Request, document: dict[str, Any]) -> Response:
     return JsonReply(kept)
 
 
-def _delete_dashboard(request: Request) -> Response:
+def _delete_dashboard(request: Request, _body: dict[str, Any]) -> Response:
     backend_of(request).store.objects.delete(_existing(request, "dashboards")["name"])
     return JsonReply({})
 
@@ -185,15 +185,12 @@ async def _list_entries(request: Request) -> Response:
 # --------------------------------------------------------------------------- the table
 
 GOOGLE_SERVICES: Final[dict[tuple[str, str], _Handler]] = {
-    ("GET", "/v1/projects/{project}/dashboards"): _listed("dashboards", _as_is),
-    ("POST", "/v1/projects/{project}/dashboards"): _create_dashboard,
-    ("GET", "/v1/projects/{project}/dashboards/{id}"): _got("dashboards", _as_is),
-    ("PATCH", "/v1/projects/{project}/dashboards/{id}"): _update_dashboard,
-    ("DELETE", "/v1/projects/{project}/dashboards/{id}"): _delete_dashboard,
-    ("GET", "/v3/projects/{project}/alertPolicies"): _listed("alertPolicies", _as_is),
-    ("GET", "/v3/projects/{project}/alertPolicies/{id}"): _got("alertPolicies", _as_is),
-    ("GET", "/v3/projects/{project}/notificationChannels"): _listed("notificationChannels", _masked),
-    ("GET", "/v3/projects/{project}/notificationChannels/{id}"): _got("notificationChannels", _masked),
+    ("GET", "/v1/projects/{project}/dashboards"): _counted("ListDashboards", _list_dashboards),
+    ("POST", "/v1/projects/{project}/dashboards"): _counted("CreateDashboard", _create_dashboard),
+    ("GET", "/v1/projects/{project}/dashboards/{id}"): _counted("GetDashboard", _get_dashboard),
+    ("PATCH", "/v1/projects/{project}/dashboards/{id}"): _counted("UpdateDashboard", _update_dashboard),
+    ("DELETE", "/v1/projects/{project}/dashboards/{id}"): _counted("DeleteDashboard", _delete_dashboard),
+    **OBJECT_SERVICES,
     ("GET", "/v3/projects/{project}/timeSeries"): _list_time_series,
     ("POST", "/v2/entries:write"): _write_entries,
     ("POST", "/v2/entries:list"): _list_entries,

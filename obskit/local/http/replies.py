@@ -34,11 +34,13 @@ class ApiError(Exception):
         status: HTTP status.
         message: what is wrong, for a person.
         name: Google's canonical code; by default the usual one for the status.
+        retry_after_s: what the caller is asked to wait, 0 for nothing.
     """
 
-    def __init__(self, status: int, message: str, *, name: str = "") -> None:
+    def __init__(self, status: int, message: str, *, name: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s
         self.name = name or _STATUS_NAMES.get(status, "UNKNOWN")
 
 
@@ -68,7 +70,11 @@ def _finite(value: Any) -> Any:
 def on_api_error(_request: Request, error: Exception) -> Response:
     """Return an `ApiError` in the form of Google's REST APIs."""
     status, name = (error.status, error.name) if isinstance(error, ApiError) else (500, "INTERNAL")
-    return JsonReply({"error": {"code": status, "message": str(error), "status": name}}, status_code=status)
+    told: dict[str, Any] = {"code": status, "message": str(error), "status": name}
+    if isinstance(error, ApiError) and error.retry_after_s:
+        kind = "type.googleapis.com/google.rpc.RetryInfo"
+        told["details"] = [{"@type": kind, "retryDelay": f"{error.retry_after_s:g}s"}]
+    return JsonReply({"error": told}, status_code=status)
 
 
 def on_problems(request: Request, error: Exception) -> Response:

@@ -65,12 +65,17 @@ def _descriptor_json(project: str, found: Descriptor) -> dict[str, Any]:
         "unit": found.unit,
         "description": found.description,
         "displayName": found.display_name,
-        "labels": [{"key": label} for label in found.labels],
+        "labels": [_label_json(label, *found.label_texts.get(label, ("", ""))) for label in found.labels],
     }
 
 
+def _label_json(key: str, value_type: str, description: str) -> dict[str, str]:
+    told = {"key": key, "valueType": value_type, "description": description}
+    return {field: text for field, text in told.items() if text}
+
+
 def create_descriptor(store: Store, request: Any) -> Answer:
-    """Create a metric descriptor; its kind and value type cannot change afterwards."""
+    """Create or update a metric descriptor; its kind and value type cannot change, labels are never removed."""
     given = request.metric_descriptor
     if given.type not in store.metrics.descriptors and len(store.metrics.descriptors) >= MOST_DESCRIPTORS:
         raise invalid(f"The project has {MOST_DESCRIPTORS} custom metric descriptors already.")
@@ -85,13 +90,17 @@ def create_descriptor(store: Store, request: Any) -> Answer:
         description=given.description,
         display_name=given.display_name,
         labels=tuple(label.key for label in given.labels),
+        label_texts={
+            label["key"]: (label.get("valueType", ""), label.get("description", ""))
+            for label in document.get("labels", ())
+        },
     )
     known = store.metrics.descriptors.get(made.type, made)
     if (known.kind, known.value_type) != (made.kind, made.value_type):
         raise invalid(
             f"The metric kind and value type of {given.type} cannot change from {known.kind}, {known.value_type}."
         )
-    return _descriptor_json(request.name, store.metrics.describe(made))
+    return _descriptor_json(request.name, store.metrics.redescribe(made))
 
 
 def get_descriptor(store: Store, request: Any) -> Answer:

@@ -16,11 +16,22 @@ from google.cloud.errorreporting_v1beta1.services.error_group_service.transports
 from google.cloud.errorreporting_v1beta1.services.error_stats_service.transports import grpc as error_stats
 from google.cloud.errorreporting_v1beta1.services.report_errors_service.transports import grpc as report_errors
 from google.cloud.logging_v2.services.logging_service_v2.transports import grpc as logging_service
+from google.cloud.logging_v2.services.metrics_service_v2.transports import grpc as log_metrics
 from google.cloud.monitoring_dashboard_v1.services.dashboards_service.transports import grpc as dashboards
 from google.cloud.monitoring_v3.services.alert_policy_service.transports import grpc as alert_policies
 from google.cloud.monitoring_v3.services.metric_service.transports import grpc as metrics
 from google.cloud.monitoring_v3.services.notification_channel_service.transports import grpc as channels
+from google.cloud.monitoring_v3.services.service_monitoring_service.transports import grpc as services
+from google.cloud.monitoring_v3.services.snooze_service.transports import grpc as snoozes
+from google.cloud.monitoring_v3.services.uptime_check_service.transports import grpc as uptime
 from google.cloud.trace_v2.services.trace_service.transports import grpc as traces
+
+try:
+    from google.cloud.billing.budgets_v1.services.budget_service.transports import grpc as budgets
+except ImportError:  # of the extra "billing"; without it budgets are UNIMPLEMENTED
+    _BUDGETS: tuple[Any, ...] = ()
+else:
+    _BUDGETS = (budgets.BudgetServiceGrpcTransport,)
 
 __all__ = ["Signature", "signatures"]
 
@@ -30,10 +41,14 @@ _TRANSPORTS = (
     dashboards.DashboardsServiceGrpcTransport,
     error_groups.ErrorGroupServiceGrpcTransport,
     error_stats.ErrorStatsServiceGrpcTransport,
+    log_metrics.MetricsServiceV2GrpcTransport,
     logging_service.LoggingServiceV2GrpcTransport,
     metrics.MetricServiceGrpcTransport,
     report_errors.ReportErrorsServiceGrpcTransport,
+    services.ServiceMonitoringServiceGrpcTransport,
+    snoozes.SnoozeServiceGrpcTransport,
     traces.TraceServiceGrpcTransport,
+    uptime.UptimeCheckServiceGrpcTransport,
 )
 
 
@@ -81,7 +96,7 @@ class _Recorder(grpc.Channel):  # type: ignore[misc]
 def signatures() -> Mapping[str, Signature]:
     """Return the signature of every unary RPC by its full method name."""
     recorder = _Recorder()
-    for transport_type in _TRANSPORTS:
+    for transport_type in (*_TRANSPORTS, *_BUDGETS):
         transport: Any = transport_type(channel=recorder)
         # Recent transports put an interceptor around the channel, which opens a method only when it is called.
         transport._logged_channel = recorder  # noqa: SLF001

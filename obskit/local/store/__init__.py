@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from obskit.local.clock import Clock
+from obskit.local.faults import Faults
 from obskit.local.store.database import Database, load, text_of
 from obskit.local.store.deltas import Deltas
 from obskit.local.store.errors import ErrorEvent, ErrorStore
@@ -48,6 +49,7 @@ class Store:
         self._lock = threading.Lock()
         self.metrics = MetricStore(project)
         self.deltas = Deltas()
+        self.faults = Faults()
         self.traces = TraceStore(self._database, self.changed)
         self.logs = LogStore(self._database, self.changed)
         self.errors = ErrorStore(self._database, self.changed)

@@ -24,7 +24,7 @@ _DISTRIBUTION_BYTES: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """What is known of a metric type."""
+    """What is known of a metric type; of its labels, `label_texts` has type and description where they were told."""
 
     type: str
     kind: str
@@ -33,6 +33,7 @@ class Descriptor:
     description: str = ""
     display_name: str = ""
     labels: tuple[str, ...] = ()
+    label_texts: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,15 @@ class MetricStore:
         return len(self._series)
 
     # ------------------------------------------------------------------ writing
+
+    def redescribe(self, descriptor: Descriptor) -> Descriptor:
+        """Keep a descriptor and return it; one that is there gets the new texts, and keeps its labels."""
+        with self._lock:
+            known = self.descriptors.get(descriptor.type, descriptor)
+            labels = tuple(sorted({*known.labels, *descriptor.labels}))
+            texts = {**known.label_texts, **descriptor.label_texts}
+            self.descriptors[descriptor.type] = replace(descriptor, labels=labels, label_texts=texts)
+            return self.descriptors[descriptor.type]
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
         """Keep a descriptor and return it; of one that is there only the labels grow, and empty texts are filled."""

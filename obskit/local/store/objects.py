@@ -1,4 +1,4 @@
-"""Objects of the APIs (alert policies, channels, dashboards) as JSON by resource name."""
+"""Objects of the APIs (alert policies, channels, dashboards, services and so on) as JSON by resource name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["ObjectStore", "collection_of"]
 
 
 def collection_of(name: str) -> str:
-    """Return the collection of a resource name: ``projects/P/COLLECTION/ID``."""
+    """Return the collection of a resource name: ``projects/P/COLLECTION/ID``, or deeper."""
     parts = name.split("/")
-    return parts[2] if len(parts) >= 4 else ""
+    return parts[-2] if len(parts) >= 4 else ""
 
 
 class ObjectStore:
