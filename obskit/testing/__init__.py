@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from obskit.testing.capturing import Captured, Point, capture
     from obskit.testing.clocks import FixedClock
     from obskit.testing.ids import SequentialIds
+    from obskit.testing.packs import pack_tests
 
-__all__ = ["AlertTest", "Captured", "FixedClock", "Point", "SequentialIds", "capture"]
+__all__ = ["AlertTest", "Captured", "FixedClock", "Point", "SequentialIds", "capture", "pack_tests"]
 
 # Each name loads only its own module: a test of an alert needs no OpenTelemetry, and a test of an app no engine.
 _HOMES: Final = {
@@ -45,6 +46,7 @@ _HOMES: Final = {
     "SequentialIds": "obskit.testing.ids",
     "capture": "obskit.testing.capturing",
     "obskit_capture": "obskit.testing.fixtures",
+    "pack_tests": "obskit.testing.packs",
 }
 
 

@@ -1,0 +1,39 @@
+"""All packs, by name. Each file of `obskit.packs.ready` is one."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from obskit.errors import DefinitionError, Problem, nearest
+from obskit.packs import ready
+from obskit.packs.packs import Pack
+
+__all__ = ["pack_named", "pack_names", "packs"]
+
+
+@lru_cache(maxsize=1)
+def pack_names() -> tuple[str, ...]:
+    """Return the names of all packs, without importing them."""
+    return tuple(sorted(found.name.replace("_", "-") for found in pkgutil.iter_modules(ready.__path__)))
+
+
+def pack_named(name: str) -> Pack[Any]:
+    """Return the pack of a name.
+
+    Raises:
+        DefinitionError: there is none.
+    """
+    if name not in pack_names():
+        guess = nearest(name, pack_names())
+        way_out = f'Did you mean "{guess}"' if guess else f"There are {', '.join(pack_names())}"
+        raise DefinitionError(Problem(place="packs", problem=f'there is no pack "{name}"', way_out=way_out))
+    found: Pack[Any] = import_module(f"{ready.__name__}.{name.replace('-', '_')}").PACK
+    return found
+
+
+def packs() -> tuple[Pack[Any], ...]:
+    """Return all packs, in the order of their names."""
+    return tuple(pack_named(name) for name in pack_names())
