@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("obskit.cli.backtest", "Tell when alerts would have fired in the past, and with other thresholds."),
     "tune": ("obskit.cli.tune", "Propose thresholds for a wanted number of pages a month, from the past."),
     "prices": ("obskit.cli.prices", "Show what models cost, and what a given usage would cost."),
+    "import": ("obskit.cli.import_", "Write what a project or a file has as Python definitions."),
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
     "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),
     "sync-dashboards": ("obskit.cli.sync_dashboards", "Plan and apply dashboards."),

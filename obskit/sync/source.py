@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from inspect import get_annotations
 from typing import Any, Final
@@ -22,8 +22,9 @@ from obskit.queries.definitions import Definition
 from obskit.queries.durations import promql_duration
 from obskit.queries.promql import Query
 from obskit.sync.expressions import Call, Leaf, Listing, Node, Table, Text, laid_out
+from obskit.sync.spellings import MAKERS, as_call
 
-__all__ = ["expression", "module"]
+__all__ = ["expression", "module", "variables"]
 
 _WIDTH: Final = 120
 _FIRST: Final = ("id", "name", "title", "display_name")
@@ -43,7 +44,9 @@ def expression(value: object, *, indent: int = 0) -> str:
     return laid_out(_Writer().node(value), indent=indent, width=_WIDTH)
 
 
-def module(definitions: Sequence[Definition], *, doc: str) -> str:
+def module(
+    definitions: Sequence[Definition], *, doc: str, elsewhere: Mapping[int, tuple[str, str]] | None = None
+) -> str:
     """Return the text of a module that makes definitions.
 
     A definition that stands in another one is written before it, and named there.
@@ -51,18 +54,21 @@ def module(definitions: Sequence[Definition], *, doc: str) -> str:
     Args:
         definitions: each becomes a variable, named after its id.
         doc: the module's docstring, one line.
+        elsewhere: `id()` of a definition of another module → that module and the variable's name there.
 
     Raises:
         DefinitionError: something has no Python form.
     """
     writer = _Writer()
-    writer.names = _names(definitions)
+    writer.elsewhere = elsewhere or {}
+    writer.names = variables(definitions, taken={name for _, name in writer.elsewhere.values()})
     body = []
     for made in _in_order(definitions):
         name = writer.names[id(made)]
         node = writer.node(made, is_named=False)
         body.append(f"{name} = {laid_out(node, indent=0, before=len(name) + 3, width=_WIDTH)}\n")
-    return "\n".join([f'"""{doc}"""\n', "from __future__ import annotations\n", *_imports(writer.used), *body])
+    lines = _imports(writer.used, writer.borrowed)
+    return "\n".join([f'"""{doc}"""\n', "from __future__ import annotations\n", *lines, *body])
 
 
 class _Writer:
@@ -71,11 +77,16 @@ class _Writer:
     def __init__(self) -> None:
         self.used: set[Any] = set()
         self.names: Mapping[int, str] = {}
+        self.elsewhere: Mapping[int, tuple[str, str]] = {}
+        self.borrowed: set[tuple[str, str]] = set()
 
     def node(self, value: Any, *, is_named: bool = True) -> Node:
         """Return the node of a value; a definition that has a name is that name."""
         if is_named and id(value) in self.names:
             return Leaf(self.names[id(value)])
+        if is_named and id(value) in self.elsewhere:
+            self.borrowed.add(self.elsewhere[id(value)])
+            return Leaf(self.elsewhere[id(value)][1])
         if getattr(value, "variants", None) is not None:
             raise DefinitionError(
                 Problem(
@@ -90,6 +101,10 @@ class _Writer:
         for kind, write in _WRITERS.items():
             if isinstance(value, kind):
                 return write(self, value)
+        if (call := as_call(value)) is not None:
+            maker, arguments = call
+            self.used.add(maker)
+            return Call(maker.__name__, tuple((name, self.node(item)) for name, item in arguments))
         if is_dataclass(value) and not isinstance(value, type):
             self.used.add(type(value))
             pairs = tuple((item.name, self.node(getattr(value, item.name))) for item in _told(value))
@@ -149,6 +164,8 @@ _WRITERS: Final[Mapping[type, Callable[[_Writer, Any], Node]]] = {
     int: lambda _, value: Leaf(repr(value)),
     float: _number,
     timedelta: lambda _, value: Text(promql_duration(value)),
+    datetime: lambda _, value: Text(value.isoformat().replace("+00:00", "Z")),
+    date: lambda _, value: Text(value.isoformat()),
     Mapping: _table,
     list: _sequence,
     tuple: _sequence,
@@ -189,9 +206,16 @@ def _is_default(item: Field[Any], value: Any) -> bool:
 # --------------------------------------------------------------------------- names
 
 
-def _names(definitions: Sequence[Definition]) -> dict[int, str]:
+def variables(definitions: Sequence[Definition], *, taken: set[str] | frozenset[str] = frozenset()) -> dict[int, str]:
+    """Return the variable of each definition in its module, by `id()`.
+
+    Args:
+        definitions: of one module.
+        taken: names that stand for something else there.
+    """
     names: dict[int, str] = {}
-    taken = {*keyword.kwlist, *dir(builtins), *(type(made).__name__ for made in definitions)}
+    makers = (env.__name__, secret.__name__, *(each.__name__ for each in MAKERS))
+    taken = {*taken, *keyword.kwlist, *dir(builtins), *(type(made).__name__ for made in definitions), *makers}
     for made in definitions:
         plain = re.sub(r"\W+", "_", str(getattr(made, "id", "") or made.noun)).strip("_").lower() or "definition"
         choices = [plain, f"{plain}_{made.noun.replace(' ', '_')}", *(f"{plain}_{count}" for count in range(2, 1000))]
@@ -229,7 +253,7 @@ def _within(value: Any) -> Iterator[Any]:
             yield from _within(found)
 
 
-def _imports(used: set[Any]) -> Iterator[str]:
+def _imports(used: set[Any], borrowed: set[tuple[str, str]]) -> Iterator[str]:
     """Return the import statements, sorted as ruff sorts them."""
     homes = {thing: _home(thing) for thing in used}
     packages = set(homes.values())
@@ -238,14 +262,22 @@ def _imports(used: set[Any]) -> Iterator[str]:
         better = [name for name in sorted(packages) if name.count(".") == 1 and _offers(name, thing)]
         if home.count(".") > 1 and better:
             homes[thing] = better[0]
-    lines = []
-    for home in sorted(set(homes.values())):
-        names = sorted((thing.__name__ for thing, place in homes.items() if place == home), key=_import_order)
-        line = f"from {home} import {', '.join(names)}"
-        if len(line) > _WIDTH:
-            line = f"from {home} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
-        lines.append(line)
-    yield "\n".join(lines) + "\n"
+    # A user's own modules come after those that are installed.
+    for pairs in ({(place, thing.__name__) for thing, place in homes.items()}, borrowed):
+        if lines := [_import_line(home, {name for place, name in pairs if place == home}) for home, _ in pairs]:
+            yield "\n".join(sorted(set(lines), key=_module_of)) + "\n"
+
+
+def _import_line(home: str, names: set[str]) -> str:
+    ordered = sorted(names, key=_import_order)
+    line = f"from {home} import {', '.join(ordered)}"
+    if len(line) > _WIDTH:
+        return f"from {home} import (\n" + "".join(f"    {name},\n" for name in ordered) + ")"
+    return line
+
+
+def _module_of(line: str) -> str:
+    return line.split()[1]
 
 
 def _import_order(name: str) -> tuple[int, str]:

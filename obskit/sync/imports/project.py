@@ -1,0 +1,70 @@
+"""The objects of a project, as Found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from obskit.errors import Problem
+from obskit.sync.backend import Backend, BackendFailure
+from obskit.sync.imports.documents import Found
+from obskit.sync.kinds import CHANNEL, KINDS, Kind
+from obskit.sync.ownership import owner_of
+
+__all__ = ["Project", "read_project"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What a project has.
+
+    Attributes:
+        found: the objects to import.
+        channels: all its channels.
+        owned: how many objects were left out because definitions own them already.
+        problems: of kinds that could not be listed.
+    """
+
+    found: tuple[Found, ...]
+    channels: tuple[Mapping[str, Any], ...]
+    owned: int
+    problems: tuple[Problem, ...]
+
+
+def read_project(
+    backend: Backend, *, kinds: Sequence[Kind] = KINDS, containing: str = "", with_owned: bool = False
+) -> Project:
+    """Return the objects of a project that no definitions own.
+
+    Args:
+        backend: of the project.
+        kinds: the kinds to import; channels are listed in any case, since policies name them.
+        containing: a text that the display name must have, in any case.
+        with_owned: whether those that definitions own come too.
+    """
+    found: list[Found] = []
+    channels: list[Mapping[str, Any]] = []
+    problems: list[Problem] = []
+    owned = 0
+    for kind in dict.fromkeys((CHANNEL, *kinds)):
+        try:
+            documents = backend.list(kind)
+        except BackendFailure as failure:
+            problems.append(
+                Problem(
+                    place=f"project {backend.project!r}",
+                    problem=f"its {kind.name}s cannot be listed ({failure.code}): {failure.message}",
+                    way_out="Grant roles/monitoring.viewer, or leave them out with --kind",
+                )
+            )
+            continue
+        channels += documents if kind is CHANNEL else ()
+        for document in documents if kind in kinds else ():
+            if containing.lower() not in str(document.get("displayName") or document.get("name") or "").lower():
+                continue
+            if not with_owned and owner_of(document, kind) is not None:
+                owned += 1
+                continue
+            found.append(Found(model=kind.model, document=document, place=str(document.get("name") or kind.name)))
+    return Project(found=tuple(found), channels=tuple(channels), owned=owned, problems=tuple(problems))
