@@ -1,17 +1,20 @@
-"""Cloud SQL: is it up, does its disk fill, are CPU or connections at their end."""
+"""Cloud SQL: does its disk fill, are CPU or connections at their end, was there a backup."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.dashboards import Dashboard
 from obskit.packs.cases import Case, Points
+from obskit.packs.logs import log_metric, missed
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, highest, latest, over_time
+from obskit.queries import google, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
+from obskit.queries.durations import DurationLike, as_duration, shown_duration
 from obskit.queries.promql import Labels
 
 __all__ = ["PACK", "Settings"]
@@ -20,6 +23,17 @@ _UTILIZATION: Final = google("cloudsql.googleapis.com/database/disk/utilization"
 _CPU: Final = google("cloudsql.googleapis.com/database/cpu/utilization")
 _MEMORY: Final = google("cloudsql.googleapis.com/database/memory/utilization")
 _BACKENDS: Final = google("cloudsql.googleapis.com/database/postgresql/num_backends")
+# Source: "View audit logs for automated backups" of Cloud SQL's documentation.
+_BACKED_UP, _BACKUPS = log_metric(
+    "cloud-sql-backups",
+    counts='log_id("cloudaudit.googleapis.com/system_event") AND resource.type="cloudsql_database" '
+    'AND protoPayload.methodName="cloudsql.instances.automatedBackup" '
+    'AND protoPayload.metadata.windowStatus="STATUS_SUCCEEDED"',
+    description="Automated backups of Cloud SQL that succeeded.",
+    resource="cloudsql_database",
+)
+_READS: Final = google("cloudsql.googleapis.com/database/disk/read_ops_count")
+_WRITES: Final = google("cloudsql.googleapis.com/database/disk/write_ops_count")
 _BY: Final = "database_id"
 _LEGEND: Final = "${labels.database_id}"
 
@@ -34,6 +48,7 @@ class Settings(PackSettings):
         cpu: share of the CPUs. Source: 85 %.
         connections: share of `max_connections`. Source: 90 %.
         max_connections: the database's own setting; Cloud Monitoring does not know PostgreSQL's.
+        backup_age: longest time between two automated backups that succeed. Source: 26 h.
     """
 
     noun: ClassVar[str] = "settings of pack cloud-sql"
@@ -43,6 +58,7 @@ class Settings(PackSettings):
     cpu: float = given(as_share, default=0.85)
     connections: float = given(as_share, default=0.9)
     max_connections: float = given(as_positive, default=100)
+    backup_age: DurationLike = given(as_duration, default=timedelta(hours=26))
 
 
 def _make(settings: Settings) -> Objects:
@@ -93,7 +109,24 @@ def _make(settings: Settings) -> Objects:
             "A pooler (PgBouncer, managed connection pooling) before a higher `max_connections`, which costs memory.",
         ),
     )
-    alerts = (storage, busy, crowded)
+    age = shown_duration(settings.backup_age)
+    backup = alert(
+        "cloud-sql-backup",
+        "Database backup missed",
+        missed(_BACKUPS, max_age=settings.backup_age, by=_BY, where=where),
+        to=to.mail,
+        severity=Severity.CRITICAL,
+        condition=f"no successful backup for {age}",
+        means=f"No automated backup of a Cloud SQL instance has succeeded for {age}. If the database is lost now, "
+        "so are the changes since the last one.",
+        looks=(
+            "The instance's *Backups* page: did they fail, or were they switched off?",
+            'Logs with `protoPayload.methodName="cloudsql.instances.automatedBackup"`: their `windowStatus` says why.',
+            "Make one by hand now: `gcloud sql backups create --instance=…`. It counts as none here, and is one.",
+        ),
+        auto_close="1d",
+    )
+    alerts = (storage, busy, crowded, backup)
     memory = over_time(_MEMORY, "avg", where=where, by=_BY, window="5m")
     dashboard = Dashboard(
         id="cloud-sql",
@@ -112,74 +145,99 @@ def _make(settings: Settings) -> Objects:
             charts(
                 chart("Disk", {_LEGEND: disk}, unit=PERCENT, limits=[storage]),
                 chart("Memory", {_LEGEND: memory}, unit=PERCENT),
+                chart(
+                    "Disk operations",
+                    {
+                        "reads ${labels.database_id}": rate(_READS, where=where, by=_BY, window="5m"),
+                        "writes ${labels.database_id}": rate(_WRITES, where=where, by=_BY, window="5m"),
+                    },
+                    unit="1/s",
+                ),
             ),
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts)
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_BACKED_UP,))
 
 
 _DB: Final = {"database_id": "shop:main", "region": "europe-west1"}
+_SHOP: Final = {**_DB, "database": "shop"}
+_SLOW_QUERY: Final = Bump(at=0.6, lasts=0.15, level=2.1)
+
+_SCENARIO: Final = Scenario(
+    says="An import fills the disk while a slow query holds CPU and connections.",
+    signals=(
+        Signal(
+            metric=_UTILIZATION,
+            level=0.62,
+            labels=_DB,
+            noise=0.004,
+            bumps=(Bump(at=0.5, lasts=0.4, level=1.35, is_gradual=True),),
+        ),
+        Signal(metric=_CPU, level=0.38, labels=_DB, noise=0.12, bumps=(_SLOW_QUERY,)),
+        Signal(metric=_MEMORY, level=0.55, labels=_DB, noise=0.02),
+        Signal(metric=_BACKENDS, level=38, labels=_SHOP, noise=0.1, bumps=(Bump(at=0.6, lasts=0.15, level=2.3),)),
+        Signal(metric=_READS, level=220, labels=_DB, noise=0.3, bumps=(_SLOW_QUERY,)),
+        Signal(metric=_WRITES, level=90, labels=_DB, noise=0.2, bumps=(Bump(at=0.5, lasts=0.4, level=3),)),
+    ),
+)
+_CASES: Final = (
+    Case(
+        alert="cloud-sql-storage",
+        says="it fills up to 85 %",
+        given=Points(_UTILIZATION, "0.7x9 0.85x20", _DB),
+        opens="15m",
+        labels={"database_id": "shop:main"},
+        tells={"email": 1},
+    ),
+    Case(alert="cloud-sql-storage", says="it stays at 79 %", given=Points(_UTILIZATION, "0.79x30", _DB)),
+    Case(
+        alert="cloud-sql-cpu",
+        says="twenty busy minutes",
+        given=Points(_CPU, "0.4x9 1x19 0.4x20", _DB),
+        opens="19m",
+        closes="30m",
+        within="2m",
+        tells={"email": 1},
+    ),
+    Case(alert="cloud-sql-cpu", says="a busy minute", given=Points(_CPU, "0.4x9 1 0.4x20", _DB)),
+    Case(
+        alert="cloud-sql-connections",
+        says="connections leak",
+        given=Points(_BACKENDS, "50x9 50+5x9 95x10", _SHOP),
+        opens="24m",
+        within="1m",
+        tells={"email": 1},
+    ),
+    Case(
+        alert="cloud-sql-connections",
+        says="a peak of two minutes",
+        given=Points(_BACKENDS, "50x9 95x1 50x20", _SHOP),
+    ),
+    Case(
+        alert="cloud-sql-backup",
+        says="after three nights no backup comes any more",
+        given=Points(_BACKUPS, "1 _x23 1 _x23 1 _x48", _DB),
+        every="1h",
+        open_at=("75h", "90h"),
+        silent_at=("10h", "30h", "60h", "73h"),
+        labels={"database_id": "shop:main"},
+        tells={"email": 1},
+    ),
+    Case(
+        alert="cloud-sql-backup",
+        says="the second backup is an hour late",
+        given=Points(_BACKUPS, "1 _x24 1 _x22", _DB),
+        every="1h",
+    ),
+)
 
 PACK: Final = Pack(
     name="cloud-sql",
     title="Cloud SQL",
-    summary="Disk, CPU and connections of Cloud SQL instances.",
-    needs=("cloudsql.googleapis.com",),
+    summary="Disk, CPU, connections and backups of Cloud SQL instances.",
+    needs=("cloudsql.googleapis.com", "logging.googleapis.com"),
     settings=Settings,
     make=_make,
-    scenario=Scenario(
-        says="A nightly import fills the disk while a slow query holds connections.",
-        signals=(
-            Signal(
-                metric=_UTILIZATION,
-                level=0.62,
-                labels=_DB,
-                noise=0.01,
-                bumps=(Bump(at=0.5, lasts=0.4, level=1.35, is_gradual=True),),
-            ),
-            Signal(
-                metric=_CPU, level=0.4, labels=_DB, swing=0.3, noise=0.15, bumps=(Bump(at=0.6, lasts=0.15, level=2.1),)
-            ),
-            Signal(metric=_MEMORY, level=0.55, labels=_DB, noise=0.02),
-            Signal(
-                metric=_BACKENDS,
-                level=38,
-                labels={**_DB, "database": "shop"},
-                noise=0.1,
-                bumps=(Bump(at=0.6, lasts=0.15, level=2.3),),
-            ),
-        ),
-    ),
-    cases=(
-        Case(
-            alert="cloud-sql-storage",
-            says="it fills up to 85 %",
-            given=Points(_UTILIZATION, "0.7x9 0.85x20", _DB),
-            opens="15m",
-            labels={"database_id": "shop:main"},
-            tells={"email": 1},
-        ),
-        Case(alert="cloud-sql-storage", says="it stays at 79 %", given=Points(_UTILIZATION, "0.79x30", _DB)),
-        Case(
-            alert="cloud-sql-cpu",
-            says="ten busy minutes",
-            given=Points(_CPU, "0.4x9 1x19 0.4x20", _DB),
-            opens="19m",
-            closes="30m",
-            within="2m",
-        ),
-        Case(alert="cloud-sql-cpu", says="a busy minute", given=Points(_CPU, "0.4x9 1 0.4x20", _DB)),
-        Case(
-            alert="cloud-sql-connections",
-            says="a leak",
-            given=Points(_BACKENDS, "50x9 50+5x9 95x10", {**_DB, "database": "shop"}),
-            opens="24m",
-            within="1m",
-        ),
-        Case(
-            alert="cloud-sql-connections",
-            says="a peak of two minutes",
-            given=Points(_BACKENDS, "50x9 95x1 50x20", {**_DB, "database": "shop"}),
-        ),
-    ),
+    scenario=_SCENARIO,
+    cases=_CASES,
 )
