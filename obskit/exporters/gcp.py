@@ -9,30 +9,29 @@ Cloud Trace takes 1,024 attributes a span (32 before 2024), so nothing of a span
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from google.api.label_pb2 import LabelDescriptor
 from google.cloud.monitoring_v3 import CreateTimeSeriesSummary, MetricServiceClient
 from google.cloud.trace_v2 import TraceServiceClient
 from opentelemetry.exporter.cloud_monitoring import CloudMonitoringMetricsExporter
-from opentelemetry.exporter.cloud_trace import CloudTraceSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 
 from obskit import catalog
 from obskit.exporters.error_reporting import ErrorReporting
-from obskit.exporters.google_calls import Access, Calls, open_access
+from obskit.exporters.google_calls import Access, Calls, open_access, quietly
+from obskit.exporters.trace_requests import TraceRequests
 from obskit.signals.delivery import ERRORS, METRICS, SPANS, Outcome, metric_spacing_s
+from obskit.signals.gentle import short_turns
 from obskit.signals.resource import instance_id, with_instance
 from obskit.signals.taps import point_count, with_resource
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace import ReadableSpan
 
     from obskit.config import Config
     from obskit.signals.reports import ErrorReport
@@ -42,35 +41,8 @@ __all__ = ["GcpDestination", "create"]
 _PREFIX: Final = "workload.googleapis.com"
 _UNENCODABLE: Final = "what was recorded cannot be encoded"
 _MONITORING_SPACING_S: Final = 5.0
-_SPAN_RESOURCE: Final = r"service\.(name|version|instance\.id)$|deployment\.environment(\.name)?$|faas\."
 # On these, the exporter's monitored resource has no label that tells two worker processes apart.
 _SHARED_PLATFORMS: Final = frozenset({"gcp_compute_engine", "gcp_kubernetes_engine", "aws_ec2"})
-
-T = TypeVar("T")
-
-
-def _quietly(kind: type[T], **options: Any) -> T:
-    # Both classes warn of their deprecation in __new__, once a process; it is this package's affair, not the app's.
-    exporter = object.__new__(kind)
-    exporter.__init__(**options)  # type: ignore[misc]
-    return exporter
-
-
-def _hush() -> None:
-    # The exporter still uses an SDK class that warns of its age at every span. Where the app has turned warnings
-    # into errors that would lose the spans. Set at every export, because test runners restore the filters.
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"opentelemetry\.exporter\.cloud_trace")
-
-
-class _TraceClient:
-    """What `CloudTraceSpanExporter` needs of a client."""
-
-    def __init__(self, client: Any, calls: Calls) -> None:
-        self._client = client
-        self._calls = calls
-
-    def batch_write_spans(self, request: Any) -> None:
-        self._calls.run(self._client.batch_write_spans, request)
 
 
 class _MetricClient:
@@ -172,13 +144,9 @@ class GcpDestination:
         self._calls = Calls()
         self._metric_client = _MetricClient(access.client(MetricServiceClient), self._calls)
         self._errors = ErrorReporting(access)
-        self._spans = _quietly(
-            CloudTraceSpanExporter,
-            project_id=access.project,
-            client=_TraceClient(access.client(TraceServiceClient), self._calls),
-            resource_regex=_SPAN_RESOURCE,
-        )
-        self._metrics = _quietly(
+        self._trace_client: Any = access.client(TraceServiceClient)
+        self._trace_requests = TraceRequests(access.project)
+        self._metrics = quietly(
             CloudMonitoringMetricsExporter,
             project_id=access.project,
             client=self._metric_client,
@@ -187,20 +155,26 @@ class GcpDestination:
 
     def export_spans(self, spans: Sequence[ReadableSpan], timeout_s: float) -> Outcome:
         """Write one batch to Cloud Trace."""
-        _hush()
         self._calls.begin(timeout_s)
-        result = self._spans.export([_exact(span) for span in spans])
-        if result is SpanExportResult.SUCCESS:
-            return Outcome(delivered=len(spans))
-        trouble = self._calls.trouble or Outcome(reason="rejected", detail=_UNENCODABLE, is_divisible=True)
-        return trouble if trouble.retry_after_s is not None else replace(trouble, lost=len(spans))
+        try:
+            with short_turns():
+                request = self._trace_requests.of(spans)
+        except (UnicodeError, TypeError, ValueError, OverflowError):
+            return Outcome(lost=len(spans), reason="rejected", detail=_UNENCODABLE, is_divisible=True)
+        try:
+            self._calls.run(self._trace_client.batch_write_spans, request)
+        except Exception:  # noqa: BLE001 - noted by the calls
+            trouble = self._calls.trouble or Outcome()
+            return trouble if trouble.retry_after_s is not None else replace(trouble, lost=len(spans))
+        return Outcome(delivered=len(spans))
 
     def export_metrics(self, metrics: MetricsData, timeout_s: float) -> Outcome:
         """Write one snapshot to Cloud Monitoring, in batches of 200 series that do not depend on each other."""
         client = self._metric_client
-        client.begin(timeout_s)
         try:
-            self._metrics.export(with_resource(metrics, _as_task))
+            with short_turns():
+                client.begin(timeout_s)
+                self._metrics.export(with_resource(metrics, _as_task))
         except (UnicodeError, TypeError, ValueError, OverflowError):  # before anything was written
             if client.delivered or client.refused:
                 raise
@@ -234,27 +208,6 @@ def _as_task(resource: Resource) -> Resource:
         del attributes["cloud.platform"]
     resource = Resource(attributes, resource.schema_url)
     return resource if attributes.get("service.instance.id") else with_instance(resource, instance_id())
-
-
-def _exact(span: ReadableSpan) -> ReadableSpan:
-    """Return the span with its fractions as text: the exporter would round them to four places, cost and all."""
-    attributes = span.attributes or {}
-    if not any(isinstance(value, float) for value in attributes.values()):
-        return span
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={key: repr(value) if isinstance(value, float) else value for key, value in attributes.items()},
-        events=span.events,
-        links=span.links,
-        kind=span.kind,
-        status=span.status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
 
 
 def create(config: Config, resource: Resource) -> GcpDestination:

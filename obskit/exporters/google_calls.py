@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import google.auth
 import grpc
@@ -20,7 +20,7 @@ from obskit.signals.delivery import Outcome
 if TYPE_CHECKING:
     from obskit.config import Config
 
-__all__ = ["Access", "Calls", "open_access", "outcome_of"]
+__all__ = ["Access", "Calls", "open_access", "outcome_of", "quietly"]
 
 _RETRYABLE: Final = (
     exceptions.ResourceExhausted,
@@ -33,6 +33,16 @@ _RETRYABLE: Final = (
 _AUTH_PAUSE_S: Final = 30.0
 _LEAST_S: Final = 0.01  # when the time is over, a call fails at once with DeadlineExceeded
 _DETAIL_CHARS: Final = 300
+
+T = TypeVar("T")
+
+
+def quietly(kind: type[T], **options: Any) -> T:
+    """Make one of Google's OpenTelemetry exporters."""
+    # They warn of their deprecation in __new__, once a process; it is this package's affair, not the app's.
+    exporter = object.__new__(kind)
+    exporter.__init__(**options)  # type: ignore[misc]
+    return exporter
 
 
 def outcome_of(error: Exception) -> Outcome:
