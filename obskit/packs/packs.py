@@ -14,7 +14,6 @@ from obskit.packs.cases import Case
 from obskit.packs.scenarios import Scenario
 from obskit.queries.definitions import Definition, definition, given, many, whole
 from obskit.queries.stacks import MISSING, PerStack
-from obskit.resources import Resource
 
 __all__ = ["Objects", "Pack", "PackSettings", "Receivers"]
 
@@ -69,12 +68,12 @@ class Objects:
     Attributes:
         dashboards: at least one.
         alerts: policies.
-        resources: other objects: uptime checks, log-based metrics, SLOs, budgets.
+        resources: other objects of `obskit.resources`: uptime checks, log-based metrics, SLOs, budgets.
     """
 
     dashboards: tuple[Dashboard, ...] = ()
     alerts: tuple[AlertPolicy, ...] = ()
-    resources: tuple[Resource, ...] = ()
+    resources: tuple[Any, ...] = ()
 
     @property
     def all(self) -> tuple[Any, ...]:
