@@ -28,7 +28,10 @@ class Resource(Protocol):
     noun: ClassVar[str]
     collection: ClassVar[str]
     labels_field: ClassVar[str]
-    source: str
+
+    @property
+    def source(self) -> str:
+        """``path:line`` where it was made."""
 
     @property
     def id(self) -> str:
