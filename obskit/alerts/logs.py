@@ -11,7 +11,7 @@ from obskit.alerts.conditions import Condition
 from obskit.alerts.extractors import label_extractor_rules, log_filter_rules
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_number, as_text, definition, given, one_of
+from obskit.queries.definitions import as_text, as_whole, definition, given, one_of
 from obskit.queries.labels import checked_labels
 from obskit.queries.reading import carrying, read_choice, read_number, read_table, read_text
 
@@ -86,13 +86,6 @@ _SCHEDULES: Final = {"minutes": ("minutes", 5, 1440), "hours": ("hourly", 1, 48)
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _whole(value: object) -> int:
-    found = as_number(value)
-    if found != int(found):
-        raise ValueError(f"{value!r} is not a whole number | Write a whole number")
-    return int(found)
-
-
 @definition
 class SQLCondition(Condition):
     """A SQL query over logs, run on a schedule, gives too many rows or a row that says true.
@@ -114,11 +107,11 @@ class SQLCondition(Condition):
     json_field: ClassVar[str] = "conditionSql"
 
     query: str = given(as_text, placeholder="")
-    minutes: int | None = given(_whole, default=None)
-    hours: int | None = given(_whole, default=None)
-    days: int | None = given(_whole, default=None)
+    minutes: int | None = given(as_whole, default=None)
+    hours: int | None = given(as_whole, default=None)
+    days: int | None = given(as_whole, default=None)
     at: str = given(as_text, default="")
-    rows: int | None = given(_whole, default=None)
+    rows: int | None = given(as_whole, default=None)
     comparison: str = given(one_of(RowComparison), default=RowComparison.ABOVE)
     column: str = given(as_text, default="")
     display_name: str = given(as_text, default="")

@@ -19,7 +19,7 @@ from obskit.errors import Problem
 from obskit.queries.aggregations import Reducer
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, many, one_of
+from obskit.queries.definitions import Definition, as_flag, as_text, checked_id, definition, given, many, one, one_of
 from obskit.queries.durations import DurationLike, as_duration
 from obskit.queries.labels import checked_labels, label_problems
 from obskit.queries.reading import (
@@ -76,7 +76,7 @@ def _conditions(value: object) -> tuple[AnyCondition, ...]:
 def _documentation(value: object) -> Documentation:
     if isinstance(value, str):
         return Documentation(content=value)
-    return many(Documentation)(value)[0]  # type: ignore[no-any-return]
+    return one(Documentation)(value)  # type: ignore[no-any-return]
 
 
 def _read_condition(document: Mapping[str, Any]) -> AnyCondition:

@@ -13,7 +13,7 @@ from obskit.alerts.selectors import Renderable
 from obskit.queries.aggregations import Aggregation, Aligner, Reducer, check_filter, check_ratio, check_result
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one_of
+from obskit.queries.definitions import Definition, as_number, as_text, definition, given, many, one, one_of
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.reading import (
     carrying,
@@ -133,7 +133,7 @@ class ThresholdCondition(Condition):
     aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
     denominator: str | Renderable | None = given(_filter, default=None)
     denominator_aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
+    trigger: Trigger | None = given(one(Trigger), default=None)
     forecast: DurationLike | None = given(as_duration, default=None)
     missing_data: str | None = given(one_of(MissingData), default=None)
     display_name: str = given(as_text, default="")
@@ -256,7 +256,7 @@ class AbsenceCondition(Condition):
     filter: str | Renderable = given(_filter, placeholder="")
     duration: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
     aggregations: Sequence[Aggregation] = given(many(Aggregation), default=())
-    trigger: Trigger | None = given(lambda value: many(Trigger)(value)[0], default=None)
+    trigger: Trigger | None = given(one(Trigger), default=None)
     display_name: str = given(as_text, default="")
     carried: Mapping[str, Any] = given(as_json_fields, default_factory=dict)
 

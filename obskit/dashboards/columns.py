@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 from obskit.dashboards.wire import Part, Unreadable, Wire, choice, duration, maybe, number, parts, text, whole
-from obskit.queries.definitions import as_number, as_text, definition, given, one_of
+from obskit.queries.definitions import as_number, as_text, as_whole, definition, given, one_of
 from obskit.queries.durations import DurationLike, as_duration
 
 __all__ = ["SLICES", "Breakdown", "Dimension", "Measure", "SortOrder", "SortedBy"]
@@ -19,13 +19,6 @@ class SortOrder(StrEnum):
     NONE = "none"
     ASCENDING = "ascending"
     DESCENDING = "descending"
-
-
-def _whole(value: object) -> int:
-    found = as_number(value)
-    if found != int(found):
-        raise ValueError(f"{value!r} is not a whole number | Write a whole number")
-    return int(found)
 
 
 def _parameters(value: object) -> tuple[float | int, ...]:
@@ -100,7 +93,7 @@ class Breakdown(Part):
     column: str = given(as_text, default="")
     function: str = given(as_text, default="")
     parameters: Sequence[float] | float = given(_parameters, default=())
-    limit: int | None = given(maybe(_whole), default=None)
+    limit: int | None = given(maybe(as_whole), default=None)
     order: str | None = given(maybe(one_of(SortOrder)), default=None)
 
 
@@ -140,8 +133,8 @@ class Dimension(Part):
     type: str = given(as_text, default="")
     sort_column: str = given(as_text, default="")
     order: str | None = given(maybe(one_of(SortOrder)), default=None)
-    most_bins: int | None = given(maybe(_whole), default=None)
-    bin_size: int | None = given(maybe(_whole), default=None)
+    most_bins: int | None = given(maybe(as_whole), default=None)
+    bin_size: int | None = given(maybe(as_whole), default=None)
     float_bin_size: float | None = given(maybe(as_number), default=None)
     time_bin_size: DurationLike | None = given(maybe(as_duration), default=None)
     lowest: float | None = given(maybe(as_number), default=None)

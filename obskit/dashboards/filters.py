@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from obskit.dashboards.sources import QUERY, SqlQuery
 from obskit.dashboards.wire import Part, Wire, choice, flag, maybe, text, texts
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_text, definition, given, many, one_of
+from obskit.queries.definitions import as_flag, as_text, definition, given, many, one, one_of
 
 __all__ = ["DashboardFilter", "Event", "EventAnnotation", "FilterKind", "ValueType", "events"]
 
@@ -70,7 +70,7 @@ class DashboardFilter(Part):
     default: str = given(as_text, default="")
     defaults: Sequence[str] = given(many(str, parse=as_text), default=())
     choices: Sequence[str] = given(many(str, parse=as_text), default=())
-    query: SqlQuery | None = given(lambda value: many(SqlQuery)(value)[0], default=None)
+    query: SqlQuery | None = given(one(SqlQuery), default=None)
     value_type: str | None = given(maybe(one_of(ValueType)), default=None)
 
     def __str__(self) -> str:

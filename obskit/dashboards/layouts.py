@@ -11,7 +11,7 @@ from obskit.dashboards.layout import CollapsibleGroup, SingleViewGroup
 from obskit.dashboards.widgets import COLUMNS, Widget, span
 from obskit.dashboards.wire import Part, Unreadable, Wire, parts, whole
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_number, definition, given, many
+from obskit.queries.definitions import as_number, definition, given, many, one
 
 __all__ = ["ColumnLayout", "GridLayout", "Layout", "MosaicLayout", "RowLayout", "Tile", "Weighted"]
 
@@ -50,7 +50,7 @@ class Tile(Part):
     y: int = given(_position, default=0)
     width: int = given(span, placeholder=1)
     height: int = given(span, placeholder=1)
-    widget: Widget = given(lambda value: many(Widget)(value)[0], placeholder=None)
+    widget: Widget = given(one(Widget), placeholder=None)
 
     def written(self, context: RenderContext) -> dict[str, Any]:
         """Return the REST form; a position of zero is left out, as the server does."""
@@ -209,10 +209,11 @@ class MosaicLayout(Part):
                     f"Move the tile at x={tile.x}, y={tile.y} to the left, or make it narrower",
                 )
         members = self._members()
-        for one, other in combinations((tile for tile in self.tiles if not isinstance(tile.widget, _GROUPS)), 2):
-            if one.overlaps(other) and not (one.box in members and other.box in members):
+        tiles = [tile for tile in self.tiles if not tile.is_broken and not isinstance(tile.widget, _GROUPS)]
+        for first, other in combinations(tiles, 2):
+            if first.overlaps(other) and not (first.box in members and other.box in members):
                 yield (
-                    f"the tiles at x={one.x}, y={one.y} and x={other.x}, y={other.y} overlap",
+                    f"the tiles at x={first.x}, y={first.y} and x={other.x}, y={other.y} overlap",
                     "Move one of them, or put both into a SingleViewGroup",
                 )
 

@@ -14,7 +14,7 @@ from obskit.errors import Problem
 from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, check_filter
 from obskit.queries.checks import check_promql
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one_of
+from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one, one_of
 from obskit.queries.durations import DurationLike, as_duration
 from obskit.queries.promql import Query, promql
 from obskit.queries.reading import read_aggregations
@@ -43,7 +43,7 @@ def _filter(value: object) -> str | MetricFilter:
 
 
 def _aggregation(value: object) -> Aggregation:
-    return many(Aggregation)(value)[0]  # type: ignore[no-any-return]
+    return one(Aggregation)(value)  # type: ignore[no-any-return]
 
 
 def _read_aggregation(value: Any) -> Aggregation:
@@ -182,8 +182,8 @@ class RatioQuery(Part):
         "pick": part("pickTimeSeriesFilter", Pick),
     }
 
-    numerator: FilterQuery = given(lambda value: many(FilterQuery)(value)[0], placeholder=None)
-    denominator: FilterQuery = given(lambda value: many(FilterQuery)(value)[0], placeholder=None)
+    numerator: FilterQuery = given(one(FilterQuery), placeholder=None)
+    denominator: FilterQuery = given(one(FilterQuery), placeholder=None)
     secondary: Aggregation | None = given(_aggregation, default=None)
     pick: Pick | int | None = given(_pick, default=None)
 

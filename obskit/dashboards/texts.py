@@ -11,7 +11,7 @@ from urllib.parse import quote
 from obskit.dashboards.widgets import TextFormat, Widget, no_rules, span
 from obskit.dashboards.wire import Part, Wire, choice, flag, maybe, part, text
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_text, definition, given, many, one_of
+from obskit.queries.definitions import as_flag, as_text, definition, given, one, one_of
 
 __all__ = ["Blank", "Links", "SectionHeader", "Text", "TextStyle"]
 
@@ -123,7 +123,7 @@ class Text(Widget):
 
     content: str = given(as_text, default="")
     format: str | None = given(maybe(one_of(TextFormat)), default=TextFormat.MARKDOWN)
-    style: TextStyle | None = given(lambda value: many(TextStyle)(value)[0], default=None)
+    style: TextStyle | None = given(one(TextStyle), default=None)
 
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Return what breaks the platform's rules."""

@@ -13,7 +13,7 @@ from obskit.dashboards.wire import Part, Wire, duration, part, text
 from obskit.errors import Problem
 from obskit.queries.carried import as_json_fields
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_number, as_text, definition, given, many
+from obskit.queries.definitions import as_number, as_text, definition, given, one
 from obskit.queries.durations import DurationLike, as_duration, whole_seconds
 
 __all__ = ["Policy", "RawWidget", "TextFormat", "TimeRange", "VisibleWhen", "Widget", "no_rules", "span"]
@@ -124,7 +124,7 @@ class TimeRange(Part):
 
 
 def _condition(value: object) -> VisibleWhen:
-    return many(VisibleWhen)(value)[0]  # type: ignore[no-any-return]
+    return one(VisibleWhen)(value)  # type: ignore[no-any-return]
 
 
 def _time_range(value: object) -> TimeRange:

@@ -21,9 +21,12 @@ from obskit.queries.values import (
     as_positive,
     as_share,
     as_text,
+    as_whole,
     checked_id,
     many,
+    one,
     one_of,
+    shown,
 )
 
 __all__ = [
@@ -34,14 +37,17 @@ __all__ = [
     "as_positive",
     "as_share",
     "as_text",
+    "as_whole",
     "caller",
     "checked",
     "checked_id",
     "definition",
     "given",
     "many",
+    "one",
     "one_of",
     "ready_made",
+    "shown",
     "whole",
 ]
 

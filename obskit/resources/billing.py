@@ -26,6 +26,7 @@ from obskit.queries.definitions import (
     definition,
     given,
     many,
+    one,
     one_of,
 )
 from obskit.queries.reading import (
@@ -117,7 +118,7 @@ class BillingBudget(Definition):
     account: str = given(as_text, placeholder="")
     amount: float | None = given(as_number, default=None)
     currency: str = given(as_text, default="")
-    scope: Scope | None = given(lambda value: many(Scope)(value)[0], default=None)
+    scope: Scope | None = given(one(Scope), default=None)
     thresholds: Sequence[BudgetThreshold | float] = given(_thresholds, default=())
     channels: Sequence[Channel] = given(many(NotificationChannel, ExistingChannels, str), default=())
     topic: str = given(as_text, default="")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 from obskit.alerts.selectors import Renderable
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_number, as_share, as_text, definition, given, many
+from obskit.queries.definitions import Definition, as_number, as_share, as_text, definition, given, many, one
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.reading import carrying, read_duration, read_number, read_table, read_text, read_texts
 from obskit.resources.rules import Fits, as_filter, filter_rules, filter_text
@@ -201,9 +201,7 @@ class WindowsSLI(Definition):
 
     window: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
     good_if: str | Renderable = given(as_filter, default="")
-    performance: BasicSLI | RatioSLI | DistributionSLI | None = given(
-        lambda value: many(BasicSLI, *_REQUESTS)(value)[0], default=None
-    )
+    performance: BasicSLI | RatioSLI | DistributionSLI | None = given(one(BasicSLI, *_REQUESTS), default=None)
     mean_of: str | Renderable = given(as_filter, default="")
     sum_of: str | Renderable = given(as_filter, default="")
     at_least: float | None = given(as_number, default=None)

@@ -16,10 +16,12 @@ from obskit.queries.definitions import (
     as_flag,
     as_number,
     as_text,
+    as_whole,
     checked_id,
     definition,
     given,
     many,
+    one,
     one_of,
 )
 from obskit.queries.reading import (
@@ -33,7 +35,7 @@ from obskit.queries.reading import (
     read_table,
     read_text,
 )
-from obskit.resources.rules import as_whole, length_rules
+from obskit.resources.rules import length_rules
 
 __all__ = ["Buckets", "ExplicitBuckets", "ExponentialBuckets", "LabelType", "LinearBuckets", "LogLabel", "LogMetric"]
 
@@ -197,9 +199,7 @@ class LogMetric(Definition):
     name: str = given(as_text, default="")
     filter: str = given(as_text, placeholder="")
     value: str = given(as_text, default="")
-    buckets: Buckets | None = given(
-        lambda value: many(ExponentialBuckets, LinearBuckets, ExplicitBuckets)(value)[0], default=None
-    )
+    buckets: Buckets | None = given(one(ExponentialBuckets, LinearBuckets, ExplicitBuckets), default=None)
     unit: str = given(as_text, default="")
     labels: Mapping[str, LogLabel | str] = given(_labels, default_factory=dict)
     description: str = given(as_text, default="")

@@ -17,7 +17,7 @@ from obskit.queries.definitions import (
     checked_id,
     definition,
     given,
-    many,
+    one,
     one_of,
 )
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration
@@ -71,7 +71,7 @@ def _service(value: object) -> Service | str:
 
 
 def _indicator(value: object) -> Indicator:
-    return many(BasicSLI, RatioSLI, DistributionSLI, WindowsSLI, CarriedSLI)(value)[0]  # type: ignore[no-any-return]
+    return one(BasicSLI, RatioSLI, DistributionSLI, WindowsSLI, CarriedSLI)(value)  # type: ignore[no-any-return]
 
 
 @definition

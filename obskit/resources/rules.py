@@ -11,7 +11,7 @@ from obskit.alerts.channel_kinds import Setting
 from obskit.alerts.selectors import Renderable
 from obskit.queries.aggregations import check_filter
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_number, as_text
+from obskit.queries.definitions import as_text
 from obskit.queries.google_metrics import MetricKind, ValueType
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "as_filter",
     "as_moment",
     "as_secret",
-    "as_whole",
     "filter_rules",
     "filter_text",
     "length_rules",
@@ -36,14 +35,6 @@ def length_rules(name: str, value: str, most: int, *, least: int = 0) -> Iterato
         yield f"{name} has {len(value)} characters, at most {most} are allowed", "Shorten it"
     elif len(value) < least:
         yield f"{name} is empty", f"Add {name}=…"
-
-
-def as_whole(value: object) -> int:
-    """Return a whole number that was given as one."""
-    found = as_number(value)
-    if found != int(found):
-        raise ValueError(f"{value!r} is not a whole number | Write a whole number")
-    return int(found)
 
 
 def as_secret(value: object) -> Setting:

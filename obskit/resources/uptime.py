@@ -12,7 +12,7 @@ from obskit.alerts.channel_kinds import Setting, unset_problem
 from obskit.errors import Problem
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_text, checked_id, definition, given, many, one_of, ready_made
+from obskit.queries.definitions import Definition, as_text, checked_id, definition, given, many, one, one_of, ready_made
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels, label_problems
 from obskit.queries.reading import (
@@ -79,14 +79,14 @@ class UptimeCheck(Definition):
     labels_field: ClassVar[str] = "userLabels"
 
     id: str = given(checked_id, placeholder="")
-    target: HTTP | TCP | None = given(lambda value: many(HTTP, TCP)(value)[0], default=None)
+    target: HTTP | TCP | None = given(one(HTTP, TCP), default=None)
     host: str = given(as_text, default="")
     function: str = given(as_text, default="")
     resource_type: str = given(as_text, default=_URL)
     resource_labels: Mapping[str, str] = given(checked_labels, default_factory=dict)
     period: DurationLike = given(as_duration, default=timedelta(minutes=1))
     timeout: DurationLike = given(as_duration, default=timedelta(seconds=10))
-    content: ContentMatch | None = given(lambda value: many(ContentMatch)(value)[0], default=None)
+    content: ContentMatch | None = given(one(ContentMatch), default=None)
     regions: Sequence[str] = given(many(str, parse=one_of(Region)), default=())
     display_name: str = given(as_text, default="")
     labels: Mapping[str, str] = given(checked_labels, default_factory=dict)

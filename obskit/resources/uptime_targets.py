@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self
 from obskit.alerts.channel_kinds import Setting, read_setting
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import EnvVar, RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, definition, given, many, one_of
+from obskit.queries.definitions import Definition, as_flag, as_text, as_whole, definition, given, many, one_of
 from obskit.queries.reading import (
     carrying,
     read_choice,
@@ -21,7 +21,7 @@ from obskit.queries.reading import (
     read_table,
     read_text,
 )
-from obskit.resources.rules import as_secret, as_whole
+from obskit.resources.rules import as_secret
 
 __all__ = ["HTTP", "TCP", "ContentMatch", "Matcher", "Method"]
 
