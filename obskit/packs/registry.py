@@ -17,7 +17,8 @@ __all__ = ["pack_named", "pack_names", "packs"]
 @lru_cache(maxsize=1)
 def pack_names() -> tuple[str, ...]:
     """Return the names of all packs, without importing them."""
-    return tuple(sorted(found.name.replace("_", "-") for found in pkgutil.iter_modules(ready.__path__)))
+    names = (found.name for found in pkgutil.iter_modules(ready.__path__))
+    return tuple(sorted(name.replace("_", "-") for name in names if not name.startswith("_")))
 
 
 def pack_named(name: str) -> Pack[Any]:

@@ -1,7 +1,7 @@
 """The dashboard of AI calls: what they cost, how fast they are, whether they are refused, and why.
 
 Source of the lines: the project's requirements: cost a day alert $75, target $50; cache hit rate alert 40 %, target
-60 %; 429s alert 10 a minute; tokens a call alert 40,000, target 25,000.
+60 %; 429s alert 10 a minute; tokens a call alert 40,000, target 25,000; failed calls alert 1 %, target 0.1 %.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from obskit.queries.definitions import ready_made
 from obskit.queries.metrics import growth, percentile, rate, share
 from obskit.queries.promql import Labels, Query, matches
 
-__all__ = ["llm"]
+__all__ = ["FAILED", "llm"]
+
+FAILED = "[^4].*|4[013-9].|42[0-8]"
+"""What `error.type` is of a call that failed in any other way than for its quota (429)."""
 
 _PERCENT = "10^2.%"
 _MODEL = "gen_ai.request.model"
@@ -32,6 +35,9 @@ def llm(
     service: str | None = None,
     cost: Policy | float = 75.0,
     rate_limit: Policy | float = 10.0,
+    errors: Policy | float = 0.01,
+    cache: Policy | float = 0.4,
+    tokens_per_call: Policy | float = 40_000.0,
     policies: Sequence[Policy | str] = (),
     id: str = "llm",  # noqa: A002 - the field's name
     display_name: str = "AI calls",
@@ -42,21 +48,25 @@ def llm(
         service: the service's name; all services together when not given.
         cost: the daily cost policy, whose threshold is drawn, or US dollars a day.
         rate_limit: the rate limit policy, whose threshold is drawn, or refused calls a minute.
+        errors: the policy on failed calls, whose threshold is drawn, or a share of 0 to 1.
+        cache: the policy on the cache hit rate, whose threshold is drawn, or a share of 0 to 1.
+        tokens_per_call: the policy on the tokens of a call, whose threshold is drawn, or tokens.
         policies: more policies whose incidents are listed.
         id: the dashboard's id.
         display_name: the dashboard's name.
     """
     where: Labels = {} if service is None else {"service": service}
-    listed = [policy for policy in (cost, rate_limit) if isinstance(policy, Policy)]
+    given = (cost, rate_limit, errors, cache, tokens_per_call)
+    listed = [policy for policy in given if isinstance(policy, Policy)]
     return Dashboard(
         id=id,
         display_name=display_name,
         rows=(
-            _cards(where, cost, rate_limit, [*listed, *policies]),
-            Row(widgets=(_latency(where), _first_chunk(where), _refused(where, rate_limit))),
-            Row(widgets=(_cost_per_hour(where), _cost_per_day(where, cost))),
+            _cards(where, cost, rate_limit, cache, [*listed, *policies]),
+            Row(widgets=(_latency(where), _first_chunk(where), _failed(where, errors))),
+            Row(widgets=(_refused(where, rate_limit), _cost_per_hour(where), _cost_per_day(where, cost))),
             Row(widgets=(_tokens_by_model(where), _tokens_by_kind(where))),
-            Row(widgets=(_cache(where), _tokens_per_call(where), _unpriced(where))),
+            Row(widgets=(_cache(where, cache), _tokens_per_call(where, tokens_per_call), _unpriced(where))),
         ),
     )
 
@@ -69,8 +79,18 @@ def _red(limit: Policy | float) -> Policy | Threshold:
     return limit if isinstance(limit, Policy) else Threshold(value=limit, color=Color.RED)
 
 
-def _cards(where: Labels, cost: Policy | float, rate_limit: Policy | float, policies: Sequence[Policy | str]) -> Row:
-    below = Direction.BELOW
+def _red_below(limit: Policy | float) -> Threshold:
+    value = limit.threshold if isinstance(limit, Policy) else limit
+    return Threshold(value=0.4 if value is None else value, color=Color.RED, direction=Direction.BELOW)
+
+
+def _cards(
+    where: Labels,
+    cost: Policy | float,
+    rate_limit: Policy | float,
+    cache: Policy | float,
+    policies: Sequence[Policy | str],
+) -> Row:
     return Row(
         height=8,
         widgets=(
@@ -97,8 +117,8 @@ def _cards(where: Labels, cost: Policy | float, rate_limit: Policy | float, poli
                 query=_hit_rate(where),
                 unit=_PERCENT,
                 thresholds=(
-                    Threshold(value=0.4, color=Color.RED, direction=below),
-                    Threshold(value=0.6, color=Color.YELLOW, direction=below),
+                    _red_below(cache),
+                    Threshold(value=0.6, color=Color.YELLOW, direction=Direction.BELOW),
                 ),
                 spark=Spark.LINE,
                 width=8,
@@ -147,6 +167,22 @@ def _first_chunk(where: Labels) -> XyChart:
         ],
         unit="s",
         label="seconds",
+    )
+
+
+def _failed(where: Labels, errors: Policy | float) -> XyChart:
+    """The calls that fail in any way but for the quota, as the alert counts them."""
+    others: Labels = {**where, "error.type": matches(FAILED)}
+    shares = share(
+        growth(AI_OPERATION_DURATION, where=others, by=_MODEL, window="5m"),
+        growth(AI_OPERATION_DURATION, where=where, by=_MODEL, window="5m"),
+    )
+    return XyChart(
+        title="Failed calls, those over the quota aside",
+        data=[DataSet(query=shares, legend=_BY_MODEL)],
+        thresholds=(_line(errors), Threshold(value=0.001, label="target")),
+        unit=_PERCENT,
+        label="share of calls",
     )
 
 
@@ -217,23 +253,23 @@ def _tokens_by_kind(where: Labels) -> XyChart:
     )
 
 
-def _cache(where: Labels) -> XyChart:
+def _cache(where: Labels, cache: Policy | float) -> XyChart:
     return XyChart(
         title="Cache hit rate",
         data=[DataSet(query=_hit_rate(where), legend="cached share of input")],
-        thresholds=(Threshold(value=0.4, label="alert below"), Threshold(value=0.6, label="target")),
+        thresholds=(_line(cache), Threshold(value=0.6, label="target")),
         unit=_PERCENT,
         label="share of input tokens",
     )
 
 
-def _tokens_per_call(where: Labels) -> XyChart:
+def _tokens_per_call(where: Labels, limit: Policy | float) -> XyChart:
     tokens = rate(AI_TOKENS, where=where, by=_MODEL, window="5m")
     calls = rate(AI_OPERATION_DURATION, where=where, by=_MODEL, window="5m")
     return XyChart(
         title="Tokens per call",
         data=[DataSet(query=tokens / calls, legend=_BY_MODEL)],
-        thresholds=(Threshold(value=40_000, label="alert"), Threshold(value=25_000, label="target")),
+        thresholds=(_line(limit), Threshold(value=25_000, label="target")),
         unit="{token}",
         label="tokens",
     )

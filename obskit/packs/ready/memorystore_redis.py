@@ -1,0 +1,255 @@
+"""Memorystore for Redis: does the cache hit, and are memory, CPU or connections at their end."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from obskit.alerts import Severity
+from obskit.dashboards import Dashboard, Plot
+from obskit.packs.cases import Case, Points
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.scenarios import Bump, Scenario, Signal
+from obskit.queries import Query, google, growth, highest, latest, over_time, rate
+from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
+from obskit.queries.promql import Labels
+
+__all__ = ["PACK", "Settings"]
+
+_MEMORY: Final = google("redis.googleapis.com/stats/memory/usage_ratio")
+_SYSTEM: Final = google("redis.googleapis.com/stats/memory/system_memory_usage_ratio")
+_HITS: Final = google("redis.googleapis.com/stats/keyspace_hits")
+_MISSES: Final = google("redis.googleapis.com/stats/keyspace_misses")
+_EVICTED: Final = google("redis.googleapis.com/stats/evicted_keys")
+_REFUSED: Final = google("redis.googleapis.com/stats/reject_connections_count")
+_CPU: Final = google("redis.googleapis.com/stats/cpu_utilization_main_thread")
+_CLIENTS: Final = google("redis.googleapis.com/clients/connected")
+_CALLS: Final = google("redis.googleapis.com/commands/calls")
+_BY: Final = "instance_id"
+_LEGEND: Final = "${labels.instance_id}"
+
+
+@definition
+class Settings(PackSettings):
+    """What the pack can be told.
+
+    Attributes:
+        instance: only this one, ``projects/P/locations/L/instances/I``; every one by itself when empty.
+        memory: share of the instance's memory.
+        cpu: share of the one thread that runs the commands.
+        refused: so many refused connections in five minutes are no alert.
+    """
+
+    noun: ClassVar[str] = "settings of pack memorystore-redis"
+
+    instance: str = given(as_text, default="")
+    memory: float = given(as_share, default=0.8)
+    cpu: float = given(as_share, default=0.85)
+    refused: float = given(as_positive, default=1)
+
+
+def _make(settings: Settings) -> Objects:
+    where: Labels = {_BY: settings.instance} if settings.instance else {}
+    memory = over_time(_SYSTEM, "max", where=where, by=_BY, window="5m")
+    # System and user time of the main thread, in seconds a second.
+    cpu = rate(_CPU, where=where, by=_BY, window="5m")
+    refused = growth(_REFUSED, where=where, by=_BY, window="5m")
+    hits, misses = rate(_HITS, where=where, by=_BY, window="5m"), rate(_MISSES, where=where, by=_BY, window="5m")
+    to = settings.receivers
+    full = alert(
+        "redis-memory",
+        "Redis: memory",
+        memory > settings.memory,
+        to=to.mail,
+        for_="10m",
+        condition=f"above {settings.memory * 100:g} %",
+        means=f"A Redis instance uses more than {settings.memory * 100:g} % of its memory, its own needs included. At "
+        "the end it evicts keys, or refuses writes, or fails.",
+        looks=(
+            "The *memorystore-redis* dashboard: does it grow steadily? Then keys have no time to live.",
+            "`redis-cli --bigkeys` and `MEMORY USAGE`: which keys are it?",
+            "Relief: a time to live, `maxmemory-policy allkeys-lru` for a cache, a larger instance.",
+        ),
+    )
+    busy = alert(
+        "redis-cpu",
+        "Redis: CPU",
+        cpu > settings.cpu,
+        to=to.mail,
+        for_="5m",
+        condition=f"main thread above {settings.cpu * 100:g} %",
+        means=f"The one thread that runs all commands is busy for more than {settings.cpu * 100:g} % of the time. "
+        "Every command waits for those before it.",
+        looks=(
+            "The *memorystore-redis* dashboard, commands by kind: more of them, or dear ones (`KEYS`, `SMEMBERS`)?",
+            "`SLOWLOG GET`: the slowest commands and their keys.",
+            "The last deployment: a loop of single commands where a pipeline or `MGET` would do.",
+        ),
+    )
+    closed = alert(
+        "redis-refused",
+        "Redis: connections refused",
+        refused > settings.refused,
+        to=to.team,
+        severity=Severity.ERROR,
+        condition="at the maximum of connections",
+        means="A Redis instance has as many connections as it allows and refuses new ones. Requests fail.",
+        looks=(
+            "The *memorystore-redis* dashboard, connections: did they jump with a deployment or with the traffic?",
+            "One client for each process, with a pool: a new connection for each request is a leak.",
+            "The number of the app's instances times the size of its pool, against `maxclients`.",
+        ),
+    )
+    alerts = (full, busy, closed)
+    dashboard = Dashboard(
+        id="memorystore-redis",
+        display_name="Memorystore for Redis",
+        rows=(
+            cards(
+                card("Cache hits", _hits_of(where), unit=PERCENT),
+                card("Memory of the fullest", highest(memory), unit=PERCENT, limits=(full, warning(0.7))),
+                card("Main thread of the busiest", highest(cpu), unit=PERCENT, limits=(busy, warning(0.7))),
+                policies=alerts,
+            ),
+            charts(
+                chart("Cache hits", {_LEGEND: hits / (hits + misses)}, unit=PERCENT),
+                chart(
+                    "Commands",
+                    {"${labels.cmd}": rate(_CALLS, where=where, by="cmd", window="5m")},
+                    unit="1/s",
+                    plot=Plot.STACKED_AREA,
+                ),
+                chart("Connections", {_LEGEND: latest(_CLIENTS, where=where, by=_BY)}, unit="1"),
+            ),
+            charts(
+                chart(
+                    "Memory",
+                    {
+                        f"system {_LEGEND}": memory,
+                        f"data {_LEGEND}": over_time(_MEMORY, "max", where=where, by=_BY, window="5m"),
+                    },
+                    unit=PERCENT,
+                    limits=(full,),
+                ),
+                chart("Main thread", {_LEGEND: cpu}, unit=PERCENT, limits=(busy,)),
+                chart(
+                    "Evicted keys, refused connections",
+                    {
+                        f"evicted {_LEGEND}": growth(_EVICTED, where=where, by=_BY, window="5m"),
+                        f"refused {_LEGEND}": refused,
+                    },
+                    unit="1",
+                    label="in 5 min",
+                    plot=Plot.STACKED_BAR,
+                ),
+            ),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _hits_of(where: Labels) -> Query:
+    """Return the share of reads that find their key, of all instances together."""
+    hits, misses = rate(_HITS, where=where, window="5m"), rate(_MISSES, where=where, window="5m")
+    return hits / (hits + misses)
+
+
+_AT: Final = {
+    "instance_id": "projects/shop/locations/europe-west1/instances/sessions",
+    "region": "europe-west1",
+    "node_id": "node-0",
+}
+_PRIMARY: Final = {**_AT, "role": "primary"}
+_RUSH: Final = Bump(at=0.6, lasts=0.2, level=2.6)
+
+
+def _commands(name: str, a_second: float) -> Signal:
+    return Signal(metric=_CALLS, level=a_second, labels={**_PRIMARY, "cmd": name}, noise=0.1, bumps=(_RUSH,))
+
+
+PACK: Final = Pack(
+    name="memorystore-redis",
+    title="Memorystore for Redis",
+    summary="Hits, memory, CPU and connections of Redis instances.",
+    needs=("redis.googleapis.com",),
+    settings=Settings,
+    make=_make,
+    scenario=Scenario(
+        says="Sessions without a time to live fill the memory, until keys are evicted and the cache misses.",
+        signals=(
+            Signal(
+                metric=_MEMORY,
+                level=0.5,
+                labels=_PRIMARY,
+                noise=0.01,
+                bumps=(Bump(at=0.1, lasts=0.8, level=1.75, is_gradual=True),),
+            ),
+            Signal(
+                metric=_SYSTEM,
+                level=0.55,
+                labels=_PRIMARY,
+                noise=0.01,
+                bumps=(Bump(at=0.1, lasts=0.8, level=1.7, is_gradual=True),),
+            ),
+            Signal(metric=_HITS, level=900, labels=_PRIMARY, noise=0.1),
+            Signal(
+                metric=_MISSES,
+                level=70,
+                labels=_PRIMARY,
+                noise=0.2,
+                bumps=(Bump(at=0.75, lasts=0.25, level=6, is_gradual=True),),
+            ),
+            Signal(
+                metric=_EVICTED,
+                level=0.002,
+                labels=_PRIMARY,
+                bumps=(Bump(at=0.8, lasts=0.2, level=900, is_gradual=True),),
+            ),
+            Signal(metric=_REFUSED, level=0.0, labels=_PRIMARY),
+            Signal(metric=_CPU, level=0.22, labels={**_PRIMARY, "space": "user"}, noise=0.1, bumps=(_RUSH,)),
+            Signal(metric=_CPU, level=0.08, labels={**_PRIMARY, "space": "sys"}, noise=0.1, bumps=(_RUSH,)),
+            Signal(metric=_CLIENTS, level=64, labels=_PRIMARY, noise=0.06, bumps=(_RUSH,)),
+            _commands("get", 800),
+            _commands("set", 150),
+            _commands("expire", 90),
+            _commands("incr", 30),
+        ),
+    ),
+    cases=(
+        Case(
+            alert="redis-memory",
+            says="it fills up",
+            given=Points(_SYSTEM, "0.7+0.01x20 0.9x20", _PRIMARY),
+            open_at=("30m",),
+            silent_at=("15m",),
+            tells={"email": 1},
+        ),
+        Case(alert="redis-memory", says="it stays at 78 %", given=Points(_SYSTEM, "0.78x40", _PRIMARY)),
+        Case(
+            alert="redis-cpu",
+            says="the main thread is busy",
+            given=(
+                Points(_CPU, "20x9 40x20", {**_PRIMARY, "space": "user"}),
+                Points(_CPU, "5x9 15x20", {**_PRIMARY, "space": "sys"}),
+            ),
+            open_at=("25m",),
+            silent_at=("10m",),
+            tells={"email": 1},
+        ),
+        Case(
+            alert="redis-cpu",
+            says="for two minutes",
+            given=Points(_CPU, "20x9 55x1 20x20", {**_PRIMARY, "space": "user"}),
+        ),
+        Case(
+            alert="redis-refused",
+            says="connections are refused",
+            given=Points(_REFUSED, "0x9 5x9 0x20", _PRIMARY),
+            opens="10m",
+            closes="24m",
+            within="2m",
+            tells={"slack": 1},
+        ),
+        Case(alert="redis-refused", says="none is", given=Points(_REFUSED, "0x40", _PRIMARY)),
+    ),
+)
