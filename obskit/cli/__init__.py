@@ -34,9 +34,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tune": ("obskit.cli.tune", "Propose thresholds for a wanted number of pages a month, from the past."),
     "prices": ("obskit.cli.prices", "Show what models cost, and what a given usage would cost."),
     "import": ("obskit.cli.import_", "Write what a project or a file has as Python definitions."),
+    "export": ("obskit.cli.export", "Write definitions as JSON, Terraform, Prometheus rules or Grafana dashboards."),
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
-    "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and their channels."),
+    "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and what they need."),
     "sync-dashboards": ("obskit.cli.sync_dashboards", "Plan and apply dashboards."),
+    "rollback": ("obskit.cli.rollback", "Undo the last apply."),
+    "permissions": ("obskit.cli.permissions", "List the permissions that each step needs, and no more."),
 }
 
 

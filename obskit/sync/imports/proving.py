@@ -76,7 +76,7 @@ def _loaded(modules: Iterable[Module]) -> tuple[dict[tuple[Any, ...], Any], list
             folders += [folder] if folder not in folders else []
         found = load(folders)
         problems = [replace(each, place=each.place.replace(f"{name}/", "")) for each in found.problems]
-        return {_key(made): made for made in (*found.definitions, *found.others)}, problems
+        return {_key(made): made for made in found.definitions}, problems
 
 
 def _key(made: Any) -> tuple[Any, ...]:
