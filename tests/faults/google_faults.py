@@ -28,7 +28,7 @@ class FaultyGoogle(GoogleTwin):
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the local backend's services with the rule before them."""
         self._backend.start()
-        return _Before(self, _Services(self._backend.store))
+        return _Before(self, _Services(self._backend.store, ""))
 
     def __exit__(self, *exc_info: object) -> None:
         super().__exit__(*exc_info)
