@@ -209,7 +209,7 @@ def _forget(handle: Handle) -> None:
 def _start(resolved: Resolved) -> None:
     """Set the process up. Google's clients are not among what this imports: exporters load on their own thread."""
     from obskit.middleware.requests import Observer  # noqa: PLC0415 - `import obskit` must load nothing heavy
-    from obskit.signals import logs, metrics, providers, reports, stdlib_logs, traces  # noqa: PLC0415
+    from obskit.signals import cells, clientspans, logs, metrics, providers, reports, stdlib_logs, traces  # noqa: PLC0415
     from obskit.signals.durations import Durations  # noqa: PLC0415
     from obskit.signals.lifecycle import Pipeline  # noqa: PLC0415
     from obskit.signals.redaction import Redactor  # noqa: PLC0415
@@ -231,15 +231,17 @@ def _start(resolved: Resolved) -> None:
     meters = providers.meter_provider(resource, lambda: pipeline.metric_reader, tell=tell)
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
-    durations = Durations(resource, is_own=type(meters) is providers.OwnMeterProvider)
+    is_own = type(meters) is providers.OwnMeterProvider
+    durations, others = Durations(resource, is_own=is_own), cells.begin(resource, is_own=is_own)
     if type(meters) is providers.OwnMeterProvider:
-        meters.when_shared = durations.share
+        meters.when_shared = partial(_share, durations, others)
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":  # which no SDK of ours reads for them
-        pipeline.keep_durations(durations)
+        pipeline.keep(durations, others)
     keeper = Keeper(config)
     spans = None
     if type(tracers) is providers.OwnTracerProvider:
         spans = RequestSpans(tracers, pipeline.ended, pipeline.submit_request, tracers.policy, keeper, shown)
+        clientspans.begin(tracers, pipeline.ended, pipeline.submit_request)
     pipeline.prepare = partial(_prepare, tracers)
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
@@ -253,6 +255,11 @@ def _start(resolved: Resolved) -> None:
     if is_asked_for and (service_sign(os.environ) or machine_sign(os.environ)):
         projects = import_module("obskit.signals.projects")
         projects.find(os.environ, partial(providers.know_project, resource, tracers, meters))
+
+
+def _share(*kept: Any) -> None:
+    for each in kept:
+        each.share()
 
 
 def _all_problems() -> tuple[Problem, ...]:

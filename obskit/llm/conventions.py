@@ -1,4 +1,4 @@
-"""The newer names of OpenTelemetry's GenAI conventions, where the setting `genai_semconv` asks for them.
+"""The names of OpenTelemetry's GenAI conventions: those on every span, and the newer ones where asked for.
 
 Source: open-telemetry/semantic-conventions-genai, "Inference token metrics" and "Spans", in development. Of today's
 names only the histogram `gen_ai.client.token.usage` has been replaced; the others are the same in both.
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.trace import Span
-
 from obskit import catalog
+from obskit.llm.series import Series
 from obskit.llm.usage import Usage
-from obskit.signals.metrics import record
+from obskit.signals.cells import Seen
+from obskit.signals.clientspans import ClientSpan, SdkSpan
 
-__all__ = ["tell"]
+__all__ = ["tell", "usage_attributes"]
 
 _MODALITY: Final = "gen_ai.token.modality"
 _MODALITIES: Final = ("audio", "image", "video")
@@ -23,24 +23,24 @@ _SIDES: Final = {"input": "input_{}_tokens", "output": "output_{}_tokens", "cach
 
 
 def tell(
-    span: Span, labels: Mapping[str, str | int | bool], usage: Usage | None, *, first_chunk_s: float | None
+    span: ClientSpan | SdkSpan, series: Series, usage: Usage | None, *, first_chunk_s: float | None, seen: Seen | None
 ) -> None:
     """Record what a call used under the newer names.
 
     Args:
         span: the call's, still open.
-        labels: the call's labels.
+        series: the call's.
         usage: None where the provider has not told it: that counts as 0 of unknown modality.
         first_chunk_s: seconds to a stream's first chunk, None where the call was no stream.
+        seen: the exemplar.
     """
     if first_chunk_s is not None:
-        span.set_attribute("gen_ai.response.time_to_first_chunk", first_chunk_s)
-        span.set_attribute("gen_ai.request.stream", True)
+        span.note({"gen_ai.response.time_to_first_chunk": first_chunk_s, "gen_ai.request.stream": True})
     used = usage or Usage()
     if usage is not None:
-        span.set_attributes(_on_span(usage))
-        record(catalog.AI_OPERATION_INPUT, used.billed_input, labels)
-        record(catalog.AI_OPERATION_OUTPUT, used.billed_output, labels)
+        span.note(_on_span(usage))
+        series.told(catalog.AI_OPERATION_INPUT, used.billed_input, "", "", seen)
+        series.told(catalog.AI_OPERATION_OUTPUT, used.billed_output, "", "", seen)
     for metric, total, parts in (
         (catalog.AI_USAGE_INPUT, used.billed_input, _by_modality(used, "input")),
         (catalog.AI_USAGE_OUTPUT, used.billed_output, _by_modality(used, "output")),
@@ -51,7 +51,26 @@ def tell(
         is_whole = metric in {catalog.AI_USAGE_INPUT, catalog.AI_USAGE_OUTPUT}
         for modality, count in _spread(total, parts).items():
             if count or is_whole:
-                record(metric, count, {**labels, _MODALITY: modality})
+                series.told(metric, count, _MODALITY, modality, seen)
+
+
+def usage_attributes(usage: Usage) -> dict[str, Any]:
+    """Return what a call's span says of its usage, under the names that are the same in both."""
+    attributes: dict[str, Any] = {
+        "gen_ai.usage.input_tokens": usage.billed_input,
+        "gen_ai.usage.output_tokens": usage.billed_output,
+    }
+    if usage.cached:
+        attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cached
+    if usage.cache_write:
+        attributes["gen_ai.usage.cache_creation.input_tokens"] = usage.cache_write
+    if usage.thinking:
+        attributes["gen_ai.usage.reasoning.output_tokens"] = usage.thinking
+    if usage.tool_use:
+        attributes["obskit.gen_ai.usage.tool_use_input_tokens"] = usage.tool_use
+    if usage.units:
+        attributes.update((f"obskit.gen_ai.usage.{unit}", amount) for unit, amount in usage.units.items() if amount)
+    return attributes
 
 
 def _by_modality(usage: Usage, side: str) -> dict[str, int]:

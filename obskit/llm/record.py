@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from time import perf_counter, time_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.trace.propagation import _SPAN_KEY
 
-from obskit import catalog
 from obskit.llm import conventions, prices, unpriced
 from obskit.llm.hooks import CallHook, ended, hooks
+from obskit.llm.series import series_of
 from obskit.llm.settings import configure, redact, settings
 from obskit.llm.usage import Usage
-from obskit.signals.context import RequestState, bound, current_request
-from obskit.signals.metrics import record
-from obskit.signals.traces import tracer
+from obskit.signals.clientspans import SdkSpan, start
+from obskit.signals.context import RequestState, bound, current_request, leave
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from obskit.signals.cells import Seen
 
 __all__ = ["Call", "configure", "current_call", "error_type", "is_covered", "is_suppressed", "redact", "settings"]
 
@@ -30,24 +35,48 @@ _SUPPRESSED: Final = (
     "suppress_instrumentation",
 )
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
+_EMPTY: Final[Mapping[str, Any]] = {}
 
 _totals_lock: Final = threading.Lock()
 
 
 def current_call() -> Call | None:
     """Return the AI call that the running code is part of."""
-    call = otel_context.get_value(_KEY)
-    return call if isinstance(call, Call) else None
+    return cast("Call | None", get_current().get(_KEY))
 
 
 def is_covered() -> bool:
     """Return whether the running code is part of a call that counts all that is made for it, as LiteLLM's does."""
-    return bool(otel_context.get_value(_COVERED))
+    return bool(get_current().get(_COVERED))
 
 
 def is_suppressed() -> bool:
     """Return whether the calling code has asked not to be recorded, as the export thread does."""
-    return any(otel_context.get_value(key) for key in _SUPPRESSED)
+    around = get_current()
+    return bool(around) and any(around.get(key) for key in _SUPPRESSED)
+
+
+class _Active:
+    """A block inside a call: its span is current there."""
+
+    __slots__ = ("_call", "_is_covering", "_token")
+
+    def __init__(self, call: Call, *, is_covering: bool) -> None:
+        self._call = call
+        self._is_covering = is_covering
+        self._token: Token[Context]
+
+    def __enter__(self) -> None:
+        call = self._call
+        values = {**get_current(), _SPAN_KEY: call.current_span, _KEY: call}
+        if self._is_covering:
+            values[_COVERED] = True
+        self._token = attach(Context(values))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        leave(self._token)
 
 
 class Call:
@@ -80,10 +109,11 @@ class Call:
         "_first_chunk_s",
         "_is_ended",
         "_is_late",
-        "_labels",
         "_last_failure",
         "_request",
+        "_series",
         "_span",
+        "_start_ns",
         "arguments",
         "cost",
         "cost_usd",
@@ -109,9 +139,8 @@ class Call:
         is_late: bool = False,
     ) -> None:
         self._is_late = is_late
-        who = bound()
         self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
-        self.arguments: Mapping[str, Any] = arguments or {}
+        self.arguments: Mapping[str, Any] = arguments or _EMPTY
         self.hooks: tuple[CallHook, ...] = ()
         if is_late:
             hooks.reported(self)
@@ -120,47 +149,42 @@ class Call:
         self.cost_usd: float | None = None
         self.cost: Decimal | None = None
         self.is_incomplete = False
-        self._labels: dict[str, str | int | bool] = {
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": provider,
-            "gen_ai.request.model": model,
-        }
-        on_span: dict[str, Any] = {**self._labels, **(attributes or {})}
-        on_span.update((name, str(who[key])) for key, name in _WHO.items() if who.get(key) is not None)
-        if "session.id" in on_span and settings().genai_semconv != "default":
-            on_span["gen_ai.conversation.id"] = on_span["session.id"]
-        if "user.tier" in on_span:
-            self._labels["user.tier"] = on_span["user.tier"]
+        who = _who()
+        self._series = series_of(operation, provider, model, who.get("user.tier"))
+        on_span = {**self._series.labels, **attributes} if attributes else dict(self._series.labels)
+        on_span.update(who)
         self._request: RequestState | None = current_request()
         self._attempts, self._last_failure, self._failed_at = 0, "", 0.0
         self._first_chunk_s: float | None = None
         self._is_ended = False
-        self._begun = time.perf_counter() - begun_s_ago
-        self._span: Span = tracer().start_span(
-            f"{operation} {model}" if model else operation,
-            kind=SpanKind.CLIENT,
-            attributes=on_span,
-            start_time=time.time_ns() - int(begun_s_ago * 1e9),
-        )
+        self._begun, self._start_ns = perf_counter(), time_ns()
+        if begun_s_ago:
+            self._begun -= begun_s_ago
+            self._start_ns -= int(begun_s_ago * 1e9)
+        self._span = start(self._series.name, on_span, self._start_ns, get_current())
         own = settings().prices
         if own is None or model not in own:
             prices.warm_up()
 
-    @contextmanager
-    def active(self, *, is_covering: bool = False) -> Iterator[None]:
+    @property
+    def current_span(self) -> Any:
+        """The span, as OpenTelemetry's context holds it."""
+        span = self._span
+        return span.live if span.__class__ is SdkSpan else span
+
+    @property
+    def _seen(self) -> Seen | None:
+        """What exemplars tell of this call, None where its span is not exported."""
+        span = self._span
+        return (time_ns(), span.span_id, span.trace_id) if span.trace_id else None
+
+    def active(self, *, is_covering: bool = False) -> _Active:
         """Make the call's span the parent of what happens inside, above all of its HTTP requests.
 
         Args:
             is_covering: whether calls that other SDKs make inside belong to this one, and do not count.
         """
-        context = otel_context.set_value(_KEY, self, set_span_in_context(self._span))
-        if is_covering:
-            context = otel_context.set_value(_COVERED, True, context)
-        token = otel_context.attach(context)
-        try:
-            yield
-        finally:
-            otel_context.detach(token)
+        return _Active(self, is_covering=is_covering)
 
     def start(self) -> None:
         """Let hooks come before the call is sent; what one of them raises ends the call and is raised."""
@@ -192,7 +216,7 @@ class Call:
 
     def set(self, attributes: Mapping[str, Any]) -> None:
         """Put attributes on the span."""
-        self._span.set_attributes(attributes)
+        self._span.note(attributes)
 
     def attempt(self) -> None:
         """Tell that the SDK sends a request; from the second on, it tries again after a failure."""
@@ -201,19 +225,19 @@ class Call:
             attributes: dict[str, Any] = {"obskit.gen_ai.attempt": self._attempts}
             if self._last_failure:
                 attributes["error.type"] = self._last_failure
-                attributes["obskit.gen_ai.retry_delay_s"] = time.perf_counter() - self._failed_at
-                record(catalog.AI_RETRIES, 1, {**self._labels, "error.type": self._last_failure})
+                attributes["obskit.gen_ai.retry_delay_s"] = perf_counter() - self._failed_at
+                self._series.retried(self._last_failure, self._seen)
             self._span.add_event("retry", attributes)
 
     def attempt_failed(self, error: BaseException | str | int) -> None:
         """Tell that the attempt has failed; the SDK may or may not try again."""
-        self._last_failure, self._failed_at = error_type(error), time.perf_counter()
+        self._last_failure, self._failed_at = error_type(error), perf_counter()
 
     def first_chunk(self) -> None:
         """Tell that a stream's first chunk has come; later calls do nothing."""
         if self._first_chunk_s is None:
-            self._first_chunk_s = time.perf_counter() - self._begun
-            record(catalog.AI_TIME_TO_FIRST_CHUNK, self._first_chunk_s, self._labels)
+            self._first_chunk_s = perf_counter() - self._begun
+            self._series.first_chunk(self._first_chunk_s, self._seen)
 
     def end(
         self,
@@ -236,106 +260,83 @@ class Call:
         if self._is_ended:
             return
         self._is_ended = True
-        duration_s = max(0.0, time.perf_counter() - self._begun - ended_s_ago)
-        labels = self._labels
-        if error is not None:
-            labels = {**labels, "error.type": error_type(error)}
-            self._fail(error)
+        duration_s = max(0.0, perf_counter() - self._begun - ended_s_ago)
+        end_ns = self._start_ns + int(duration_s * 1e9)
+        span, is_default = self._span, settings().genai_semconv == "default"
+        kind = "" if error is None else self._fail(error)
         if self._attempts > 1:
-            self._span.set_attribute("obskit.gen_ai.attempts", self._attempts)
+            span.note({"obskit.gen_ai.attempts": self._attempts})
         self.usage, self.is_incomplete = usage, is_abandoned or (error is not None and usage is not None)
         if is_abandoned:
-            self._span.set_attribute("obskit.gen_ai.is_abandoned", value=True)
-        if not self._is_late:
-            record(catalog.AI_OPERATION_DURATION, duration_s, labels)
-        if usage is not None or error is None:
-            self._account(usage, cost_usd)
-        elif self._request is not None:
-            self._add_to_request(None, 0.0, is_priced=True)
-        if settings().genai_semconv != "default":
-            conventions.tell(self._span, self._labels, usage, first_chunk_s=self._first_chunk_s)
-        self._span.end(time.time_ns() - int(ended_s_ago * 1e9) if ended_s_ago else None)
+            span.note({"obskit.gen_ai.is_abandoned": True})
+        is_accounted = usage is not None or error is None
+        if is_accounted:
+            self._price(usage, cost_usd)
+        seen = (end_ns, span.span_id, span.trace_id) if span.trace_id else None
+        request = self._request
+        seconds = None if self._is_late else duration_s
+        is_old_name = is_default or settings().genai_semconv != "latest"
+        route = "" if request is None else request.route
+        self._series.tell((seconds, kind, usage, self.cost_usd, is_accounted, route, is_old_name, seen))
+        if request is not None:
+            self._add_to_request(request, usage, is_priced=self.cost_usd is not None or not is_accounted)
+        if not is_default:
+            conventions.tell(span, self._series, usage, first_chunk_s=self._first_chunk_s, seen=seen)
+        span.finish(end_ns)
         if self.hooks:
             ended(self, error)
 
-    def _fail(self, error: BaseException | str) -> None:
+    def _fail(self, error: BaseException | str) -> str:
         kind = error_type(error)
-        self._span.set_attribute("error.type", kind)
+        self._span.note({"error.type": kind})
         description = kind
         if isinstance(error, BaseException):
             status = getattr(error, "status", None)
             description = f"{kind} {status}" if status else redact(f"{kind}: {error}")[:200]
-        self._span.set_status(Status(StatusCode.ERROR, description))
+        self._span.fail(description)
+        return kind
 
-    def _account(self, usage: Usage | None, cost_usd: float | None) -> None:
+    def _price(self, usage: Usage | None, cost_usd: float | None) -> None:
+        """Find the cost, and put it and what was used on the span."""
         if usage is not None:
-            self._count_tokens(usage)
+            on_span = conventions.usage_attributes(usage)
             if cost_usd is None and not usage.is_empty:
                 models = (self.response_model, self.model)
                 self.cost = prices.exact_price(self.provider, models, usage, settings().prices)
                 cost_usd = None if self.cost is None else float(self.cost)
             elif cost_usd is None:
                 cost_usd = 0.0
+        else:
+            on_span = {}
         if self.cost is None and cost_usd is not None:
             self.cost = Decimal(str(cost_usd))
         self.cost_usd = cost_usd
         if cost_usd is None:
-            record(catalog.AI_UNPRICED_CALLS, 1, self._labels)
             unpriced.tell(self.provider, self.model, usage)
         else:
-            self._span.set_attribute("obskit.gen_ai.cost_usd", cost_usd)
-            if cost_usd:
-                record(catalog.AI_COST, cost_usd, self._labels)
-        self._add_to_route(usage, cost_usd or 0.0)
-        if self._request is not None:
-            self._add_to_request(usage, cost_usd or 0.0, is_priced=cost_usd is not None)
+            on_span["obskit.gen_ai.cost_usd"] = cost_usd
+        self._span.note(on_span)
 
-    def _add_to_route(self, usage: Usage | None, cost_usd: float) -> None:
-        route = self._request.route if self._request is not None else ""
-        labels = {"http.route": route} if route else {}
-        if cost_usd:
-            record(catalog.AI_ROUTE_COST, cost_usd, labels)
-        if usage is not None and usage.total:
-            record(catalog.AI_ROUTE_TOKENS, usage.total, labels)
-
-    def _count_tokens(self, usage: Usage) -> None:
-        for kind, count in usage.kinds().items():
-            record(catalog.AI_TOKENS, count, {**self._labels, "obskit.token.kind": kind})
-        for unit, amount in usage.units.items():
-            if amount:
-                record(catalog.AI_UNITS, amount, {**self._labels, "obskit.unit": unit})
-                self._span.set_attribute(f"obskit.gen_ai.usage.{unit}", amount)
-        is_old_name = settings().genai_semconv != "latest"
-        for kind, count in (("input", usage.billed_input), ("output", usage.billed_output)):
-            if count and is_old_name:
-                record(catalog.AI_TOKEN_USAGE, count, {**self._labels, "gen_ai.token.type": kind})
-        self._span.set_attributes(
-            {
-                name: count
-                for name, count in (
-                    ("gen_ai.usage.input_tokens", usage.billed_input),
-                    ("gen_ai.usage.output_tokens", usage.billed_output),
-                    ("gen_ai.usage.cache_read.input_tokens", usage.cached),
-                    ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
-                    ("gen_ai.usage.reasoning.output_tokens", usage.thinking),
-                    ("obskit.gen_ai.usage.tool_use_input_tokens", usage.tool_use),
-                )
-                if count or name in {"gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"}
-            }
-        )
-
-    def _add_to_request(self, usage: Usage | None, cost_usd: float, *, is_priced: bool) -> None:
-        request = self._request
-        if request is None:
-            return
+    def _add_to_request(self, request: RequestState, usage: Usage | None, *, is_priced: bool) -> None:
         with _totals_lock:
             request.ai_calls += not self._is_late
-            request.ai_cost_usd += cost_usd
+            request.ai_cost_usd += self.cost_usd or 0.0
             if usage is not None:
                 request.ai_input_tokens += usage.billed_input
                 request.ai_output_tokens += usage.billed_output
             if not is_priced:
                 request.ai_unpriced_calls += 1
+
+
+def _who() -> dict[str, str]:
+    """Return whom the running code works for, as attributes of a span."""
+    who = bound()
+    if not who:
+        return {}
+    found = {name: str(who[key]) for key, name in _WHO.items() if who.get(key) is not None}
+    if "session.id" in found and settings().genai_semconv != "default":
+        found["gen_ai.conversation.id"] = found["session.id"]
+    return found
 
 
 def error_type(error: BaseException | str | int) -> str:

@@ -93,7 +93,10 @@ class Cell:
                 buckets=self._buckets,
                 bounds=_BOUNDS,
                 figures=(self._sum, self._least, self._most),
-                exemplars=self._exemplars.values(),
+                exemplars=(
+                    (value, at_ns, int(span_id, 16), int(trace_id, 16))
+                    for value, at_ns, span_id, trace_id in self._exemplars.values()
+                ),
             )
 
     def renew(self) -> None:

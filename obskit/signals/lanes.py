@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from obskit.signals.delivery import Outcome
     from obskit.signals.reports import ErrorReport
 
-__all__ = ["Lane", "backoff_s", "report_size_bytes", "span_size_bytes"]
+__all__ = ["Lane", "backoff_s", "report_size_bytes", "span_size_bytes", "values_size"]
 
 BATCH_ITEMS: Final = 512
 BATCH_BYTES: Final = 3 * 1024 * 1024  # gRPC servers accept 4 MiB by default; sizes here are estimates in memory
@@ -36,7 +36,8 @@ def backoff_s(attempt: int, retry_after_s: float = 0.0) -> float:
     return max(retry_after_s, most * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 
-def _values_size(attributes: Any) -> int:
+def values_size(attributes: Any) -> int:
+    """Return about how much memory the values of some attributes keep alive."""
     if not attributes:
         return 0
     # A plain dict and C functions: this is paid by the app's own thread at the end of every span.
@@ -50,17 +51,17 @@ def _values_size(attributes: Any) -> int:
 
 def span_size_bytes(span: ReadableSpan) -> int:
     """Return about how much memory a finished span keeps alive."""
-    size = _SPAN_BYTES + _values_size(span.attributes)
+    size = _SPAN_BYTES + values_size(span.attributes)
     for event in span.events:
-        size += _EVENT_BYTES + _values_size(event.attributes)
+        size += _EVENT_BYTES + values_size(event.attributes)
     return size + _EVENT_BYTES * len(span.links)
 
 
 def report_size_bytes(report: ErrorReport) -> int:
     """Return about how much memory an error report keeps alive; its exception's frames are none of it by now."""
-    size = _SPAN_BYTES + getsizeof(report.message) + getsizeof(report.stack_trace) + _values_size(report.labels)
+    size = _SPAN_BYTES + getsizeof(report.message) + getsizeof(report.stack_trace) + values_size(report.labels)
     if report.http:
-        size += _values_size(report.http)
+        size += values_size(report.http)
     return size + sum(raised.size_bytes for raised in report.raised)
 
 

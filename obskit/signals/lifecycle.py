@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+    from obskit.signals.cells import Cells
     from obskit.signals.delivery import Destination, Status
     from obskit.signals.durations import Durations
     from obskit.signals.ended import Record
@@ -148,9 +149,9 @@ class Pipeline:
         for outlet in self._outlets:
             outlet.spans.put(record, size_bytes)
 
-    def keep_durations(self, durations: Durations) -> None:
+    def keep(self, *kept: Durations | Cells) -> None:
         """Export these beside the meter provider's metrics."""
-        self._metric_tap.durations = durations
+        self._metric_tap.kept.extend(kept)
 
     def _submit_span(self, span: ReadableSpan) -> None:
         self._worker.renew_span(span)

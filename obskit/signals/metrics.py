@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from obskit.catalog import Metric
 
-__all__ = ["admit", "count_lost", "record", "use_provider"]
+__all__ = ["admit", "count_lost", "record", "say_once", "use_provider", "when_replaced"]
 
 _log = logging.getLogger("obskit")
 
@@ -35,6 +35,7 @@ _recorders: dict[str, Callable[..., None]] = {}
 _seen: dict[tuple[str, str], set[Value]] = {}
 _known: dict[_Key, Mapping[str, Value]] = {}
 _said: set[str] = set()
+_followers: list[Callable[[], object]] = []
 
 
 def _renew_lock() -> None:
@@ -54,6 +55,13 @@ def use_provider(provider: MeterProvider) -> None:
         _recorders.clear()
         _seen.clear()
         _known.clear()
+    for follow in _followers:
+        follow()
+
+
+def when_replaced(follow: Callable[[], object]) -> None:
+    """Have `follow` called whenever another provider has taken the place of the one before."""
+    _followers.append(follow)
 
 
 def record(metric: Metric, value: float, attributes: Mapping[str, Value]) -> None:
@@ -72,7 +80,7 @@ def record(metric: Metric, value: float, attributes: Mapping[str, Value]) -> Non
         if math.isfinite(value):
             (_recorders.get(metric.name) or _recorder(metric))(value, labels)
     except Exception as error:  # noqa: BLE001 - telemetry must not break the app
-        _say_once(f"{metric.name}: a point was not recorded: {type(error).__name__}: {error}")
+        say_once(f"{metric.name}: a point was not recorded: {type(error).__name__}: {error}")
 
 
 def count_lost(signal: str, reason: str, count: int) -> None:
@@ -91,7 +99,7 @@ def _admit(key: _Key, metric: Metric, attributes: Mapping[str, Value]) -> Mappin
     with _lock:
         for name, value in attributes.items():
             if name not in caps:
-                _say_once(f"{metric.name}: label {name!r} is not in the catalog and was left out")
+                say_once(f"{metric.name}: label {name!r} is not in the catalog and was left out")
                 continue
             labels[name] = _capped(metric.name, name, caps[name], value)
         if len(_known) < _MOST_KNOWN:
@@ -133,7 +141,8 @@ def _recorder(metric: Metric) -> Callable[..., None]:
         return _recorders.setdefault(metric.name, record_on)
 
 
-def _say_once(text: str) -> None:
+def say_once(text: str) -> None:
+    """Log what is wrong with points, once in a process."""
     if text not in _said and len(_said) < 100:
         _said.add(text)
         _log.warning("%s", text)

@@ -244,8 +244,10 @@ class Outlet:
     # ------------------------------------------------------------------ one call
 
     def _readable(self, span: Any) -> Any:
-        if type(span) is tuple:  # obskit puts no secret on it, and nothing that no backend could read
-            return span
+        if type(span) is tuple:
+            if span[0].__class__ is str or self._ended is None:  # a request's: no secret, nothing unreadable
+                return span
+            span = span[0](span, self._ended.resource())
         whole = self._veil(span)
         mended = mended_span(whole)
         if mended is not whole:

@@ -11,8 +11,10 @@ from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
     MetricsData,
+    NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
+    Sum,
 )
 from opentelemetry.sdk.metrics.export import Metric as SdkMetric
 
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
     from obskit.catalog import Metric
 
-__all__ = ["histogram", "histogram_point", "joined"]
+__all__ = ["Seen", "counter", "histogram", "histogram_point", "joined", "number_point"]
+
+Seen = tuple[float, int, int, int]
+"""An exemplar: the value, when it was recorded in nanoseconds, the span's id and the trace's."""
 
 
 def histogram_point(
@@ -32,7 +37,7 @@ def histogram_point(
     buckets: Sequence[int],
     bounds: Sequence[float],
     figures: tuple[float, float, float],
-    exemplars: Iterable[tuple[float, int, str, str]],
+    exemplars: Iterable[Seen],
 ) -> HistogramDataPoint:
     """Return one cumulative point.
 
@@ -42,7 +47,7 @@ def histogram_point(
         buckets: how many values fell into each, one more than there are bounds.
         bounds: of the buckets.
         figures: the sum, the least and the greatest value.
-        exemplars: of each its value, time in nanoseconds, span id and trace id.
+        exemplars: see `Seen`.
     """
     total, least, most = figures
     return HistogramDataPoint(
@@ -55,22 +60,36 @@ def histogram_point(
         explicit_bounds=bounds,
         min=least,
         max=most,
-        exemplars=[
-            Exemplar(
-                filtered_attributes={},
-                value=value,
-                time_unix_nano=at_ns,
-                span_id=int(span_id, 16),
-                trace_id=int(trace_id, 16),
-            )
-            for value, at_ns, span_id, trace_id in exemplars
-        ],
+        exemplars=_exemplars(exemplars),
     )
+
+
+def number_point(
+    labels: Mapping[str, Any], *, times_ns: tuple[int, int], value: float, exemplars: Iterable[Seen]
+) -> NumberDataPoint:
+    """Return one cumulative point of a counter; the arguments are those of `histogram_point`."""
+    return NumberDataPoint(
+        attributes=labels,
+        start_time_unix_nano=times_ns[0],
+        time_unix_nano=times_ns[1],
+        value=value,
+        exemplars=_exemplars(exemplars),
+    )
+
+
+def _exemplars(seen: Iterable[Seen]) -> list[Exemplar]:
+    return [Exemplar({}, value, at_ns, span_id, trace_id) for value, at_ns, span_id, trace_id in seen]
 
 
 def histogram(metric: Metric, points: Sequence[HistogramDataPoint]) -> SdkMetric:
     """Return a metric of the catalog with these points."""
     data = Histogram(data_points=points, aggregation_temporality=AggregationTemporality.CUMULATIVE)
+    return SdkMetric(name=metric.name, description=metric.help, unit=metric.unit, data=data)
+
+
+def counter(metric: Metric, points: Sequence[NumberDataPoint]) -> SdkMetric:
+    """Return a metric of the catalog with these points."""
+    data = Sum(data_points=points, aggregation_temporality=AggregationTemporality.CUMULATIVE, is_monotonic=True)
     return SdkMetric(name=metric.name, description=metric.help, unit=metric.unit, data=data)
 
 

@@ -8,20 +8,18 @@ span replaces it, behind the same object, by a span of the SDK with the same ids
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, SpanKind
 
 from obskit._version import __version__
-from obskit.signals.ended import EndedSpans, Record, own_context, record_of, scope
+from obskit.signals.ended import EndedSpans, Record, own_context, record_of
 from obskit.signals.incoming import parent_context
+from obskit.signals.light import LightSpan, handed_ids, started_as
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import METHODS, start_attributes
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestSpan", "RequestSpans", "handed_ids", "random_bits"]
 
-_EMPTY: Final = Context()
 _BYTES: Final = 800  # a record with short texts: 770, measured with tracemalloc on CPython 3.11
 
 # A generator of its own: an app that seeds the global one would get the same ids in every worker.
@@ -42,14 +39,8 @@ random_bits: Final = _random.getrandbits
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
-_handed: Final[ContextVar[tuple[int, int] | None]] = ContextVar("obskit_handed_ids", default=None)
 
-
-handed_ids: Final = _handed.get
-"""Return the trace id and the span id that the next span of the SDK is to have, if any."""
-
-
-class RequestSpan(trace.Span):
+class RequestSpan(LightSpan):
     """The server span of one request, as the OpenTelemetry API and the SDK's exporters know it.
 
     Args:
@@ -62,9 +53,7 @@ class RequestSpan(trace.Span):
     # Of most requests nobody sets these.
     _kind_of_error = ""
     _more: Mapping[str, Any] | None = None
-    _is_ended = False
     _own: SpanContext | None = None
-    _live: Any = None
 
     def __init__(self, spans: RequestSpans, state: RequestState, parent: Caller | None, protocol: str) -> None:
         # Not the SDK's: its fields are properties here.
@@ -72,16 +61,6 @@ class RequestSpan(trace.Span):
         self._state = state
         self._caller = parent
         self._protocol = protocol
-
-    @property
-    def __class__(self) -> type:
-        """The SDK's class of spans that can be read, for those who ask whether it is one; who does has imported it."""
-        sdk = sys.modules.get("opentelemetry.sdk.trace")
-        return getattr(sdk, "ReadableSpan", RequestSpan)
-
-    @__class__.setter
-    def __class__(self, kind: type) -> None:
-        raise TypeError(f"a request's span cannot become a {kind.__name__}")
 
     # ------------------------------------------------------------------ who it is
 
@@ -96,14 +75,8 @@ class RequestSpan(trace.Span):
     def _parent_context(self) -> SpanContext | None:
         return None if self._caller is None else parent_context(self._caller)
 
-    def is_recording(self) -> bool:
-        """Return whether the request runs on."""
-        return not self._is_ended if self._live is None else self._live.is_recording()
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nobody has changed it."""
-        return self._live is None
+    kind = property(lambda _: SpanKind.SERVER)
+    resource = property(lambda self: self._spans.ended.resource())
 
     # ------------------------------------------------------------------ the SDK's span in its place
 
@@ -116,70 +89,6 @@ class RequestSpan(trace.Span):
                 if self._live is None:
                     self._live = self._spans.promoted(self)
         return self._live
-
-    def _changed(self) -> Any:
-        return trace.INVALID_SPAN if self._live is None and self._is_ended else self.full()
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        """As the SDK's."""
-        self._changed().set_attribute(key, value)
-
-    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """As the SDK's."""
-        self._changed().set_attributes(attributes)
-
-    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        """As the SDK's."""
-        self._changed().add_event(name, attributes, timestamp)
-
-    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
-        """As the SDK's."""
-        self._changed().add_link(context, attributes)
-
-    def update_name(self, name: str) -> None:
-        """As the SDK's; the route's name does not replace it."""
-        self._changed().update_name(name)
-
-    def set_status(self, status: Any, description: str | None = None) -> None:
-        """As the SDK's."""
-        self._changed().set_status(status, description)
-
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: Any = None,
-        timestamp: int | None = None,
-        escaped: bool = False,  # noqa: FBT001, FBT002 - the API's
-    ) -> None:
-        """As the SDK's."""
-        self._changed().record_exception(exception, attributes, timestamp, escaped)
-
-    def end(self, end_time: int | None = None) -> None:
-        """End it before the request ends."""
-        self._changed().end(end_time)
-
-    # ------------------------------------------------------------------ reading, as of a `ReadableSpan`
-
-    context = property(get_span_context)
-    parent = property(_parent_context)
-    name = property(lambda self: self.full().name)
-    kind = property(lambda _: SpanKind.SERVER)
-    start_time = property(lambda self: self.full().start_time)
-    end_time = property(lambda self: self.full().end_time)
-    status = property(lambda self: self.full().status)
-    attributes = property(lambda self: self.full().attributes)
-    events = property(lambda self: self.full().events)
-    links = property(lambda self: self.full().links)
-    resource = property(lambda self: self._spans.ended.resource())
-    instrumentation_scope = property(lambda _: scope())
-    instrumentation_info = property(lambda self: self.full().instrumentation_info)
-    dropped_attributes = property(lambda self: self.full().dropped_attributes)
-    dropped_events = property(lambda self: self.full().dropped_events)
-    dropped_links = property(lambda self: self.full().dropped_links)
-
-    def to_json(self, indent: int | None = 4) -> str:
-        """As the SDK's."""
-        return str(self.full().to_json(indent))
 
     # ------------------------------------------------------------------ the end
 
@@ -245,19 +154,14 @@ class RequestSpans:
 
     def promoted(self, span: RequestSpan) -> Any:
         """Return a running span of the SDK with the ids of this one."""
-        state, parent = span._state, span.parent  # noqa: SLF001 - of this module
-        context = _EMPTY if parent is None else trace.set_span_in_context(trace.NonRecordingSpan(parent), _EMPTY)
-        own = span.get_span_context()
+        state = span._state  # noqa: SLF001 - of this module
         if self._tracer is None:
             self._tracer = self.provider.get_tracer("obskit", __version__)
-        token = _handed.set((own.trace_id, own.span_id))
-        try:
-            return self._tracer.start_span(
-                state.method if state.method in METHODS else "HTTP",
-                context=context,
-                kind=SpanKind.SERVER,
-                attributes=start_attributes(state, span._protocol, self._shown),  # noqa: SLF001
-                start_time=state.start_ns,
-            )
-        finally:
-            _handed.reset(token)
+        return started_as(
+            self._tracer,
+            span,
+            state.method if state.method in METHODS else "HTTP",
+            kind=SpanKind.SERVER,
+            attributes=start_attributes(state, span._protocol, self._shown),  # noqa: SLF001
+            start_ns=state.start_ns,
+        )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
 
+    from obskit.signals.cells import Cells
     from obskit.signals.durations import Durations
     from obskit.signals.readers import Reader
 
@@ -26,14 +27,14 @@ class MetricTap:
     or there is a point to export.
 
     Attributes:
-        durations: what is recorded beside the provider.
+        kept: what is recorded beside the provider.
 
     Args:
         flush: delivers everything within that many seconds, and says whether it did.
     """
 
     def __init__(self, flush: Callable[[float | None], bool]) -> None:
-        self.durations: Durations | None = None
+        self.kept: list[Durations | Cells] = []
         self._flush = flush
         self._reader: Reader | None = None
         self._lock = threading.RLock()
@@ -52,8 +53,8 @@ class MetricTap:
         """Return a snapshot of every metric, None where there is no point."""
         with self._lock:
             data = None if self._reader is None else self._reader.snapshot(timeout_s)
-            if self.durations is not None:
-                data = self.durations.added_to(data)
+            for kept in self.kept:
+                data = kept.added_to(data)
         return data if data is not None and point_count(data) else None
 
     def hold(self, timeout_s: float) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
-__all__ = ["SUPPRESSING", "error_type", "fail", "span", "tracer", "use_provider"]
+__all__ = ["SUPPRESSING", "error_type", "fail", "is_used", "span", "tracer", "use_provider"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -49,6 +49,11 @@ def use_provider(provider: TracerProvider, redactor: Redactor) -> None:
     """Make spans through this provider from here on."""
     global _tracer, _provider, _redactor
     _tracer, _provider, _redactor = None, provider, redactor
+
+
+def is_used(provider: object) -> bool:
+    """Return whether spans are made through this provider."""
+    return provider is _provider
 
 
 def tracer() -> Tracer:

@@ -1,0 +1,244 @@
+"""Spans of calls that the app makes: a few fields while the call runs, a span of the SDK as soon as somebody wants it.
+
+As for requests (`signals.spans`): the span is current, its ids go out with the call and on log lines, and nothing of
+OpenTelemetry's SDK runs. What it was is put into a tuple at its end, of which the export thread makes the span. With
+another processor on the provider, with a share of the traces alone, or with limits of the SDK's own, each is the
+SDK's from the beginning.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+from obskit._version import __version__
+from obskit.signals import traces
+from obskit.signals.ended import Record, scope
+from obskit.signals.lanes import values_size
+from obskit.signals.light import LightSpan, started_as
+from obskit.signals.spans import random_bits
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from obskit.signals.ended import EndedSpans
+    from obskit.signals.providers import OwnTracerProvider
+
+__all__ = ["ClientSpan", "SdkSpan", "begin", "start"]
+
+_BYTES: Final = 1024
+_RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
+_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNSET: Final = Status(StatusCode.UNSET)
+
+
+class ClientSpan(LightSpan):
+    """The span of one call.
+
+    Args:
+        spans: of the process.
+        name: of the span.
+        attributes: that it has so far; they are the span's own from here on.
+        start_ns: when the call began, in nanoseconds since the epoch.
+        parent: of the span, None at the root of a trace.
+    """
+
+    _own: SpanContext | None = None
+    _failure: str | None = None
+
+    def __init__(
+        self, spans: _ClientSpans, name: str, attributes: dict[str, Any], start_ns: int, parent: SpanContext | None
+    ) -> None:
+        # Not the SDK's: its fields are properties here.
+        self._spans = spans
+        self._name = name
+        self._values = attributes
+        self._start_ns = start_ns
+        self._end_ns = 0
+        self._parent = parent
+        self.trace_id = (random_bits(128) or 1) if parent is None else parent.trace_id
+        self.span_id = random_bits(64) or 1
+
+    # ------------------------------------------------------------------ who it is
+
+    def get_span_context(self) -> SpanContext:
+        """Return the ids of this span."""
+        own = self._own
+        if own is None:
+            own = self._own = _context(self.trace_id, self.span_id, self._parent)
+        return own
+
+    def _parent_context(self) -> SpanContext | None:
+        return self._parent
+
+    kind = property(lambda _: SpanKind.CLIENT)
+    resource = property(lambda self: self._spans.ended.resource())
+
+    def full(self) -> Any:
+        """Return the SDK's span that has taken, or takes now, this one's place; what has ended is read-only."""
+        if self._live is None:
+            if self._is_ended:
+                return _built(self._record(), self.resource)
+            with self._spans.lock:
+                if self._live is None:
+                    self._live = self._spans.promoted(self)
+        return self._live
+
+    # ------------------------------------------------------------------ the way of every call
+
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Put attributes on it: texts, numbers, and sequences of them."""
+        if self._live is not None:
+            self._live.set_attributes(attributes)
+        elif not self._is_ended:
+            self._values.update(attributes)
+
+    def fail(self, description: str) -> None:
+        """Mark it as failed."""
+        if self._live is not None:
+            self._live.set_status(Status(StatusCode.ERROR, description))
+        elif not self._is_ended:
+            self._failure = description
+
+    def finish(self, end_ns: int) -> None:
+        """End it, and hand it to the pipeline."""
+        if self._live is not None:
+            self._live.end(end_ns)
+            return
+        self._end_ns, self._is_ended = end_ns, True
+        self._spans.submit(self._record(), _BYTES + values_size(self._values))
+
+    def _record(self) -> Record:
+        return (
+            _built,
+            self._name,
+            self.trace_id,
+            self.span_id,
+            self._parent,
+            self._values,
+            self._failure,
+            self._start_ns,
+            self._end_ns,
+        )
+
+
+class SdkSpan:
+    """A span of the SDK, as `ClientSpan` is used.
+
+    Args:
+        span: the SDK's.
+    """
+
+    __slots__ = ("live", "span_id", "trace_id")
+
+    def __init__(self, span: trace.Span) -> None:
+        self.live = span
+        own = span.get_span_context()
+        self.trace_id = own.trace_id if own.trace_flags.sampled else 0
+        self.span_id = own.span_id
+
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Put attributes on it."""
+        self.live.set_attributes(attributes)
+
+    def fail(self, description: str) -> None:
+        """Mark it as failed."""
+        self.live.set_status(Status(StatusCode.ERROR, description))
+
+    def add_event(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Put an event on it."""
+        self.live.add_event(name, attributes)
+
+    def finish(self, end_ns: int) -> None:
+        """End it."""
+        self.live.end(end_ns)
+
+
+def _context(trace_id: int, span_id: int, parent: SpanContext | None) -> SpanContext:
+    if parent is None:
+        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_ROOT)
+    flags = TraceFlags(TraceFlags.SAMPLED | (int(parent.trace_flags) & _RANDOM))
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=parent.trace_state)
+
+
+def _built(record: Record, resource: Resource) -> ReadableSpan:
+    """Return the span of a call that has ended."""
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - on the export thread, see `signals.sdk`
+
+    _, name, trace_id, span_id, parent, attributes, failure, start_ns, end_ns = record
+    return ReadableSpan(
+        name,
+        _context(trace_id, span_id, parent),
+        parent,
+        resource,
+        {key: tuple(value) if value.__class__ is list else value for key, value in attributes.items()},
+        (),
+        (),
+        SpanKind.CLIENT,
+        None,
+        _UNSET if failure is None else Status(StatusCode.ERROR, failure),
+        start_ns,
+        end_ns,
+        scope(),
+    )
+
+
+class _ClientSpans:
+    """What spans of calls have in common.
+
+    Args:
+        provider: obskit's own.
+        ended: knows the resource.
+        submit: takes the record of each span, and about how many bytes it keeps alive; must not block.
+    """
+
+    def __init__(self, provider: OwnTracerProvider, ended: EndedSpans, submit: Callable[[Record, int], None]) -> None:
+        self.provider = provider
+        self.ended = ended
+        self.submit = submit
+        self.lock = threading.RLock()
+        self.takes_all = provider.policy.ratio >= 1.0 and not any(
+            name.startswith("OTEL_") and name.endswith("_LIMIT") for name in os.environ
+        )
+
+    def promoted(self, span: ClientSpan) -> Any:
+        """Return a running span of the SDK with the ids of this one."""
+        made = self.provider.get_tracer("obskit", __version__)
+        values, start_ns = span._values, span._start_ns  # noqa: SLF001 - of this module
+        return started_as(made, span, span._name, kind=SpanKind.CLIENT, attributes=values, start_ns=start_ns)  # noqa: SLF001
+
+
+_spans: _ClientSpans | None = None
+
+
+def begin(provider: OwnTracerProvider, ended: EndedSpans, submit: Callable[[Record, int], None]) -> None:
+    """Make spans of calls for this provider from here on, see `_ClientSpans`."""
+    global _spans
+    _spans = _ClientSpans(provider, ended, submit)
+
+
+def start(name: str, attributes: dict[str, Any], start_ns: int, around: Context) -> ClientSpan | SdkSpan:
+    """Return the running span of a call.
+
+    Args:
+        name: of the span.
+        attributes: of the span; not to be used by the caller any more.
+        start_ns: when the call began, in nanoseconds since the epoch.
+        around: the current context, where its parent is.
+    """
+    spans = _spans
+    if spans is not None and spans.takes_all and spans.provider.is_plain and traces.is_used(spans.provider):
+        outer: Any = around.get(_SPAN_KEY)
+        parent = None if outer is None else outer.get_span_context()
+        if parent is None or (parent.is_valid and not parent.is_remote and parent.trace_flags.sampled):
+            return ClientSpan(spans, name, attributes, start_ns, parent)
+    return SdkSpan(traces.tracer().start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=start_ns))
