@@ -38,7 +38,14 @@ def log_metric(
 
 
 def log_distribution(
-    name: str, *, of: str, counts: str, unit: str, description: str, labels: Mapping[str, str] | None = None
+    name: str,
+    *,
+    of: str,
+    counts: str,
+    unit: str,
+    description: str,
+    resource: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[LogMetric, GoogleMetric]:
     """Return a log-based distribution, and the same as queries know it.
 
@@ -48,10 +55,11 @@ def log_distribution(
         counts: Cloud Logging's filter of the entries.
         unit: of the values.
         description: what one of them says.
+        resource: as for `log_metric`.
         labels: label → its extractor.
     """
     made = LogMetric(id=name, filter=counts, value=of, unit=unit, description=description, labels=dict(labels or {}))
-    return made, _known(made, "distribution", unit, "")
+    return made, _known(made, "distribution", unit, resource)
 
 
 def _known(made: LogMetric, value: str, unit: str, resource: str) -> GoogleMetric:
