@@ -8,5 +8,7 @@ from obskit.sync.kinds import KINDS
 __all__ = ["command"]
 
 command = sync_command(
-    KINDS, folders=["alerts", "dashboards"], summary="Plan and apply alert policies, their channels and dashboards."
+    KINDS,
+    folders=["alerts", "dashboards"],
+    summary="Plan and apply everything that is defined: alerts and dashboards.",
 )

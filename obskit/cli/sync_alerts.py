@@ -1,4 +1,4 @@
-"""`obskit sync-alerts`: alert policies and the channels that they notify."""
+"""`obskit sync-alerts`: alert policies, the channels that they notify, and all that is neither."""
 
 from __future__ import annotations
 
@@ -7,4 +7,8 @@ from obskit.sync.kinds import ALERT_KINDS
 
 __all__ = ["command"]
 
-command = sync_command(ALERT_KINDS, folders=["alerts"], summary="Plan and apply alert policies and their channels.")
+command = sync_command(
+    ALERT_KINDS,
+    folders=["alerts"],
+    summary="Plan and apply all but dashboards: alerts, channels, metrics, SLOs, checks, budgets.",
+)

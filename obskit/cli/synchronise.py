@@ -1,4 +1,4 @@
-"""What the three sync commands share: load, check, plan, print, apply."""
+"""What the three sync commands share: load, check, plan, print, apply, save."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -14,22 +15,42 @@ from rich.console import Console
 
 from obskit.catalog import Route
 from obskit.config import resolve
-from obskit.errors import BackendError, ConfigError, DefinitionError, Problem
-from obskit.queries.context import RenderContext
+from obskit.errors import ConfigError, DefinitionError, Problem, ProblemsError
 from obskit.queries.environments import environment
-from obskit.sync.apply import Applied, apply
-from obskit.sync.backend import BackendFailure
+from obskit.sync.apply import Applied, ApplyError, apply, refuse_ailing
+from obskit.sync.backend import Backend
 from obskit.sync.google import GoogleBackend
-from obskit.sync.kinds import KINDS, Kind
-from obskit.sync.load import Loaded, check, load
-from obskit.sync.plan import DELETE_SHARE, Plan, dangling, make_plan, refuse_unsafe
+from obskit.sync.journal import FOLDER, save
+from obskit.sync.kinds import Kind
+from obskit.sync.load import check, load
+from obskit.sync.permissions import refuse_missing
+from obskit.sync.plan import DELETE_SHARE, Plan, make_plan
 from obskit.sync.present import as_json, print_plan
+from obskit.sync.reports import (
+    github_lines,
+    gitlab_report,
+    markdown,
+    problem_github_lines,
+    problem_gitlab_report,
+)
 from obskit.sync.secrets import SecretManager, stand_in, with_secrets
+from obskit.sync.survey import survey
+from obskit.sync.verdicts import dangling, impossible, narrowed, refuse_unsafe
 
-__all__ = ["Options", "synchronise"]
+__all__ = ["CHANGES", "Format", "Options", "carry_out", "synchronise"]
 
 CHANGES = 2
 """Exit code of ``--exit-code`` when the plan has changes."""
+
+
+class Format(StrEnum):
+    """How a plan is printed on stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    GITHUB = "github"
+    GITLAB = "gitlab"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +60,15 @@ class Options:
     project: str = ""
     stack: str = ""
     route: Route | None = None
-    dry_run: bool = False
-    exit_code: bool = False
-    json: bool = False
-    prune: bool = False
+    is_dry_run: bool = False
+    is_told_by_exit_code: bool = False
+    format: Format = Format.TEXT
+    targets: tuple[str, ...] = ()
+    is_pruning: bool = False
     max_delete_share: float = DELETE_SHARE
+    is_overruling: bool = False
+    is_adopting: bool = False
+    saved: Path = Path(FOLDER)
     local: str = ""
 
 
@@ -54,7 +79,21 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
         ProblemsError: of the class that fits; nothing was written unless the error says so.
         typer.Exit: with code 2 when ``--exit-code`` was given and the plan has changes.
     """
-    console = Console(stderr=options.json, highlight=False)
+    console = Console(stderr=options.format is not Format.TEXT, highlight=False)
+    try:
+        backend, plan = _plan(folders, kinds, options, console)
+        print_plan(plan, console)
+        carry_out(plan, backend, options, console)
+    except ProblemsError as error:
+        _annotate(error, options.format)
+        raise
+    if options.is_told_by_exit_code and plan.writes:
+        raise typer.Exit(CHANGES)
+
+
+def _plan(
+    folders: Sequence[Path], kinds: Sequence[Kind], options: Options, console: Console
+) -> tuple[GoogleBackend, Plan]:
     chosen = environment(options.stack, project=options.project, route=options.route)
     settings = resolve({"project": chosen.project or None, "local_endpoint": options.local or None}).config
     if not settings.project:
@@ -65,42 +104,81 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
     if problems := check(loaded, context):
         raise DefinitionError(problems)
     backend = GoogleBackend(settings.project, endpoint=settings.local_endpoint)
-    read = stand_in if settings.local_endpoint else SecretManager().read
-    context = with_secrets(loaded.of(kinds), context, read=read)
-    plan = _plan(loaded, kinds, context, backend, options)
-    print_plan(plan, console)
-    applied: tuple[Applied, ...] | None = None
-    if not options.dry_run:
-        applied = apply(plan, backend, told=console.print)
-        if plan.writes:
-            console.print(f"Applied: {len(applied)} writes.")
-    if options.json:
-        json.dump(as_json(plan, applied), sys.stdout)
-        sys.stdout.write("\n")
-    if options.exit_code and plan.writes:
-        raise typer.Exit(CHANGES)
-
-
-def _plan(
-    loaded: Loaded, kinds: Sequence[Kind], context: RenderContext, backend: GoogleBackend, options: Options
-) -> Plan:
-    wanted = [kind for kind in KINDS if kind.order <= max(kind.order for kind in kinds)]
-    try:
-        existing = {kind: backend.list(kind) for kind in wanted}
-    except BackendFailure as failure:
-        where = options.local or "Google Cloud"
-        raise BackendError(
-            Problem(
-                place=f"project {context.project!r} at {where}",
-                problem=f"its objects cannot be listed ({failure.code}): {failure.message}",
-                way_out="Grant roles/monitoring.viewer or more"
-                if failure.code == "PERMISSION_DENIED"
-                else "Check the address and try again; nothing was written",
-            )
-        ) from failure
     definitions = loaded.of(kinds)
-    plan = make_plan(definitions, existing, context, kinds=kinds, prune=options.prune)
+    read = stand_in if settings.local_endpoint else SecretManager().read
+    context = with_secrets(definitions, context, read=read)
+    seen = survey(backend, definitions, context, kinds=kinds, is_pruning=options.is_pruning)
+    for note in seen.notes:
+        console.print(f"note: {note}", markup=False)
+    plan = make_plan(
+        definitions,
+        seen.objects,
+        context,
+        kinds=kinds,
+        prune=options.is_pruning,
+        is_overruling=options.is_overruling,
+        is_adopting=options.is_adopting,
+    )
     refuse_unsafe(plan, defined=len(definitions), folders=loaded.folders, share=options.max_delete_share)
-    if problems := dangling(plan):
+    if options.targets:
+        plan = narrowed(plan, options.targets)
+        if not plan.changes:
+            way_out = "Name an id, or a pattern of ids, that the plan without --target shows"
+            raise ConfigError(Problem(place="--target", problem="nothing has such an id", way_out=way_out))
+    if problems := (*impossible(plan), *dangling(plan, seen.objects)):
         raise DefinitionError(problems)
-    return plan
+    return backend, plan
+
+
+def carry_out(plan: Plan, backend: Backend, options: Options, console: Console) -> None:
+    """Apply a plan unless it is a dry run, save what was done, and print the plan in its format on stdout.
+
+    Raises:
+        BackendError: a permission is missing, a write was refused, or something is there and does not work.
+    """
+    applied: tuple[Applied, ...] | None = None
+    if not options.is_dry_run and plan.writes:
+        for note in refuse_missing(plan, backend):
+            console.print(f"note: {note}", markup=False)
+        try:
+            applied = apply(plan, backend, told=lambda line: console.print(line, markup=False, soft_wrap=True))
+        except ApplyError as error:
+            _saved(plan, error.applied, options, console)
+            raise
+        _saved(plan, applied, options, console)
+        console.print(f"Applied: {len(applied)} writes.")
+    elif not options.is_dry_run:
+        applied = ()
+    _print_format(plan, applied, options.format)
+    if applied is not None:
+        refuse_ailing(plan, applied)
+
+
+def _saved(plan: Plan, applied: Sequence[Applied], options: Options, console: Console) -> None:
+    try:
+        path = save(plan, applied, options.saved)
+    except OSError as error:
+        console.print(f"note: what was done could not be saved in {options.saved}: {error}", markup=False)
+        return
+    if path is not None:
+        console.print(f"Saved for a rollback: {path}", markup=False, soft_wrap=True)
+
+
+def _print_format(plan: Plan, applied: Sequence[Applied] | None, form: Format) -> None:
+    match form:
+        case Format.JSON:
+            sys.stdout.write(json.dumps(as_json(plan, applied)) + "\n")
+        case Format.MARKDOWN:
+            sys.stdout.write(markdown(plan))
+        case Format.GITHUB:
+            sys.stdout.write("".join(f"{line}\n" for line in github_lines(plan)))
+        case Format.GITLAB:
+            sys.stdout.write(gitlab_report(plan) + "\n")
+
+
+def _annotate(error: ProblemsError, form: Format) -> None:
+    """Say what is wrong in the CI's own words too."""
+    if form is Format.GITHUB:
+        sys.stdout.write("".join(f"{line}\n" for line in problem_github_lines(error.problems)))
+    elif form is Format.GITLAB:
+        sys.stdout.write(problem_gitlab_report(error.problems) + "\n")

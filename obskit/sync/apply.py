@@ -1,33 +1,51 @@
-"""Carry out a plan: one write at a time, with retries, so that running again always converges."""
+"""Carry out a plan, with retries, so that running again always converges, also beside another run.
+
+Nothing is locked. An update reads its object once more and plans it anew where somebody was faster; after creates the
+kind is listed once, and where two runs made the same object the older one stays and its maker keeps it.
+"""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Final
 
 from obskit.errors import BackendError, Problem
 from obskit.sync.backend import Backend, BackendFailure
-from obskit.sync.ownership import owner_of
-from obskit.sync.plan import Change, Plan
-from obskit.sync.references import resolved, unresolved
+from obskit.sync.changes import Change
+from obskit.sync.ownership import key_of, owner_of, owner_rank
+from obskit.sync.plan import Plan
+from obskit.sync.references import Names
+from obskit.sync.verdicts import ailing
+from obskit.sync.write import Writer
 
-__all__ = ["Applied", "apply"]
+__all__ = ["Applied", "ApplyError", "apply", "refuse_ailing"]
 
-# Source: google.api_core's retry guidance; ABORTED is what "Too many concurrent edits" comes as.
-_RETRYABLE: Final = frozenset({"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"})
-_ATTEMPTS: Final = 6
-_FIRST_PAUSE_S: Final = 0.5
+_WORKERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """One change that was carried out, and the object's resource name."""
+    """One change that was carried out, the object's resource name, and the object as the API returned it."""
 
     change: Change
     name: str
+    document: Mapping[str, Any] | None = None
+
+
+class ApplyError(BackendError):
+    """A write was refused for good.
+
+    Attributes:
+        applied: what was done before.
+    """
+
+    def __init__(self, problem: Problem, applied: Sequence[Applied]) -> None:
+        super().__init__(problem)
+        self.applied = tuple(applied)
 
 
 def apply(
@@ -48,22 +66,115 @@ def apply(
         metric_wait_s: longest wait for a metric that does not exist yet.
 
     Raises:
-        BackendError: a write was refused for good; what came before it is done, and a second run goes on from there.
+        ApplyError: a write was refused for good; what came before it is done, and a second run goes on from there.
     """
-    names = {(change.kind.collection, change.id): change.name for change in plan.changes if change.name}
+    names = {(change.kind.collection, change.id): change.name for change in plan.changes if change.actual}
     done: list[Applied] = []
-    for change in plan.writes:
-        writer = _Writer(backend, change, told, pause, metric_wait_s)
+    run = _Run(plan, Writer(backend, told, pause, metric_wait_s), told)
+    for _, group in groupby(plan.writes, key=lambda change: (change.kind, change.action == "delete")):
+        changes = tuple(group)
         try:
-            name = writer.write(resolved(change.document, names) if change.document else {})
-        except BackendFailure as failure:
-            raise BackendError(_refused(plan, change, failure, len(done))) from failure
-        names[change.kind.collection, change.id] = name
-        done.append(Applied(change=change, name=name))
+            for made in run.write_all(changes, names):
+                done.append(made)
+                names[made.change.kind.collection, made.change.id] = made.name
+            for index, name in run.without_doubles(done[-len(changes) :]):
+                at = len(done) - len(changes) + index
+                done[at] = replace(done[at], name=name)
+                names[done[at].change.kind.collection, done[at].change.id] = name
+        except _RefusedError as refused:
+            raise ApplyError(_problem(plan, refused.change, refused.failure, len(done)), done) from refused.failure
     return tuple(done)
 
 
-def _refused(plan: Plan, change: Change, failure: BackendFailure, done: int) -> Problem:
+def refuse_ailing(plan: Plan, applied: Sequence[Applied]) -> None:
+    """Refuse to call it a success where something is there and does not work.
+
+    Raises:
+        BackendError: a policy was taken and is not valid, or a channel is not verified.
+    """
+    written = {made.change.id: made.document for made in applied if made.document is not None}
+    objects = [
+        (f'{change.source or change.name}: {change.kind.name} "{change.id}"', change.kind, document)
+        for change in plan.changes
+        if change.action in {"create", "update", "unchanged"}
+        and (document := written.get(change.id) if change.action != "unchanged" else change.actual) is not None
+    ]
+    if problems := list(ailing(objects)):
+        raise BackendError(problems)
+
+
+class _RefusedError(Exception):
+    def __init__(self, change: Change, failure: BackendFailure) -> None:
+        super().__init__(str(failure))
+        self.change, self.failure = change, failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One apply: writes in the plan's order, some side by side where the API does not mind."""
+
+    plan: Plan
+    writer: Writer
+    told: Callable[[str], None]
+
+    def write_all(self, changes: Sequence[Change], names: Names) -> Iterator[Applied]:
+        """Write changes of one kind, and yield each that is done."""
+        if changes[0].kind.is_serial or len(changes) == 1:
+            yield from (self._write(change, names) for change in changes)
+            return
+        refused: _RefusedError | None = None
+        with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="obskit-sync") as pool:
+            futures = [pool.submit(self._write, change, names) for change in changes]
+            for future in futures:
+                if refused is not None and future.cancel():
+                    continue
+                try:
+                    yield future.result()
+                except _RefusedError as error:
+                    refused = refused or error
+        if refused is not None:
+            raise refused
+
+    def _write(self, change: Change, names: Names) -> Applied:
+        try:
+            made = self.writer.write(change, names)
+        except BackendFailure as failure:
+            raise _RefusedError(change, failure) from failure
+        return Applied(change=change, name=made.get("name", change.name), document=made or None)
+
+    def without_doubles(self, made: Sequence[Applied]) -> Iterator[tuple[int, str]]:
+        """Take away what this run and another one both created, where the other was first; yield what to use instead.
+
+        An object that is read back after it was made always shows the older one of the other run, so that of two
+        makers at least the later one sees both; he gives way.
+        """
+        created = {
+            made.change.id: index
+            for index, made in enumerate(made)
+            if made.change.action == "create" and not made.change.kind.is_named
+        }
+        if not created:
+            return
+        kind = made[0].change.kind
+        first = next(iter(created.values()))
+        try:
+            listed = self.writer.listed(kind, sorted({each.change.parent for each in made} - {""}))
+            for key, index in created.items():
+                twins = [each for each in listed if self._is_of(each, key, kind)]
+                winner = min(twins, key=owner_rank, default=None)
+                if winner is not None and winner["name"] != made[index].name:
+                    self.told(f"{key}: another run made it first; taking ours away")
+                    self.writer.delete(kind, made[index].name)
+                    yield index, winner["name"]
+        except BackendFailure as failure:
+            raise _RefusedError(made[first].change, failure) from failure
+
+    def _is_of(self, document: Mapping[str, Any], key: str, kind: Any) -> bool:
+        owner = owner_of(document, kind)
+        return owner is not None and owner.stack == self.plan.stack and key_of(owner, kind, document["name"]) == key
+
+
+def _problem(plan: Plan, change: Change, failure: BackendFailure, done: int) -> Problem:
     ways = {
         "PERMISSION_DENIED": "Grant the permission that the message names",
         "UNAUTHENTICATED": "Log in, or give the job an identity",
@@ -75,66 +186,3 @@ def _refused(plan: Plan, change: Change, failure: BackendFailure, done: int) -> 
         f"{done} of {len(plan.writes)} writes are done",
         way_out=ways.get(failure.code, "Run the command again; it goes on where it stopped"),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """One write with its retries."""
-
-    backend: Backend
-    change: Change
-    told: Callable[[str], None]
-    pause: Callable[[float], None]
-    metric_wait_s: float
-
-    def write(self, document: Mapping[str, Any]) -> str:
-        """Return the resource name of the written object."""
-        if open_ends := unresolved(document):
-            raise BackendFailure(
-                "FAILED_PRECONDITION", f"it refers to {', '.join(open_ends)}, which does not exist yet"
-            )
-        attempt, waited = 0, 0.0
-        while True:
-            try:
-                return self._once(document, is_retry=attempt > 0)
-            except BackendFailure as failure:
-                if self._waits_for_metric(failure) and waited < self.metric_wait_s:
-                    seconds = min(30.0, self.metric_wait_s - waited)
-                    waited += seconds
-                    so_far = f"{waited:.0f} s of {self.metric_wait_s:.0f} s"
-                    self.told(f"{self.change.id}: {failure.message}; waiting for the metric, {so_far}")
-                    self.pause(seconds)
-                    continue
-                attempt += 1
-                if failure.code not in _RETRYABLE or attempt >= _ATTEMPTS:
-                    raise
-                seconds = failure.retry_after_s or _FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311
-                self.told(f"{self.change.id}: {failure.code}, trying again in {seconds:.1f} s")
-                self.pause(seconds)
-
-    def _waits_for_metric(self, failure: BackendFailure) -> bool:
-        return failure.code == "NOT_FOUND" and self.change.action == "create" and "metric" in failure.message.lower()
-
-    def _once(self, document: Mapping[str, Any], *, is_retry: bool) -> str:
-        change, kind = self.change, self.change.kind
-        if change.action == "create":
-            # A create whose answer was lost may have happened: look for its id before making a second one.
-            if is_retry and (name := self._find()):
-                return name
-            return str(self.backend.create(kind, document)["name"])
-        if change.action == "update":
-            body = {**document, "etag": change.etag} if change.etag else document
-            return str(self.backend.update(kind, change.name, body)["name"])
-        try:
-            self.backend.delete(kind, change.name)
-        except BackendFailure as failure:
-            if failure.code != "NOT_FOUND":  # gone already is what was wanted
-                raise
-        return change.name
-
-    def _find(self) -> str:
-        owner = owner_of(self.change.document or {}, self.change.kind)
-        for found in self.backend.list(self.change.kind):
-            if owner is not None and owner_of(found, self.change.kind) == owner:
-                return str(found["name"])
-        return ""

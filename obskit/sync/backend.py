@@ -28,24 +28,37 @@ class BackendFailure(Exception):
 
 
 class Backend(Protocol):
-    """The objects of one project. Documents are the REST API's JSON.
+    """The objects of one project. Documents are the REST API's JSON, each with its whole resource name as ``name``.
 
     Every method raises `BackendFailure` when the call is refused.
     """
 
     project: str
 
-    def list(self, kind: Kind) -> Sequence[Mapping[str, Any]]:
-        """Return all objects of a kind, each with its resource ``name``."""
+    def list(self, kind: Kind, parents: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
+        """Return all objects of a kind, in the project or where `parents` says."""
 
-    def create(self, kind: Kind, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create an object and return it with its ``name``."""
+    def get(self, kind: Kind, name: str) -> Mapping[str, Any]:
+        """Return one object."""
+
+    def create(self, kind: Kind, document: Mapping[str, Any], *, parent: str = "", name: str = "") -> Mapping[str, Any]:
+        """Create an object and return it.
+
+        Args:
+            kind: of the object.
+            document: what it says.
+            parent: what it belongs to; the project when empty.
+            name: the resource name that it gets, where its definition chooses it.
+        """
 
     def update(self, kind: Kind, name: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Replace what a definition says of an object; `document` may carry the ``etag`` to hold it to."""
 
     def delete(self, kind: Kind, name: str) -> None:
-        """Delete an object."""
+        """Delete an object; a snooze, which cannot be deleted, is ended."""
+
+    def granted(self, resource: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Return those of some permissions that the caller has on a project or a billing account."""
 
 
 class MemoryBackend:
@@ -55,16 +68,28 @@ class MemoryBackend:
         self.project = project
         self.objects: dict[str, dict[str, Any]] = {}
         self.writes: list[tuple[str, str]] = []
+        self.denied: set[str] = set()
         self._next = 1
 
-    def list(self, kind: Kind) -> Sequence[Mapping[str, Any]]:
+    def list(self, kind: Kind, parents: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
         """Return all objects of a kind."""
-        prefix = f"projects/{self.project}/{kind.collection}/"
-        return [copy.deepcopy(found) for name, found in self.objects.items() if name.startswith(prefix)]
+        del parents
+        middle = f"/{kind.collection}/"
+        found = ((name, each) for name, each in self.objects.items() if middle in name)
+        return [copy.deepcopy(each) for name, each in found if "/" not in name.partition(middle)[2] or kind.is_named]
 
-    def create(self, kind: Kind, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create an object under the next number."""
-        name = f"projects/{self.project}/{kind.collection}/{self._next}"
+    def get(self, kind: Kind, name: str) -> Mapping[str, Any]:
+        """Return one object."""
+        del kind
+        if name not in self.objects:
+            raise BackendFailure("NOT_FOUND", f"{name} does not exist")
+        return copy.deepcopy(self.objects[name])
+
+    def create(self, kind: Kind, document: Mapping[str, Any], *, parent: str = "", name: str = "") -> Mapping[str, Any]:
+        """Create an object under its name or the next number."""
+        name = name or f"{parent or f'projects/{self.project}'}/{kind.collection}/{self._next}"
+        if name in self.objects:
+            raise BackendFailure("ALREADY_EXISTS", f"{name} exists already")
         self._next += 1
         self.objects[name] = {**copy.deepcopy(dict(document)), "name": name}
         self.writes.append(("create", name))
@@ -72,16 +97,18 @@ class MemoryBackend:
 
     def update(self, kind: Kind, name: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Replace an object."""
-        del kind
-        if name not in self.objects:
-            raise BackendFailure("NOT_FOUND", f"{name} does not exist")
+        self.get(kind, name)
         self.objects[name] = {**copy.deepcopy(dict(document)), "name": name}
         self.writes.append(("update", name))
         return copy.deepcopy(self.objects[name])
 
     def delete(self, kind: Kind, name: str) -> None:
         """Delete an object."""
-        del kind
-        if self.objects.pop(name, None) is None:
-            raise BackendFailure("NOT_FOUND", f"{name} does not exist")
+        self.get(kind, name)
+        del self.objects[name]
         self.writes.append(("delete", name))
+
+    def granted(self, resource: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Return all but those that are denied."""
+        del resource
+        return frozenset(permissions) - self.denied

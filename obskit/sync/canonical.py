@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from obskit.sync.defaults import secrets_of, without_defaults
 from obskit.sync.kinds import Kind
+from obskit.sync.marks import unmarked
 
 __all__ = ["canonical", "content_hash"]
 
@@ -43,8 +45,11 @@ def canonical(document: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
 
     Ownership labels and masked secrets are left out, since neither is for comparison.
     """
-    stripped = {key: value for key, value in document.items() if key not in _OUTPUT_ONLY}
-    labels = stripped.get(kind.labels_field)
+    cleaned = without_defaults(document, kind)
+    stripped = {key: value for key, value in cleaned.items() if key not in _OUTPUT_ONLY}
+    labels = stripped.get(kind.labels_field) if kind.labels_field else None
+    if isinstance(stripped.get(kind.marked_field), str):
+        stripped[kind.marked_field] = unmarked(stripped[kind.marked_field])
     if isinstance(labels, Mapping):
         stripped[kind.labels_field] = {key: value for key, value in labels.items() if not _is_ownership(key)}
     if kind.masked and isinstance(stripped.get("labels"), Mapping):
@@ -61,9 +66,7 @@ def canonical(document: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
 def content_hash(document: Mapping[str, Any], kind: Kind) -> str:
     """Return 32 hex digits that change exactly when what a definition says changes, its secrets included."""
     body: dict[str, Any] = {"document": canonical(document, kind)}
-    if kind.masked:
-        body["secrets"] = {key: value for key, value in (document.get("labels") or {}).items() if key in kind.masked}
-        body["sensitive"] = document.get("sensitiveLabels") or {}
+    body |= secrets_of(document, kind)
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
 
 

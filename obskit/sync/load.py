@@ -12,20 +12,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from obskit.alerts import NotificationChannel
+from obskit.alerts import AlertPolicy, NotificationChannel
 from obskit.alerts.channel_kinds import unset_problem
+from obskit.dashboards import Dashboard
 from obskit.errors import Problem, ProblemsError, collecting
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import whole
 from obskit.queries.notes import doubts
 from obskit.queries.stacks import PerStack
-from obskit.resources import KINDS as RESOURCES
-from obskit.resources import Resource, UptimeCheck
+from obskit.resources import UptimeCheck
 from obskit.sync.kinds import KINDS, Definition, Kind
 
 __all__ = ["Loaded", "Modules", "check", "doubts_about", "kind_of", "load", "load_modules", "unset_variables"]
 
-_OTHERS: Final[tuple[type[Any], ...]] = tuple(each for each in RESOURCES if each not in {kind.model for kind in KINDS})
+_KINDS: Final = {kind.model: kind for kind in KINDS}
+_QUERYING: Final = (AlertPolicy, Dashboard)
 _SECRETIVE: Final = (NotificationChannel, UptimeCheck)
 
 
@@ -38,14 +39,12 @@ class Loaded:
         problems: everything that was wrong while the files were imported.
         files: how many files were read.
         folders: the folders that were asked for, as given.
-        others: definitions of kinds that are checked and not synced: uptime checks, SLOs and the like.
     """
 
     definitions: tuple[Definition, ...]
     problems: tuple[Problem, ...]
     files: int
     folders: tuple[str, ...]
-    others: tuple[Resource, ...] = ()
 
     def of(self, kinds: Sequence[Kind]) -> tuple[Definition, ...]:
         """Return the definitions of some kinds."""
@@ -54,7 +53,7 @@ class Loaded:
 
 def kind_of(definition: Definition) -> Kind:
     """Return the kind of a definition."""
-    return next(kind for kind in KINDS if isinstance(definition, kind.model))
+    return _KINDS[type(definition)]
 
 
 def load(folders: Sequence[Path | str]) -> Loaded:
@@ -66,8 +65,7 @@ def load(folders: Sequence[Path | str]) -> Loaded:
     found = load_modules(folders, wanted=lambda path: not path.name.startswith("test_"))
     every, problems = _definitions(found.modules)
     return Loaded(
-        definitions=tuple(each for each in every if isinstance(each, Definition)),
-        others=tuple(each for each in every if not isinstance(each, Definition)),
+        definitions=tuple(every),
         problems=(*found.problems, *problems, *_duplicates(every)),
         files=found.files,
         folders=tuple(str(folder) for folder in folders),
@@ -118,7 +116,7 @@ def load_modules(folders: Sequence[Path | str], *, wanted: Callable[[Path], bool
 def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return every problem of loading, and of every definition against the platform's rules."""
     found = list(loaded.problems)
-    for definition in (*loaded.definitions, *loaded.others):
+    for definition in loaded.definitions:
         if not definition.is_left_out(context.stack):
             found += definition.problems(context)
     return tuple(dict.fromkeys(found))
@@ -126,7 +124,7 @@ def check(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
 
 def unset_variables(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return those problems of `check` that are not of a definition: environment variables that are not set here."""
-    holders = [each for each in (*loaded.definitions, *loaded.others) if isinstance(each, _SECRETIVE)]
+    holders = [each for each in loaded.definitions if isinstance(each, _SECRETIVE)]
     here = [each.for_stack(context.stack) for each in holders if each.is_for(context.stack)]
     found = (unset_problem(setting, context, each.place) for each in here for setting in each.secrets)
     return tuple(problem for problem in found if problem is not None)
@@ -136,6 +134,8 @@ def doubts_about(loaded: Loaded, context: RenderContext) -> tuple[Problem, ...]:
     """Return what is only doubtful about the queries of the definitions that can be rendered; `check` has the rest."""
     found: list[Problem] = []
     for definition in loaded.definitions:
+        if not isinstance(definition, _QUERYING):
+            continue
         with suppress(ProblemsError):
             found += doubts(definition.to_dict(context), place=definition.place, route=context.route)
     return tuple(dict.fromkeys(found))
@@ -208,9 +208,9 @@ def _shown(folder: Path, path: Path) -> str:
         return str(path)
 
 
-def _definitions(modules: Sequence[ModuleType]) -> tuple[list[Definition | Resource], list[Problem]]:
+def _definitions(modules: Sequence[ModuleType]) -> tuple[list[Definition], list[Problem]]:
     """Return the definitions of some modules, each once, and the problems of those given with `per_stack`."""
-    found: dict[int, Definition | Resource] = {}
+    found: dict[int, Definition] = {}
     given: dict[int, PerStack[Any]] = {}
     for module in modules:
         for item in _top_level(module):
@@ -240,7 +240,7 @@ def _unused(definition: Any) -> Problem:
     )
 
 
-def _top_level(module: ModuleType) -> Iterator[Definition | Resource | PerStack[Any]]:
+def _top_level(module: ModuleType) -> Iterator[Definition | PerStack[Any]]:
     for value in vars(module).values():
         values = value if isinstance(value, list | tuple) else (value,)
         for item in values:
@@ -249,14 +249,14 @@ def _top_level(module: ModuleType) -> Iterator[Definition | Resource | PerStack[
 
 
 def _is_definition(item: object) -> bool:
-    return isinstance(item, Definition) or (type(item) in _OTHERS and isinstance(item, Resource))
+    return isinstance(item, Definition)
 
 
-def _duplicates(definitions: Sequence[Definition | Resource]) -> list[Problem]:
-    seen: dict[tuple[str, str, str], Definition | Resource] = {}
+def _duplicates(definitions: Sequence[Definition]) -> list[Problem]:
+    seen: dict[tuple[str, str, str], Definition] = {}
     problems = []
     for definition in definitions:
-        noun = kind_of(definition).name if isinstance(definition, Definition) else definition.noun
+        noun = kind_of(definition).name
         # SLOs of two services may have one id.
         first = seen.setdefault((noun, definition.id, getattr(definition, "service_id", "")), definition)
         if first is not definition:

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from obskit.sync.apply import Applied
+from obskit.sync.changes import Change
 from obskit.sync.diff import FieldDiff
-from obskit.sync.plan import Change, Plan
+from obskit.sync.plan import Plan
 
-__all__ = ["as_json", "print_plan", "summary"]
+__all__ = ["as_json", "print_plan", "shown", "summary"]
 
 _SIGNS: Final = {
     "create": ("+", "green"),
@@ -81,12 +82,17 @@ def _lines(change: Change) -> Iterator[Text]:
     yield head
     for diff in change.fields:
         note = "  (changed in the console; set back)" if diff in change.drift else ""
-        yield Text(f"        {diff.path}: {_short(diff.before)} → {_short(diff.after)}{note}")
+        line = Text(f"        {diff.path}: ")
+        line.append(shown(diff.before), style="red").append(" → ").append(shown(diff.after), style="green")
+        yield line.append(note, style="magenta")
     for kept in change.kept:
-        yield Text(f"        drift: {kept}; kept", style="magenta")
+        yield Text(f"        drift: {kept}; kept" if change.actual is not None else f"        {kept}", style="magenta")
+    if change.changed_by:
+        yield Text(f"        last changed by {change.changed_by}", style="magenta")
 
 
-def _short(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value on one line, at most 160 characters, without tokens."""
     if value is None:
         return "(none)"
     text = json.dumps(_masked(value), ensure_ascii=False)
@@ -104,6 +110,7 @@ def _change_json(change: Change) -> dict[str, Any]:
         "fields": [_field_json(diff) for diff in change.fields],
         "drift": [_field_json(diff) for diff in change.drift],
         "kept": list(change.kept),
+        "changed_by": change.changed_by,
     }
 
 

@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_is_a_problem(tmp_path):
     assert "is not a folder" in problem.problem
 
 
-def test_definitions_of_kinds_that_are_not_synced_are_checked(folders, context):
+def test_definitions_of_every_kind_are_found_and_checked(folders, context):
     """An uptime check and two services' SLOs are found, checked, and their variables are told; ids are each kind's own."""
     (folders / "alerts" / "uptime.py").write_text(
         "from obskit.alerts import env\n"
@@ -85,7 +85,8 @@ def test_definitions_of_kinds_that_are_not_synced_are_checked(folders, context):
         "]\n"
     )
     loaded = load([folders / "alerts"])
-    assert [found.id for found in loaded.others] == ["oncall", "a", "a", "a"]
+    found = [made.id for made in loaded.definitions if "uptime" in made.source]
+    assert found == ["oncall", "a", "a", "a"]
     (twice,) = loaded.problems
     assert twice.problem.startswith("has the same id")
     told = [problem.problem for problem in check(loaded, context)]

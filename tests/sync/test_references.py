@@ -5,8 +5,9 @@ import pytest
 from obskit.alerts import AlertPolicy, PromQLCondition, existing
 from obskit.queries.context import RenderContext
 from obskit.sync.kinds import CHANNEL, POLICY
-from obskit.sync.plan import dangling, make_plan
+from obskit.sync.plan import make_plan
 from obskit.sync.references import resolved, unresolved, with_channels_found
+from obskit.sync.verdicts import dangling
 
 NAMES = {
     ("alertPolicies", "a"): "projects/p/alertPolicies/7",
