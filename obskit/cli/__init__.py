@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Tell what obskit sees here, and whether telemetry arrives: for an app, or the environment alone.",
     ),
     "report": ("obskit.cli.report", "Report what AI calls used and cost, as text, Markdown, CSV or HTML."),
+    "init": ("obskit.cli.init", "Write a starting set of alerts, dashboards and their tests into a repository."),
+    "packs": ("obskit.cli.packs", "List ready-made packs of alerts and dashboards, show one, or add one."),
     "check": ("obskit.cli.check", "Check alert and dashboard definitions against the platform's rules."),
     "test-alerts": ("obskit.cli.test_alerts", "Test alert policies on a virtual clock: do they fire, and only then?"),
     "backtest": ("obskit.cli.backtest", "Tell when alerts would have fired in the past, and with other thresholds."),

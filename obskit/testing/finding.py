@@ -47,7 +47,7 @@ class Found:
 def find(places: Sequence[Path]) -> Found:
     """Return the tests of some folders and files; of `FOLDERS` where none is named.
 
-    A Python file is imported only if it mentions AlertTest; names with a leading underscore never are.
+    A Python file is imported only if it mentions AlertTest or pack_tests; names with a leading underscore never are.
     """
     chosen = [*places] or [Path(name) for name in FOLDERS if Path(name).is_dir()]
     problems = [
@@ -60,7 +60,7 @@ def find(places: Sequence[Path]) -> Found:
         problems.append(Problem(place=", ".join(FOLDERS), problem="neither folder exists here", way_out=way_out))
     present = [place for place in chosen if place.exists()]
     roots = list(dict.fromkeys([*(_root(place) for place in present), *_alerts_folder()]))
-    loaded = load_modules(roots, wanted=lambda path: _is_chosen(path, present) and "AlertTest" in _text(path))
+    loaded = load_modules(roots, wanted=lambda path: _is_chosen(path, present) and _mentions_tests(path))
     tests = {id(each.test): each for module in loaded.modules for each in tests_in(module)}
     definitions = load(_alerts_folder())
     return Found(
@@ -69,6 +69,11 @@ def find(places: Sequence[Path]) -> Found:
         policies=tuple(each for each in definitions.definitions if isinstance(each, AlertPolicy)),
         problems=(*problems, *loaded.problems, *definitions.problems),
     )
+
+
+def _mentions_tests(path: Path) -> bool:
+    text = _text(path)
+    return "AlertTest" in text or "pack_tests" in text
 
 
 def tests_in(module: ModuleType) -> Iterator[Named]:
