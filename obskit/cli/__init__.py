@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("obskit.cli.sync", "Plan and apply alerts and dashboards."),
     "sync-alerts": ("obskit.cli.sync_alerts", "Plan and apply alert policies and what they need."),
     "sync-dashboards": ("obskit.cli.sync_dashboards", "Plan and apply dashboards."),
+    "comment": ("obskit.cli.comment", "Post a plan as the comment on a pull or merge request."),
     "rollback": ("obskit.cli.rollback", "Undo the last apply."),
     "permissions": ("obskit.cli.permissions", "List the permissions that each step needs, and no more."),
 }
