@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Self
 
 __all__ = ["Clock"]
@@ -14,12 +15,21 @@ _TRACES_KEPT: Final = 100_000
 _FAR_MS: Final = 10 * 365 * 86_400_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A stretch of real time at one speed: when it begins on both clocks, in milliseconds, and how fast it is."""
+
+    real_ms: int
+    backend_ms: float
+    scale: float
+
+
 class Clock:
     """Maps real time to the backend's time.
 
     From `begin_ms` (real) on, the backend's time runs `scale` times as fast as real time; it starts so far in the
     past that it meets real time exactly at `end_ms` (real), and is real time from there on. Before `begin_ms` it is
-    shifted by the same distance as at `begin_ms`.
+    shifted by the same distance as at `begin_ms`. `pace` changes the speed on the way, and with it when they meet.
 
     Args:
         scale: how many seconds of the backend pass in a real one, while it is fast.
@@ -39,8 +49,7 @@ class Clock:
         if scale < 1.0 or end_ms < begin_ms:
             raise ValueError("scale is at least 1, and the end is not before the begin")
         self.scale = scale
-        self._begin_ms = begin_ms
-        self._end_ms = end_ms
+        self._legs: tuple[_Leg, ...] = (_Leg(begin_ms, end_ms - (end_ms - begin_ms) * scale, scale),)
         self._read_ms = read_ms
         self._shifts: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
@@ -73,13 +82,34 @@ class Clock:
 
     def begin(self) -> None:
         """Begin the fast part of a `waiting` clock now."""
-        begin_ms = self._read_ms()
-        self._begin_ms, self._end_ms = begin_ms, begin_ms + self._end_ms - self._begin_ms
+        first, now_ms = self._legs[0], self._read_ms()
+        self._legs = (_Leg(now_ms, now_ms + first.backend_ms - first.real_ms, first.scale),)
+
+    def pace(self, scale: float) -> None:
+        """Go at another speed from now on, until the present is reached.
+
+        Args:
+            scale: how many seconds of the backend pass in a real one, above 1.
+
+        Raises:
+            ValueError: it would never catch up.
+        """
+        if not scale > 1.0:
+            raise ValueError(f"at a scale of {scale:g} the clock would never catch up")
+        now_ms = self._read_ms()
+        self._legs = (*self._legs, _Leg(now_ms, self.to_backend_ms(now_ms), scale))
+        self.scale = scale
+
+    @property
+    def behind_s(self) -> float:
+        """How many seconds the backend's time is behind the present."""
+        now_ms = self._read_ms()
+        return (now_ms - self.to_backend_ms(now_ms)) / 1000
 
     @property
     def is_accelerated(self) -> bool:
-        """Whether the backend's time runs faster than real time now."""
-        return self.scale > 1.0 and self._read_ms() < self._end_ms
+        """Whether the backend's time runs faster than real time now, or waits to do so."""
+        return self.scale > 1.0 and self.behind_s > 0
 
     def now_ms(self) -> int:
         """Return the backend's time in milliseconds since the epoch."""
@@ -87,11 +117,12 @@ class Clock:
 
     def to_backend_ms(self, real_ms: int) -> int:
         """Return the backend's time of a real moment, both in milliseconds since the epoch."""
-        if self.scale == 1.0 or real_ms >= self._end_ms:
+        if self.scale == 1.0:
             return real_ms
-        since = max(real_ms, self._begin_ms)
-        fast = round(self._end_ms - (self._end_ms - since) * self.scale)
-        return fast + min(0, real_ms - self._begin_ms)
+        legs = self._legs
+        leg = next((leg for leg in reversed(legs) if real_ms >= leg.real_ms), legs[0])
+        since_ms = real_ms - leg.real_ms
+        return min(real_ms, round(leg.backend_ms + since_ms * (leg.scale if since_ms > 0 else 1.0)))
 
     def to_backend_ns(self, real_ns: int) -> int:
         """Return the backend's time of a real moment, both in nanoseconds since the epoch."""

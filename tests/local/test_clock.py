@@ -101,3 +101,32 @@ def test_a_clock_that_could_not_catch_up_is_refused(scale: float, begin_ms: int,
     """Slower than real time, or with its end before its beginning, a clock is a mistake."""
     with pytest.raises(ValueError, match="scale is at least 1"):
         Clock(scale=scale, begin_ms=begin_ms, end_ms=end_ms)
+
+
+def test_the_speed_can_change_on_the_way(hand: Hand):
+    """It goes on from where it is at the new speed, past moments stay where they were, and it meets the present once."""
+    clock = Clock.waiting(simulated_s=2400, real_s=60, read_ms=hand)
+    clock.begin()
+    before = clock.now_ms()
+    hand.now_ms += 10_000
+    clock.pace(10.0)
+    assert clock.now_ms() == before + 400_000
+    assert clock.scale == 10.0
+    assert clock.to_backend_ms(hand.now_ms - 5_000) == before + 200_000
+    hand.now_ms += 10_000
+    assert clock.now_ms() == before + 500_000
+    clock.pace(1.0 + clock.behind_s / 5)
+    hand.now_ms += 4_000
+    assert clock.is_accelerated
+    hand.now_ms += 1_000
+    assert clock.now_ms() == hand.now_ms
+    assert not clock.is_accelerated
+    moments = [clock.to_backend_ms(moment) for moment in range(START_MS - 5_000, hand.now_ms + 10_000, 137)]
+    assert all(earlier < later for earlier, later in pairwise(moments))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0, -3.0, float("nan")])
+def test_a_speed_that_never_catches_up_is_refused(scale: float, fast: Clock):
+    """Real time's speed or a slower one would leave the clock behind for ever."""
+    with pytest.raises(ValueError, match="never catch up"):
+        fast.pace(scale)
