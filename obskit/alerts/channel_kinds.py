@@ -11,6 +11,7 @@ from obskit.errors import Problem
 from obskit.queries.context import EnvVar, RenderContext, Secret
 
 __all__ = [
+    "ARGUMENTS",
     "CHECKS",
     "KINDS",
     "OTHER",
@@ -128,8 +129,11 @@ def _space(value: str) -> str:
 
 
 def _not_empty(value: str) -> str:
-    return "" if value.strip() else "Give a value"
+    return "" if value.strip() else "Write a text that is not empty"
 
+
+ARGUMENTS: Final[Mapping[str, str]] = {"email_address": "address", "channel_name": "channel", "auth_token": "token"}
+"""Label → the argument of the function that makes such a channel, where it is called otherwise."""
 
 CHECKS: Final[Mapping[str, Callable[[str], str]]] = {
     "url": _url,

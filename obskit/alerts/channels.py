@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 from obskit.alerts.channel_kinds import (
+    ARGUMENTS,
     CHECKS,
     KINDS,
     OTHER,
@@ -153,14 +154,18 @@ class NotificationChannel(Definition):
         if len(self.description) > 1024:
             yield f"description has {len(self.description)} characters, at most 1024 are allowed", "Shorten it"
         if self.kind == OTHER and not self.carried.get("type"):
-            yield "a channel of another kind needs its type", 'Add carried={"type": …, "labels": …}'
+            yield 'a channel of kind "other" needs its type', 'Add carried={"type": …, "labels": …}'
         kind = KINDS[self.kind]
         for name in kind.required:
             if name not in self.settings:
-                yield f"a {self.kind} channel needs {name}", f"Add {name}=…"
+                yield f'a channel of kind "{self.kind}" needs {name}', f'Add it: settings={{"{name}": …}}'
         for name in kind.secret:
             if isinstance(self.settings.get(name), str):
-                yield f"{name} is a secret and stands in the file", f'Read it from the environment: {name}=env("NAME")'
+                known = ARGUMENTS.get(name, name)
+                yield (
+                    f"{known} is a secret and stands in the file",
+                    f'Read it from the environment: {known}=env("NAME")',
+                )
 
     def _value_rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         for name, check in CHECKS.items():
@@ -171,4 +176,4 @@ class NotificationChannel(Definition):
             way_out = check(read_setting(setting, context))
             if way_out:
                 shown = repr(setting) if isinstance(setting, str) else f"what {setting.name} holds"
-                yield f"{name}: {shown} cannot be used", way_out
+                yield f"{ARGUMENTS.get(name, name)}: {shown} cannot be used", way_out

@@ -60,7 +60,7 @@ class Condition(Definition):
             return []
         _, _, policy = policy_place.partition(": ")
         name = getattr(self, "display_name", "")
-        place = f"{self.source}: {policy}" + (f', condition "{name}"' if name else "")
+        place = f"{self.source}: {policy}" + (f', condition "{name[:80]}"' if name else "")
         found = [Problem(place=place, problem=problem, way_out=way_out) for problem, way_out in self.rules(context)]
         if len(name) > 512:
             found.append(
@@ -171,7 +171,10 @@ class PromQLCondition(Condition):
         far = lookback(rendered)
         shortest = _shortest_interval(far)
         if far > _LONGEST_LOOKBACK:
-            yield f"the query looks back {shown_duration(far)}, at most 2 years are allowed", "Look back less far"
+            yield (
+                f"the query looks back {shown_duration(far)}, at most 2 years are allowed",
+                "Shorten its ranges and offsets",
+            )
         elif 0 < interval < shortest.total_seconds():
             allowed, asked = shown_duration(shortest), shown_duration(interval)
             yield (
@@ -179,7 +182,10 @@ class PromQLCondition(Condition):
                 f'Use interval="{int(shortest.total_seconds())}s", or leave it out',
             )
         if self.alert_rule and not _LABEL_NAME.fullmatch(self.alert_rule):
-            yield f'alert_rule "{self.alert_rule}" is no Prometheus name', "Use letters, digits and _"
+            yield (
+                f'alert_rule "{self.alert_rule}" is no Prometheus name',
+                "Use letters, digits and _, and start with a letter",
+            )
         for label in self.labels:
             if not _LABEL_NAME.fullmatch(label):
                 yield (

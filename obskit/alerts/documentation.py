@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 from obskit.alerts.templates import template_rules
 from obskit.errors import Problem
 from obskit.queries.carried import as_json_fields, merged
-from obskit.queries.definitions import Definition, as_text, definition, given, many
+from obskit.queries.definitions import Definition, as_text, definition, given, many, shown
 from obskit.queries.reading import carrying, read_items, read_text
 
 __all__ = ["Documentation", "Link"]
@@ -39,12 +39,15 @@ class Link(Definition):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
-        if not self.name or len(self.name) > _LINK_NAME:
-            yield f"the link's name has {len(self.name)} characters, 1 to {_LINK_NAME} are allowed", "Name it shorter"
+        if not self.name:
+            yield f"the link to {shown(self.url)} has no name", 'Add for example name="Runbook"'
+        which = f"link {shown(self.name)}"
+        if len(self.name) > _LINK_NAME:
+            yield f"{which}: its name has {len(self.name)} characters, at most {_LINK_NAME} are allowed", "Shorten it"
         if not self.url.startswith(("https://", "http://")):
-            yield f"{self.url!r} is no http or https address", 'Write the full address, "https://…"'
+            yield f"{which}: {shown(self.url)} is no http or https address", 'Write the full address, "https://…"'
         if len(self.url) > _LINK_URL:
-            yield f"the link's URL has {len(self.url)} characters, at most {_LINK_URL} are allowed", "Shorten it"
+            yield f"{which}: its URL has {len(self.url)} characters, at most {_LINK_URL} are allowed", "Shorten it"
 
 
 @definition

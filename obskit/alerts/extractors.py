@@ -38,14 +38,17 @@ def extractor_rules(expression: str) -> Iterator[tuple[str, str]]:
         yield f"the pattern {pattern!r} does not compile: {error}", "Mend the regular expression (RE2)"
         return
     if groups != 1:
-        yield f"the pattern {pattern!r} has {groups} groups, must have one", "Put what to take into ( ), the rest (?:…)"
+        yield (
+            f"the pattern {pattern!r} has {groups} groups, must have one",
+            "Put what to take into ( ), any other group into (?: )",
+        )
 
 
 def label_extractor_rules(extractors: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Return what is wrong with the extractors of labels."""
     for label, expression in extractors.items():
         if not _LABEL.fullmatch(label):
-            yield f'label "{label}" must be letters, digits and _, at most 100', "Name it otherwise"
+            yield f'label "{label}" must be letters, digits and _, at most 100', "Give it another name"
         for problem, way_out in extractor_rules(expression):
             yield f"label {label}: {problem}", way_out
 
@@ -53,11 +56,14 @@ def label_extractor_rules(extractors: Mapping[str, str]) -> Iterator[tuple[str, 
 def log_filter_rules(text: str) -> Iterator[tuple[str, str]]:
     """Return what is surely wrong with a filter of log entries; Cloud Logging's language is not parsed here."""
     if not text.strip():
-        yield "the filter is empty, so every log entry fits", 'Write for example severity>=ERROR AND resource.type="…"'
+        yield (
+            "the filter is empty, so every log entry fits",
+            'Write for example severity>=ERROR AND resource.type="cloud_run_revision"',
+        )
     if len(text) > _LONGEST_FILTER:
         yield f"the filter has {len(text)} characters, at most {_LONGEST_FILTER} are allowed", "Shorten it"
     bare = re.sub(r'"(?:[^"\\]|\\.)*"|--[^\n]*', "", text, flags=re.DOTALL)
     if '"' in bare:
-        yield "the filter has a quote that is not closed", 'Add the missing "'
+        yield "the filter has a quote that is not closed", "Close the text with a double quote"
     elif bare.count("(") != bare.count(")"):
-        yield "the filter has a parenthesis without its other half", "Close each parenthesis"
+        yield "the filter has more of one kind of parenthesis than of the other", "Close each one that is opened"

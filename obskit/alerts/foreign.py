@@ -51,4 +51,7 @@ class CarriedCondition(Condition):
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the same everywhere
         """Return what breaks the platform's rules."""
         if not any(key.startswith("condition") for key in self.carried):
-            yield "it holds no condition", 'Give carried={"conditionMonitoringQueryLanguage": {…}}'
+            yield (
+                "the carried condition holds no condition of the REST API",
+                'Give carried={"conditionMonitoringQueryLanguage": {…}}',
+            )

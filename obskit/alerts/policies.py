@@ -230,19 +230,20 @@ class AlertPolicy(Definition):
     def _rules(self) -> Iterator[tuple[str, str]]:
         conditions = _conditions(self.conditions)
         if not 1 <= len(conditions) <= _MOST_CONDITIONS:
-            yield f"there are {len(conditions)} conditions, must be 1 to {_MOST_CONDITIONS}", "Split the policy"
+            way_out = "Split the policy" if conditions else "Add conditions=…"
+            yield f"there are {len(conditions)} conditions, must be 1 to {_MOST_CONDITIONS}", way_out
         if len(self.display_name) > 512:
             yield f"display_name has {len(self.display_name)} characters, at most 512 are allowed", "Shorten it"
         names = [each.display_name for each in conditions if each.display_name]
         if len(set(names)) < len(names):
-            yield "two conditions have the same display_name", "Name each condition otherwise"
+            yield "two conditions have the same display_name", "Give each a name of its own"
         is_log_match = any(isinstance(each, LogMatchCondition) for each in conditions)
         is_mql = any(isinstance(each, CarriedCondition) and each.is_mql for each in conditions)
         if (is_log_match or is_mql) and len(conditions) > 1:
-            kind = "log match" if is_log_match else "MQL"
-            yield f"a {kind} condition must be alone in its policy", "Put the others into another policy"
+            kind = "a log match" if is_log_match else "an MQL"
+            yield f"{kind} condition must be alone in its policy", "Put the others into another policy"
         if self.prompts and not self.notify_on_close:
-            yield "prompts= and notify_on_close=False say when to tell twice", "Leave out one of them"
+            yield "prompts= and notify_on_close=False both say when to notify", "Leave out one of them"
         yield from self._strategy.rules(is_log_match=is_log_match)
 
     def _variable_keys(self) -> dict[str, frozenset[str]]:

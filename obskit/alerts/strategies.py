@@ -107,7 +107,10 @@ class Strategy:
             yield f'channel "{name}" is named twice', "Name it once"
         least, most = _AUTO_CLOSE
         if self.auto_close is not None and not least <= self.auto_close <= most:
-            yield f"auto_close is {shown_duration(self.auto_close)}, must be 30 min to 7 days", 'Use for example "30m"'
+            yield (
+                f"auto_close is {shown_duration(self.auto_close)}, must be 30 min to 7 days",
+                'Use for example auto_close="30m"',
+            )
         yield from self._reminder_rules(ids)
         yield from self._log_match_rules(is_log_match=is_log_match)
 
@@ -125,19 +128,19 @@ class Strategy:
             for channel in reminder.channels:
                 name = channel if isinstance(channel, str) else channel.id
                 if name not in ids:
-                    yield f'a reminder names channel "{name}", which the policy does not tell', "Add it to channels=…"
+                    yield f'a reminder names channel "{name}", which is none of the policy\'s', "Add it to channels=…"
 
     def _log_match_rules(self, *, is_log_match: bool) -> Iterator[tuple[str, str]]:
         if is_log_match and self.rate_limit is None:
             yield "a log match condition needs a rate limit", 'Add for example rate_limit="5m"'
         if not is_log_match and self.rate_limit is not None:
-            yield "rate_limit is for log match conditions only", "Leave rate_limit=… out"
+            yield "rate_limit is only for policies with a log match condition", "Leave rate_limit=… out"
         if self.rate_limit is not None and self.rate_limit <= timedelta(0):
             yield "rate_limit is 0 s, must be above 0", 'Use for example rate_limit="5m"'
         if is_log_match and Prompt.CLOSED in self.prompts:
-            yield "a log match condition tells of opened incidents only", 'Write prompts="opened", or leave it out'
+            yield "a log match condition notifies of opened incidents only", 'Write prompts="opened", or leave it out'
         elif self.prompts and Prompt.OPENED not in self.prompts:
-            yield "prompts does not name opened", 'Write prompts=["opened", "closed"]'
+            yield 'prompts does not name "opened"', 'Write prompts=["opened", "closed"]'
 
 
 def _interval_rules(name: str, value: DurationLike) -> Iterator[tuple[str, str]]:

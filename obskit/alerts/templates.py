@@ -62,7 +62,7 @@ def template_rules(text: str, keys: Mapping[str, frozenset[str]]) -> Iterator[tu
             guess = _guess(name)
             hint = f"Did you mean ${{{guess}}}" if guess else f"There are {', '.join(sorted(_NAMES))} and TABLE.KEY"
             if name == name.upper():
-                hint = "Put what it stands for in its place, before the policy is synced"
+                hint = "Replace it by its value in the text; Cloud Monitoring fills in only its own variables"
             yield f"there is no variable ${{{name}}}", hint
         elif key != "*" and table in keys and key not in keys[table]:
             guess = nearest(key, keys[table])

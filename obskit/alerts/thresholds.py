@@ -216,13 +216,13 @@ class ThresholdCondition(Condition):
     def _ratio_rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:
         if self.denominator is None:
             if self.denominator_aggregations:
-                yield "denominator_aggregations stand without a denominator", "Add denominator=…"
+                yield "denominator_aggregations= is given without denominator=", "Add denominator=…"
             return
         found, kinds = check_filter(_rendered(self.denominator, context), needs_resource=False)
         yield from ((f"denominator: {problem}", way_out) for problem, way_out in found)
         yield from _aggregation_rules(self.denominator_aggregations, kinds)
         if self.forecast is not None:
-            yield "a ratio cannot be forecast", "Leave out the forecast or the denominator"
+            yield "a ratio cannot be forecast", "Leave out forecast=… or denominator=…"
         if not (self.aggregations and self.denominator_aggregations):
             yield "a ratio needs aggregations on both sides", "Add aggregations=… and denominator_aggregations=…"
             return
@@ -231,7 +231,7 @@ class ThresholdCondition(Condition):
         if len({None if period is None else whole_seconds(period) for period in periods}) > 1:
             yield "a ratio needs the same alignment period on both sides", "Give both sides the same period"
         if set(over.by) != set(under.by) or (over.reducer == Reducer.NONE) != (under.reducer == Reducer.NONE):
-            yield "a ratio needs the same labels on both sides", "Give both sides the same by= and reduce both"
+            yield "a ratio needs the same labels on both sides", "Give both sides the same by= and a reducer"
         if Aligner.NONE in (self.aggregations[0].aligner, self.denominator_aggregations[0].aligner):
             yield "a ratio needs an aligner on both sides", 'Use for example aligner="rate"'
         filters = [_rendered(each, context) for each in (self.filter, self.denominator)]

@@ -14,7 +14,7 @@ from obskit.dashboards.thresholds import LIMITS, LINES, AxisSide, Color, Directi
 from obskit.dashboards.widgets import Policy, Widget
 from obskit.dashboards.wire import Part, Unreadable, Wire, choice, duration, flag, maybe, parts, text
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one_of
+from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one_of, shown
 from obskit.queries.durations import DurationLike, as_duration, whole_seconds
 from obskit.queries.promql import Query
 
@@ -227,10 +227,10 @@ class XyChart(Widget):
         if self.compared_with is None:
             return
         if whole_seconds(self.compared_with) <= 0:
-            yield "compared_with is 0 s ago", 'Write for example compared_with="7d"'
+            yield "compared_with is 0 s, must be above 0", 'Write for example compared_with="7d"'
         # Source: XyChart.timeshift_duration.
         if any(data.plot not in (Plot.LINE, None) for data in _data(self.data)):
-            yield "only lines can be compared with those of another time", 'Use plot="line", or leave compared_with out'
+            yield "compared_with is for lines only", 'Use plot="line", or leave compared_with out'
 
     def texts(self, context: RenderContext) -> Iterator[str]:
         """Return the queries."""
@@ -239,7 +239,7 @@ class XyChart(Widget):
 
 def _gauge(value: object) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"{value!r} is not a range | Write gauge=(0, 100)")
+        raise ValueError(f"{shown(value)} is not a range of two numbers | Write gauge=(0, 100)")
     return as_number(value[0]), as_number(value[1])
 
 
@@ -296,7 +296,7 @@ class Scorecard(Widget):
         """Return what breaks the platform's rules."""
         yield from query_rules(self.query, context)
         if self.gauge is not None and self.gauge[0] >= self.gauge[1]:
-            yield f"the gauge ends at {self.gauge[1]:g}, before it begins at {self.gauge[0]:g}", "Turn the two round"
+            yield f"the gauge ends at {self.gauge[1]:g}, before it begins at {self.gauge[0]:g}", "Swap the two"
         if self.gauge is not None and self.spark is not None:
             yield "a scorecard has a gauge or a spark chart, not both", "Leave one out"
         if self.is_blank and (self.gauge is not None or self.spark is not None):

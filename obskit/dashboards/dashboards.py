@@ -16,7 +16,7 @@ from obskit.dashboards.wire import Part, Unreadable, Wire, parts, texts, tidied
 from obskit.errors import Problem, nearest
 from obskit.queries.carried import patch_between
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_text, checked_id, definition, given, many
+from obskit.queries.definitions import as_text, checked_id, definition, given, many, shown
 from obskit.queries.labels import checked_labels, label_problems
 from obskit.queries.reading import document_of, id_of, read_labels
 
@@ -34,7 +34,7 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][\w-]*)(?:\.value)?\}")
 
 def _layout(value: object) -> Any:
     if not isinstance(value, _LAYOUTS):
-        raise TypeError(f"{value!r} is not a layout | Give rows=[…], or for example GridLayout(widgets=[…])")
+        raise TypeError(f"{shown(value)} is not a layout | Give rows=[…], or for example GridLayout(widgets=[…])")
     return value
 
 
@@ -145,7 +145,7 @@ class Dashboard(Part):
             yield f"the grid is {self.columns} blocks wide, at most {COLUMNS} are allowed", f"Use columns={COLUMNS}"
         names = [each.variable for each in self.filters if each.variable]
         for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f'two filters have the variable "{name}"', "Name one of them otherwise"
+            yield f'two filters have the variable "{name}"', "Rename one of them"
         ids = [widget.id for widget in self._widgets() if widget.id]
         for name in sorted({name for name in ids if ids.count(name) > 1}):
             yield f'two widgets have the id "{name}"', "Give each an id of its own"

@@ -86,17 +86,20 @@ class DashboardFilter(Part):
         """Return what breaks the platform's rules."""
         if self.kind == FilterKind.VALUE_ONLY:
             if self.label:
-                yield "a value variable has no label", "Leave label out, or choose another kind"
+                yield 'a filter of kind "value_only" has no label', "Leave label=… out, or choose another kind"
             if not self.variable:
-                yield "a value variable needs a name", "Add variable=…"
+                yield 'a filter of kind "value_only" needs a variable', "Add variable=…"
         elif not self.label and self.kind != FilterKind.GROUP and "labelKey" not in self.carried:
             yield "the filter has no label", 'Add label=…, or kind="value_only"'
         if self.default and self.defaults:
             yield "the filter has both default= and defaults=", "Give one of the two"
         if self.defaults and self.value_type == ValueType.STRING:
-            yield "several defaults are no single string", 'Use value_type="string_array", or default=…'
+            yield (
+                'defaults= is for several values, value_type is "string"',
+                'Use value_type="string_array", or default=…',
+            )
         if self.default and self.value_type == ValueType.STRING_ARRAY:
-            yield "a single default is no list of strings", 'Use defaults=[…], or value_type="string"'
+            yield 'default= is for one value, value_type is "string_array"', 'Use defaults=[…], or value_type="string"'
         if self.choices and self.query is not None:
             yield "the filter has both choices= and query=", "Give one of the two"
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from obskit.dashboards.widgets import COLUMNS, Widget, span
 from obskit.dashboards.wire import Wire, choice, flag, maybe
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_flag, as_text, definition, given, one_of
+from obskit.queries.definitions import Definition, as_flag, as_text, definition, given, one_of, shown
 
 __all__ = ["CollapsibleGroup", "Column", "Item", "Placed", "Row", "SingleViewGroup", "Space", "fit", "place", "within"]
 
@@ -52,7 +52,9 @@ def _items(value: object) -> tuple[Item, ...]:
     items = tuple(value) if isinstance(value, list | tuple) else (value,)
     for item in items:
         if not isinstance(item, Widget | Row | Column | Space) or isinstance(item, CollapsibleGroup):
-            raise TypeError(f"{item!r} is not a widget that fits into a row | Give charts, texts, panels")
+            raise TypeError(
+                f"{shown(item)} does not fit into a row | Give charts, texts and other widgets, or a Column"
+            )
     return items
 
 
@@ -127,7 +129,7 @@ class CollapsibleGroup(Widget):
         if not self.rows:
             yield "the group has no rows", "Add rows=…, or leave the group out"
         if self.width is not None or self.height is not None:
-            yield "a group is as large as its rows", "Leave width and height out"
+            yield "width= and height= do not fit a group, which is as large as its rows", "Leave them out"
 
 
 class Selector(StrEnum):
@@ -141,7 +143,7 @@ def _views(value: object) -> tuple[Widget, ...]:
     items = _items(value)
     for item in items:
         if not isinstance(item, Widget):
-            raise TypeError(f"{item!r} is not a widget | Give charts, texts, panels")
+            raise TypeError(f"{shown(item)} is not a widget | Give charts, texts and other widgets")
     return items  # type: ignore[return-value] # checked just now
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from obskit.dashboards.widgets import Policy, Widget, no_rules
 from obskit.dashboards.wire import Part, Wire, parts, text, texts
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_text, definition, given, many
+from obskit.queries.definitions import as_text, definition, given, many, shown
 
 __all__ = [
     "AlertChart",
@@ -61,10 +61,10 @@ class LogsPanel(Widget):
         """Return what breaks the platform's rules."""
         quotes = self.filter.replace("\\\\", "").replace('\\"', "").count('"')
         if quotes % 2:
-            yield "the filter has a quote without its pair", f"Mend this filter: {self.filter}"
+            yield "the filter has a quote that is not closed", f"Mend this filter: `{self.filter}`"
         for opening, closing in ("()", "[]"):
             if not quotes and self.filter.count(opening) != self.filter.count(closing):
-                yield f'the filter has "{opening}" without "{closing}"', f"Mend this filter: {self.filter}"
+                yield f'the filter has "{opening}" without "{closing}"', f"Mend this filter: `{self.filter}`"
 
     def texts(self, context: RenderContext) -> Iterator[str]:  # noqa: ARG002
         """Return the filter."""
@@ -73,7 +73,7 @@ class LogsPanel(Widget):
 
 def _policy(value: object) -> Policy | str:
     if not isinstance(value, str | Policy):
-        raise TypeError(f"{value!r} is not an alert policy | Give AlertPolicy objects, or their ids")
+        raise TypeError(f"{shown(value)} is not an alert policy | Give AlertPolicy objects, or their ids")
     return value
 
 
@@ -214,4 +214,4 @@ class FilterControl(Widget):
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Return what breaks the platform's rules."""
         if not self.variable:
-            yield "the input changes no variable", "Give variable=…"
+            yield "the filter control names no variable", "Give variable=…"

@@ -14,7 +14,7 @@ from obskit.errors import Problem
 from obskit.queries.aggregations import Aggregation, Aligner, MetricFilter, check_filter
 from obskit.queries.checks import check_promql
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one, one_of
+from obskit.queries.definitions import as_flag, as_number, as_text, definition, given, many, one, one_of, shown
 from obskit.queries.durations import DurationLike, as_duration
 from obskit.queries.promql import Query, promql
 from obskit.queries.reading import read_aggregations
@@ -211,7 +211,7 @@ class SqlQuery(Part):
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the same for every query
         """Return what breaks the platform's rules."""
         if not self.sql.strip():
-            yield "the SQL query is empty", "Write a SELECT"
+            yield "the SQL query is empty", "Write SELECT … FROM `PROJECT.global._Default._AllLogs` WHERE …"
 
 
 @definition
@@ -229,7 +229,7 @@ class MqlQuery(Part):
     def rules(self, context: RenderContext) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the same for every query
         """Return what breaks the platform's rules."""
         if not self.mql.strip():
-            yield "the MQL query is empty", "Write it in PromQL"
+            yield "the MQL query is empty", "Write a query, in PromQL rather than in MQL"
 
 
 class SpanValue(StrEnum):
@@ -284,7 +284,7 @@ class TraceQuery(Part):
         if self.shortest is not None and self.longest is not None:
             least, most = as_duration(self.shortest), as_duration(self.longest)
             if least > most:
-                yield "the shortest duration is above the longest", "Turn the two round"
+                yield "shortest is above longest", "Swap the two"
 
 
 Source = Query | FilterQuery | RatioQuery | SqlQuery | TraceQuery | MqlQuery
@@ -301,7 +301,9 @@ def source(value: object) -> Source:
     """Return a query that was given as one, or as PromQL text."""
     if isinstance(value, Source):
         return value
-    return promql(as_text(value))
+    if not isinstance(value, str):
+        raise TypeError(f"{shown(value)} is not a query | Write PromQL as a text, or for example rate(…)")
+    return promql(value)
 
 
 def query_dict(query: Source | str, context: RenderContext) -> dict[str, Any]:

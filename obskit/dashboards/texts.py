@@ -11,7 +11,7 @@ from urllib.parse import quote
 from obskit.dashboards.widgets import TextFormat, Widget, no_rules, span
 from obskit.dashboards.wire import Part, Wire, choice, flag, maybe, part, text
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import as_flag, as_text, definition, given, one, one_of
+from obskit.queries.definitions import as_flag, as_text, definition, given, one, one_of, shown
 
 __all__ = ["Blank", "Links", "SectionHeader", "Text", "TextStyle"]
 
@@ -168,7 +168,7 @@ class Blank(Widget):
 
 def _table(value: object) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
-        raise TypeError(f'{value!r} is not a table of links | Write {{"What to do": "https://…"}}')
+        raise TypeError(f'{shown(value)} is not a table of links | Write {{"What to do": "https://…"}}')
     return {as_text(name): as_text(target) for name, target in value.items()}
 
 
@@ -213,7 +213,10 @@ class Links(Widget):
             yield "there are no links", 'Add for example pages={"Runbook": "https://…"}'
         for name, address in self.pages.items():
             if not address.startswith(("https://", "http://")) or any(char in address for char in " ()"):
-                yield f'"{name}": {address!r} is no http or https address', 'Write the full address, "https://…"'
+                yield (
+                    f'"{name}": {address!r} is no http or https address without blanks and parentheses',
+                    'Write the full address, "https://…"',
+                )
         for name in (*self.pages, *self.logs, *self.traces):
             if not name.strip() or any(char in name for char in "[]"):
-                yield f"a link is named {name!r}", "Give it a name without brackets"
+                yield f"a link has the name {name!r}", "Give it a name without [ and ]"

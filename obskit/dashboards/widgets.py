@@ -203,7 +203,7 @@ class Widget(Part):
 
     def _own_rules(self) -> Iterator[tuple[str, str]]:
         if not set(self.id) <= _ID_CHARACTERS:
-            yield f'id "{self.id}" has other characters than letters, digits, dashes and underscores', "Leave them out"
+            yield f'id "{self.id}" has characters beside A-Z, a-z, 0-9, - and _', "Leave them out"
         if isinstance(self.time_range, TimeRange) and not self.time_range.is_broken:
             yield from self.time_range.rules()
 

@@ -135,7 +135,8 @@ class Aggregation(Definition):
                 yield problem
         for field in self.by:
             if not _GROUPED.match(field):
-                yield f'by= names "{field}", which is no field of series', f"Write for example metric.labels.{field}"
+                scope = "resource" if any(field in each.resource_labels for each in series) else "metric"
+                yield f'by= names "{field}", which is no field of series', f"Write for example {scope}.labels.{field}"
             for finding in field_findings(field, series):
                 if not finding.is_note:
                     yield f"by=: {finding.problem}", finding.way_out
@@ -176,8 +177,10 @@ def check_result(text: str, aggregations: Sequence[Aggregation]) -> Iterator[tup
     for series in outcome(text, aggregations):
         if series.value is ValueType.DISTRIBUTION:
             yield f"{series.name} is still a distribution, not a number", 'Add for example reducer="percentile_95"'
-        elif series.value in {ValueType.BOOL, ValueType.STRING}:
-            yield f"{series.name} is still {series.value}, not a number", 'Use for example aligner="fraction_true"'
+        elif series.value is ValueType.BOOL:
+            yield f"{series.name} is still true or false, not a number", 'Use for example aligner="fraction_true"'
+        elif series.value is ValueType.STRING:
+            yield f"{series.name} is still a text, not a number", 'Use for example reducer="count"'
 
 
 def check_ratio(
@@ -197,6 +200,6 @@ def check_ratio(
             rates = [each.unit.endswith("/s") for each in (part, whole)]
             reason = units.clash(*units_of, is_quotient=True)
             if reason:
-                yield f"the ratio is of unlike things: {reason}", "Use metrics of one unit"
+                yield f"the ratio is of unlike things: {reason}", "Use metrics of the same unit"
             elif rates[0] != rates[1] and units_of[0] == units_of[1]:
-                yield "the ratio is of a rate and of what is none", "Give both sides the same aligner"
+                yield "the ratio is of a rate per second and of a count per period", "Give both sides the same aligner"

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from obskit.queries.values import shown
+
 __all__ = ["as_json_fields", "is_same", "merged", "patch_between"]
 
 _DURATION: Final = re.compile(r"(-?\d+(?:\.\d+)?)s")
@@ -26,7 +28,7 @@ _ZEROS: Final = frozenset({"", "0", "0s", "REDUCE_NONE", "ALIGN_NONE"})
 def as_json_fields(value: object) -> Mapping[str, Any]:
     """Return a table of JSON fields that was given as one."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise TypeError(f'{value!r} is not a table of JSON fields | Write for example {{"newField": 1}}')
+        raise TypeError(f'{shown(value)} is not a table of JSON fields | Write for example {{"newField": 1}}')
     return copy.deepcopy(dict(value))
 
 

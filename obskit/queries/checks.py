@@ -68,11 +68,14 @@ def _found(text: str, route: Route, declared: int) -> tuple[Finding, ...]:
     try:
         tree = promql_parser.parse(text)
     except ValueError as error:
-        return (Finding(f"the query does not parse: {error}", f"Mend this PromQL: {text[:300]}"),)
+        return (Finding(f"the query does not parse: {error}", f"Mend this PromQL: `{text[:300]}`"),)
     found: list[Finding] = []
     if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr, promql_parser.StringLiteral)):
         found.append(
-            Finding("the query gives ranges or a text, not one value a series", "Put it into a function, e.g. rate(…)")
+            Finding(
+                "the query gives ranges or a text, not one value for each series",
+                "Put it into a function, e.g. rate(…)",
+            )
         )
     for node in walk(tree):
         found += [Finding(problem, way_out) for problem, way_out in _names_of_functions(node)]
@@ -104,7 +107,7 @@ def _names_of_functions(node: Any) -> Iterator[tuple[str, str]]:
         if name not in _FUNCTIONS:
             yield (
                 f"Cloud Monitoring has no function {name}()",
-                _hint(name, _FUNCTIONS, "See Prometheus 2.44's functions"),
+                _hint(name, _FUNCTIONS, "Use one of the functions of Prometheus 2.44"),
             )
     elif isinstance(node, promql_parser.AggregateExpr):
         name = str(node.op).lower()
@@ -125,9 +128,10 @@ def _unknown(name: str, route: Route) -> Iterator[Finding]:
     for other in Route:
         if other is not route and any(name in _names(metric, other) for metric in METRICS):
             metric = next(each for each in METRICS if name in _names(each, other))
+            spelled = _names(metric, route)[_names(metric, other).index(name)]
             yield Finding(
                 f"{name} is the name on the export route {other}, and this is rendered for {route}",
-                f"Write {_names(metric, route)[0]}, or build the query from obskit.catalog, which fits both",
+                f"Write {spelled}, or build the query from obskit.catalog, which fits both",
             )
             return
     if any(m.kind is Kind.HISTOGRAM and name == promql_name(m.metric_type(route)) for m in METRICS):
@@ -181,11 +185,11 @@ def _unknown_google(name: str) -> Iterator[Finding]:
         if metric.value is ValueType.DISTRIBUTION and name == spelled:
             yield Finding(
                 f"{name} is a distribution",
-                f"Write {name}_bucket, {name}_sum or {name}_count, as in rate({name}_count[5m])",
+                f"Write {name}_bucket, {name}_sum or {name}_count, as in {_rate_of(f'{name}_count')}",
             )
             return
         if metric.value is not ValueType.DISTRIBUTION and stem == spelled:
-            yield Finding(f"{spelled} is no distribution and has no {name.removeprefix(stem)[1:]}", f"Write {spelled}")
+            yield Finding(f"{spelled} is no distribution and has no series {name}", f"Write {spelled}")
             return
     names = [each for metric_type in index.types_of(service) for each in index.metrics[metric_type].promql_names]
     like = nearest(name, [each for each in names if (mark == "/") == ("/" in each)], 0.8)
@@ -197,6 +201,10 @@ def _unknown_google(name: str) -> Iterator[Finding]:
         yield Finding(f"{service.title} has no metric {name}", f"Did you mean {like}; {newer}")
     elif not is_users_own:
         yield Finding(f"{name} is not in the index of {index.date}", f"See {index.source}; {newer}", is_note=True)
+
+
+def _rate_of(name: str) -> str:
+    return f'rate({{"{name}"}}[5m])' if "/" in name else f"rate({name}[5m])"
 
 
 def _hint(name: str, known: frozenset[str] | set[str], otherwise: str) -> str:

@@ -241,7 +241,7 @@ def _parsed(
 ) -> tuple[dict[str, object], list[tuple[str, str]]]:
     found: list[tuple[str, str]] = []
     if args:
-        found.append((f"{args[0]!r} has no field name", f"Write it as FIELD=…; the fields are {', '.join(known)}"))
+        found.append((f"{shown(args[0])} has no field name", f"Write it as FIELD=…; the fields are {', '.join(known)}"))
     unknown = [name for name in values if name not in known]
     guesses = {name: nearest(name, set(known) - set(values)) for name in unknown}
     for name, guess in guesses.items():
@@ -314,11 +314,13 @@ def _arguments(
         )
         for name, guess in guesses.items()
     ]
-    found += [(f"{extra!r} has no argument's name", f"Write it as {known[0]}=…") for extra in args[len(taken) :]]
-    missing = [name for name in known if parameters[name].default is Parameter.empty and name not in allowed]
-    missing = [name for name in missing if name not in positional[: len(taken)]]
+    found += [(f"{shown(extra)} has no argument's name", f"Write it as {known[0]}=…") for extra in args[len(taken) :]]
+    wanted = [name for name in known if parameters[name].default is Parameter.empty and name not in allowed]
+    wanted = missing = [name for name in wanted if name not in positional[: len(taken)]]
+    if args[len(taken) :]:  # it is told above
+        missing = [name for name in missing if name != known[0]]
     found += [(f'argument "{name}" is missing', f"Add {name}=…") for name in missing if name not in guesses.values()]
-    return taken, allowed | dict.fromkeys(missing, ""), found
+    return taken, allowed | dict.fromkeys(wanted, ""), found
 
 
 def checked(parse: Parse, value: object, *, name: str, noun: str, otherwise: Any) -> Any:

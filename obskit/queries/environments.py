@@ -22,12 +22,14 @@ from obskit.catalog import Route
 from obskit.config.sources import read_table
 from obskit.errors import ConfigError, Problem, nearest
 from obskit.queries.context import RenderContext
+from obskit.queries.values import shown
 
 __all__ = ["Environment", "declared_environments", "environment"]
 
 _FIELDS: Final = ("project", "route", "resource_type")
 _STACK: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")  # it becomes a label's value on what sync makes
 # Source: "Creating and managing projects": 6 to 30 characters; older ones have a domain in front.
+_PROJECT_HINT: Final = "Write its id: 6 to 30 lower-case letters, digits and dashes"
 _PROJECT: Final = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 
@@ -67,7 +69,8 @@ def declared_environments(directory: Path | None = None) -> tuple[Environment, .
     Raises:
         ConfigError: with every problem of the table.
     """
-    table, place, problems = read_table(Path.cwd() if directory is None else directory)
+    table, found_at, problems = read_table(Path.cwd() if directory is None else directory)
+    place = _relative(found_at)
     stacks = table.get("stacks", {})
     found: list[Environment] = []
     if not isinstance(stacks, Mapping):
@@ -116,6 +119,12 @@ def environment(
     )
 
 
+def _relative(path: str) -> str:
+    """Return a path from the working directory, where it lies below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
 def _usual_route(table: Mapping[str, Any]) -> Route:
     """Return the route of the app's own exporters: one setting for what is sent and for what is asked."""
     exporters = table.get("exporters", ())
@@ -130,7 +139,7 @@ def _wrong(place: str, name: str, fields: object) -> Iterator[Problem]:
         hint = "Use lower-case letters, digits, - and _, and start with a letter"
         yield _problem(place, where, "is no name of a stack", hint)
     if not isinstance(fields, Mapping):
-        yield _problem(place, where, f"is {fields!r}, not a table", f"Write [tool.obskit.stacks.{name}]")
+        yield _problem(place, where, f"is {shown(fields)}, not a table", f"Write [tool.obskit.stacks.{name}]")
         return
     for key, value in fields.items():
         if key not in _FIELDS:
@@ -140,9 +149,9 @@ def _wrong(place: str, name: str, fields: object) -> Iterator[Problem]:
         elif not isinstance(value, str):
             yield _problem(place, where, f"has {key} = {value!r}, which is not a text", "Put it into quotes")
         elif key == "project" and not _PROJECT.fullmatch(value):
-            yield _problem(place, where, f'has project "{value}", which is no project id', "Write its id, not its name")
+            yield _problem(place, where, f'has project "{value}", which is no project id', _PROJECT_HINT)
         elif key == "route" and value not in set(Route):
-            yield _problem(place, where, f'has route "{value}"', 'Write "gcp" or "otlp"')
+            yield _problem(place, where, f'has route "{value}", which is none', 'Write "gcp" or "otlp"')
 
 
 def _problem(place: str, where: str, problem: str, way_out: str) -> Problem:

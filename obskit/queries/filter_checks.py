@@ -31,7 +31,7 @@ def check_filter(text: str, *, needs_resource: bool) -> tuple[list[tuple[str, st
     try:
         parsed = filters.parse(text)
     except QueryError as error:
-        return [(f"filter: {problem.problem}", problem.way_out) for problem in error.problems], ()
+        return [(f"{problem.place}: {problem.problem}", problem.way_out) for problem in error.problems], ()
     if not parsed.metric_types():
         found.append(("the filter names no metric type", 'Add metric.type="…"'))
     if needs_resource and "resource.type" not in text:
@@ -136,11 +136,10 @@ def _resource_findings(parsed: filters.Filter, all_series: Sequence[Series]) -> 
     for name in parsed.resource_types():
         if name not in written and _PLACEHOLDER not in name:
             metrics = ", ".join(series.name for series in all_series)
-            listed = ", ".join(sorted(written))
             like = nearest(name, written)
             is_known = name in google_metrics().resources
             yield Finding(
                 f'{metrics} is not written against resource "{name}"',
-                f'Did you mean "{like}"' if like else f"Use one of {listed}",
+                f'Did you mean "{like}"' if like else f"Write {' or '.join(sorted(written))}",
                 is_note=like is None and not is_known,
             )

@@ -186,7 +186,7 @@ def _tokens(text: str) -> list[_Token]:
         if match is None or match.lastgroup is None:
             column = position + len(text[position:]) - len(text[position:].lstrip())
             raise _error(
-                text, column, "is not part of the filter language", 'Put texts in double quotes: label = "value"'
+                text, column, "this is not part of the filter language", 'Put texts in double quotes: label = "value"'
             )
         tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         position = match.end()
@@ -229,7 +229,9 @@ class _Parser:
 
     def factor(self) -> Node:
         if self.depth > _MOST_NESTED:
-            raise self.fail(f"more than {_MOST_NESTED} parentheses in one another", "Take the filter apart")
+            raise self.fail(
+                f"more than {_MOST_NESTED} parentheses or NOTs in one another", "Leave out those that change nothing"
+            )
         self.depth += 1
         try:
             if self._is_word("NOT") or (self.here.kind == "mark" and self.here.text == "-"):
@@ -282,7 +284,7 @@ class _Parser:
         token = self.take()
         if token.kind == "string":
             return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token.text[1:-1], flags=re.DOTALL)
-        if token.kind == "word":
+        if token.kind == "word" and token.text not in {"AND", "OR", "NOT"}:
             return token.text
         self.index -= 1
         raise self.fail("a value is needed here", "Put it in double quotes")
@@ -312,7 +314,7 @@ class _Parser:
             compiled(pattern)
         except re.error as error:
             self.index = index
-            raise self.fail(f"the regular expression does not compile: {error}", "Mend it") from error
+            raise self.fail(f"the regular expression does not compile: {error}", f"Mend `{pattern}` (RE2)") from error
 
 
 @lru_cache(maxsize=512)
@@ -324,8 +326,8 @@ def parse(text: str) -> Filter:
     """
     parser = _Parser(text)
     if parser.here.kind == "end":
-        raise parser.fail("is empty", 'Write for example metric.type = "…" AND resource.type = "…"')
+        raise parser.fail("the filter is empty", 'Write for example metric.type = "…" AND resource.type = "…"')
     root = parser.expression()
     if parser.here.kind != "end":
-        raise parser.fail("is not expected here", "Join comparisons with AND or OR")
+        raise parser.fail("nothing more is expected here", "Join comparisons with AND or OR")
     return Filter(text, root)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from obskit.errors import Problem
+from obskit.queries.values import shown
 
 __all__ = ["checked_labels", "label_problems"]
 
@@ -18,7 +19,7 @@ _MOST: Final = 64 - 4  # Source: AlertPolicy.user_labels; sync adds four of its 
 def checked_labels(value: object) -> Mapping[str, str]:
     """Return a table of texts that was given as one."""
     if not isinstance(value, Mapping):
-        raise TypeError(f'{value!r} is not a table of labels | Write {{"team": "search"}}')
+        raise TypeError(f'{shown(value)} is not a table of labels | Write {{"team": "search"}}')
     for key, item in value.items():
         if not isinstance(key, str) or not isinstance(item, str):
             raise TypeError(f"label {key!r}: {item!r} is not a text | Put both into quotes")
@@ -32,7 +33,7 @@ def label_problems(labels: Mapping[str, str], place: str) -> list[Problem]:
         found.append((f"there are {len(labels)} labels, at most {_MOST} are allowed beside sync's own", "Remove some"))
     for key, value in labels.items():
         if key == "managed-by" or key.startswith("obskit-"):
-            found.append((f'label "{key}" is one of sync\'s own', "Name it otherwise"))
+            found.append((f'label "{key}" is one of sync\'s own', "Give it another name"))
         elif not _KEY.fullmatch(key):
             found.append(
                 (

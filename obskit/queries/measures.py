@@ -281,7 +281,9 @@ def _steps(asked: Measure) -> tuple[str, str]:
     if asked.ask in {Ask.RATE, Ask.INCREASE}:
         problem = "a filter cannot count the values of a distribution as PromQL can"
         place = f"{asked.source}: measure of {asked.metric.name}"
-        report(Problem(place=place, problem=problem, way_out="Use promql(), or a metric that counts"), error=QueryError)
+        report(
+            Problem(place=place, problem=problem, way_out="Use its promql(), or a metric that counts"), error=QueryError
+        )
     return aligner, asked.ask if asked.ask.startswith("percentile") else "mean"
 
 

@@ -286,8 +286,11 @@ def label_named(metric: Metric | GoogleMetric, label: str) -> str:
     spelled = {promql_label(name): name for name in known}
     if label in spelled:
         return spelled[label]
-    guess = nearest(label, known) or nearest(label, [name.rpartition(".")[2] for name in known])
-    hint = f'Did you mean "{guess}"' if guess in known else f"Its labels are {', '.join(known)}"
+    guess = nearest(label, known)
+    if guess is None:
+        last = nearest(label, [name.rpartition(".")[2] for name in known])
+        guess = next((name for name in known if name.rpartition(".")[2] == last), None)
+    hint = f'Did you mean "{guess}"' if guess else f"Its labels are {', '.join(known)}"
     report(
         Problem(place=f"{caller()}: query", problem=f'metric {metric.name} has no label "{label}"', way_out=hint),
         error=QueryError,
@@ -314,6 +317,7 @@ def _window(value: DurationLike | None, *, is_offset: bool = False) -> timedelta
         problem, found = str(error).partition(" | ")[0], timedelta(minutes=5)
     else:
         problem = "" if found or is_offset else "a window of 0 s holds nothing"
+        found = timedelta(minutes=5) if problem else found
     if problem:
         report(
             Problem(place=f"{caller()}: query", problem=problem, way_out='Write a duration such as "5m"'),

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from obskit.errors import DefinitionError, Problem, collecting, nearest, report
+from obskit.queries.values import shown
 
 __all__ = ["MISSING", "PerStack", "per_stack", "spread", "varying"]
 
@@ -85,7 +86,7 @@ def per_stack(values: Mapping[str, T], *, otherwise: T = MISSING) -> T:
         report(
             Problem(
                 place=f"{caller()}: per_stack",
-                problem=f"{values!r} is not a table of stacks",
+                problem=f"{shown(values)} is not a table of stacks",
                 way_out='Write for example per_stack({"dev": 0.10, "prod": 0.05})',
             )
         )
@@ -120,8 +121,12 @@ def spread(function: Callable[..., T], args: tuple[object, ...], values: Mapping
     otherwise = make("") if has_otherwise else MISSING
     _report_all(problems)
     if not stacks and not has_otherwise:
-        report(found[0].problem(next(name for name in named if not found[0].has(name)), "per_stack"))
-        return None
+        from obskit.queries.definitions import caller  # noqa: PLC0415 - it needs this module
+
+        lacking = next(each for each in found if not all(each.has(name) for name in named))
+        report(lacking.problem(next(name for name in named if not lacking.has(name)), f"{caller()}: per_stack"))
+        with collecting():  # what does not go together is told; the rest of it is as in the first stack of each
+            return PerStack({next(iter(named)): make(next(iter(named)))}, MISSING)
     return PerStack(made, otherwise)
 
 
@@ -155,13 +160,15 @@ def _differing(value: object) -> Iterator[PerStack[Any]]:
 
 def _picked(value: Any, stack: str) -> Any:
     if isinstance(value, PerStack):
-        return _picked(value.value(stack), stack)
+        return _picked(value.value(stack) if value.has(stack) else value.first(), stack)
     if isinstance(value, list | tuple):
         return [picked for item in value for picked in _items(item, stack)] if _any(value) else value
     if isinstance(value, Mapping):
         return {key: _picked(item, stack) for key, item in value.items()} if _any(value) else value
     variants = getattr(value, "variants", None)
-    return variants.value(stack) if isinstance(variants, PerStack) else value
+    if not isinstance(variants, PerStack):
+        return value
+    return variants.value(stack) if variants.has(stack) else variants.first()
 
 
 def _items(item: object, stack: str) -> list[Any]:

@@ -232,11 +232,14 @@ class BillingBudget(Definition):
             if each.share < 0:
                 yield f"a threshold's share is {each.share:g}, must be 0 or more", "Write 0.5 for 50 %"
             elif each.share >= 10:
-                yield f"a threshold's share is {each.share:g}, which is {each.share:.0%}", "Write 0.5 for 50 %"
+                yield (
+                    f"a threshold's share is {each.share:g}, which is {each.share * 100:g} %",
+                    f"Write {each.share / 100:g} for {each.share:g} %",
+                )
             if each.of == Basis.FORECAST and is_once:
-                yield "there is no forecast for dates of one's own", 'Give the scope a period="month"'
+                yield "there is no forecast for a scope with start=", 'Give the scope a period="month" instead'
         if self.amount is None and is_once:
-            yield "there is no last period for dates of one's own", "Give amount=…, or the scope a period"
+            yield "without amount= the last period's is taken, and a scope with start= has none", "Add amount=…"
         if (self.channels or self.tell_project_owners) and not thresholds:
             yield "e-mails are sent at thresholds, and there are none", "Add thresholds=[0.5, 0.9, 1.0]"
 
@@ -247,9 +250,9 @@ class BillingBudget(Definition):
             if isinstance(channel, NotificationChannel) and channel.kind != "email":
                 yield (
                     f'channel "{channel.id}" is a {channel.kind} channel, budgets tell e-mail channels only',
-                    "Use email(…), or topic=… for programs",
+                    "Use email(…) channels, or topic=… for programs",
                 )
         if self.topic and not _TOPIC.fullmatch(self.topic):
-            yield f"topic is {self.topic!r}", "Write projects/PROJECT/topics/TOPIC"
+            yield f"topic is {self.topic!r}, must be a Pub/Sub topic", "Write projects/PROJECT/topics/TOPIC"
         if self.tell_project_owners and (self.scope is None or len(self.scope.projects) != 1):
-            yield "owners are told of a budget of one project only", "Give the scope one project"
+            yield "tell_project_owners needs a scope of exactly one project", 'Write scope=Scope(projects=["PROJECT"])'

@@ -131,13 +131,16 @@ class Scope(Definition):
     def rules(self) -> Iterator[tuple[str, str]]:
         """Return what breaks the platform's rules."""
         if self.period is not None and self.start is not None:
-            yield "a budget has a period or dates of its own", "Leave out period= or start="
+            yield "the scope has both period= and start=", "Leave out one of them"
         if self.end is not None and (self.start is None or _date(self.end) <= _date(self.start)):
-            yield f"end is {self.end}, must come after start", "Give an earlier start"
+            yield f"end is {self.end}, must come after start", "Give a later end, or an earlier start"
         if len(self.labels) > 1:
             yield f"there are {len(self.labels)} labels, at most one is allowed", "Keep one"
         if bool(self.credit_types) != (self.credits == Credits.SPECIFIED):
-            yield "credit_types and credits do not fit", 'Give credits="specified" and credit_types=[…], or neither'
+            yield (
+                'credit_types and credits="specified" go together',
+                'Give credits="specified" and credit_types=[…], or neither',
+            )
         for each in self.ancestors:
             if not each.startswith(("folders/", "organizations/")):
                 yield f"ancestor {each!r} is no folder or organization", "Write folders/ID or organizations/ID"

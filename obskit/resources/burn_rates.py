@@ -6,9 +6,8 @@ Source: "Alerting on SLOs" in The Site Reliability Workbook, table 5-8 and appro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from obskit.alerts.documentation import Documentation
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
@@ -16,8 +15,8 @@ from obskit.alerts.selectors import BurnRateSelector
 from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import ThresholdCondition
 from obskit.errors import Problem, report
-from obskit.queries.definitions import caller
-from obskit.queries.durations import promql_duration, shown_duration
+from obskit.queries.definitions import Definition, as_flag, as_share, caller, definition, given
+from obskit.queries.durations import DurationLike, as_duration, promql_duration, shown_duration
 from obskit.queries.stacks import varying
 from obskit.resources.objectives import ServiceLevelObjective
 
@@ -26,8 +25,8 @@ __all__ = ["WORKBOOK", "BurnRate", "burn_rate_alerts", "report_unreachable"]
 Channels = Sequence[Channel]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BurnRate:
+@definition
+class BurnRate(Definition):
     """One row of the workbook's table.
 
     Attributes:
@@ -37,14 +36,16 @@ class BurnRate:
         is_page: whether somebody is woken up, else it can wait for the morning.
     """
 
-    budget: float
-    long: timedelta
-    short: timedelta
-    is_page: bool
+    noun: ClassVar[str] = "burn rate"
+
+    budget: float = given(as_share, placeholder=0.02)
+    long: DurationLike = given(as_duration, placeholder=timedelta(hours=1))
+    short: DurationLike = given(as_duration, placeholder=timedelta(minutes=5))
+    is_page: bool = given(as_flag, placeholder=True)
 
     def factor(self, period: timedelta) -> float:
         """Return how many times faster than allowed that is; 14.4, 6, 3 and 1 for the workbook's rows and 30 days."""
-        return round(self.budget * (period / self.long), 6)
+        return round(self.budget * (period / as_duration(self.long)), 6)
 
 
 WORKBOOK: Final = (
@@ -75,7 +76,7 @@ def burn_rate_alerts(
         rates: the rows of the table; the workbook's by default. The rates follow from the SLO's period.
         runbook: address of the runbook.
     """
-    fitting = [rate for rate in rates if rate.long < slo.period]
+    fitting = [rate for rate in rates if as_duration(rate.long) < slo.period]
     return tuple(_policy(slo, rate, page if rate.is_page else ticket, runbook) for rate in fitting)
 
 
@@ -95,7 +96,7 @@ def report_unreachable(factor: float, goal: float, noun: str) -> None:
         report(
             Problem(
                 place=f"{caller()}: {noun}",
-                problem=f"a goal of {goal:g} is missed at most {highest:g} times too fast, never {factor:g} times",
+                problem=f"with a goal of {goal:g} the burn rate is at most {highest:g}, and never reaches {factor:g}",
                 way_out="Raise the goal, or leave that rate out of rates=…",
             )
         )
@@ -112,7 +113,7 @@ def _policy(slo: ServiceLevelObjective, rate: BurnRate, channels: Channels, runb
             threshold=factor,
             display_name=f"burn rate over {shown_duration(window)} above {factor:g}",
         )
-        for window in (rate.long, rate.short)
+        for window in (as_duration(rate.long), as_duration(rate.short))
     ]
     return AlertPolicy(
         id=f"{slo.service_id}-{slo.id}"[:50].rstrip("-") + f"-burn-{promql_duration(rate.long)}",

@@ -129,9 +129,9 @@ def _read_range(document: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _range_rules(least: float | None, most: float | None) -> Iterator[tuple[str, str]]:
     if least is None and most is None:
-        yield "every value is good", "Give at_most=…, at_least=… or both"
+        yield "without limits every value is good", "Give at_most=…, at_least=… or both"
     elif least is not None and most is not None and least >= most:
-        yield f"at_least {least:g} is not below at_most {most:g}", "Exchange them"
+        yield f"at_least {least:g} is not below at_most {most:g}", "Swap the two"
 
 
 @definition
@@ -255,7 +255,10 @@ class WindowsSLI(Definition):
         filters = {"good_if": self.good_if, "mean_of": self.mean_of, "sum_of": self.sum_of}
         known = {name: value for name, value in filters.items() if value}
         if len(known) + (self.performance is not None) != 1:
-            yield "a window is good by one criterion", "Give one of good_if, performance, mean_of and sum_of"
+            yield (
+                f"a window is good by one criterion, there are {len(known) + (self.performance is not None)}",
+                "Give one of good_if=, performance=, mean_of= and sum_of=",
+            )
         for name, value in known.items():
             yield from filter_rules(name, value, context, needs=Fits.FLAG if name == "good_if" else Fits.GAUGE)
         if self.mean_of or self.sum_of:
@@ -265,7 +268,7 @@ class WindowsSLI(Definition):
             try:
                 as_share(self.at_least)
             except (ValueError, TypeError):
-                yield f"at_least is {self.at_least}, must be a share between 0 and 1", "Use for example at_least=0.99"
+                yield f"at_least is {self.at_least:g}, must be a share between 0 and 1", "Use for example at_least=0.99"
 
 
 @definition

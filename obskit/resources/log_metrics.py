@@ -292,7 +292,7 @@ class LogMetric(Definition):
     def _rules(self) -> Iterator[tuple[str, str]]:
         if not _NAME.fullmatch(self.name or self.id):
             yield (
-                f"name is {self.name!r}, must be at most 100 of A-Z, a-z, 0-9 and _-.,+!*',()%/",
+                f"name is {self.name or self.id!r}, must be at most 100 of A-Z, a-z, 0-9 and _-.,+!*',()%/",
                 'Write for example name="checkout/failures"',
             )
         yield from log_filter_rules(self.filter)
@@ -300,7 +300,7 @@ class LogMetric(Definition):
         if self.value:
             yield from ((f"value: {problem}", way_out) for problem, way_out in extractor_rules(self.value))
         elif self.buckets is not None:
-            yield "buckets are for a distribution", 'Add value="EXTRACT(jsonPayload.…)", or leave out buckets='
+            yield "buckets= is for a metric with value=", 'Add value="EXTRACT(jsonPayload.…)", or leave out buckets='
         if self.buckets is not None and not self.buckets.is_broken:
             yield from self.buckets.rules()
         labels = _labels(self.labels)

@@ -141,7 +141,7 @@ class MetricDescriptor(Definition):
 
     def _rules(self) -> Iterator[tuple[str, str]]:
         if not self.type.startswith((*_PREFIXES, _PROMETHEUS)):
-            yield f"type is {self.type!r}, must be one of your own", f'Begin it with "{_PREFIXES[0]}"'
+            yield f"type is {self.type!r}, must be a metric of your own", f'Begin it with "{_PREFIXES[0]}"'
         elif not _TYPE.fullmatch(self.type) or len(self.type) > _LONGEST_TYPE:
             yield (
                 f"type is {self.type!r}, must be at most {_LONGEST_TYPE} letters, digits, _ . : - and /",
@@ -154,9 +154,9 @@ class MetricDescriptor(Definition):
             yield f"there are {len(self.labels)} labels, at most {most} are allowed", "Remove some"
         for label in self.labels:
             if not _LABEL.fullmatch(label):
-                yield f'label "{label}" must be letters, digits and _, at most 100', "Name it otherwise"
+                yield f'label "{label}" must be letters, digits and _, at most 100', "Give it another name"
         for label, kind in self.label_types.items():
             if label not in self.labels:
-                yield f'label_types names "{label}", which is no label', "Add it to labels=…"
+                yield f'label_types names "{label}", which is not in labels=', "Add it to labels=…"
             if kind.lower() not in set(LabelType):
                 yield f'label {label}: "{kind}" is no type of a label', 'Use "string", "bool" or "int64"'

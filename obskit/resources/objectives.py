@@ -198,4 +198,7 @@ class ServiceLevelObjective(Definition):
                 yield f"rolling is {shown_duration(period)}, must be 1 to 30 whole days", 'Use rolling="28d"'
         is_custom = isinstance(self.service, Service) and self.service.platform == Platform.CUSTOM
         if isinstance(self.indicator, BasicSLI) and is_custom:
-            yield "a custom service has no indicator of the platform", "Use RatioSLI or DistributionSLI"
+            yield (
+                'a service on platform "custom" has no requests that the platform counts, as BasicSLI needs',
+                "Use RatioSLI or DistributionSLI",
+            )

@@ -72,7 +72,7 @@ def availability_burn_rates(
             promise="requests do not fail",
         )
         for rate in rates
-        if rate.long < as_duration(period)
+        if as_duration(rate.long) < as_duration(period)
     )
 
 
@@ -131,7 +131,7 @@ def latency_burn_rates(
             promise=f"requests are answered within {shown_duration(threshold)}",
         )
         for rate in rates
-        if rate.long < as_duration(period)
+        if as_duration(rate.long) < as_duration(period)
     )
 
 
@@ -151,7 +151,7 @@ def _policy(
     factor = rate.factor(as_duration(period))
     limit = round(factor * (1 - good), 9)
     report_unreachable(factor, good, f'policy "{id}"')
-    over = (bad_share(rate.long) > limit).when(bad_share(rate.short) > limit)
+    over = (bad_share(as_duration(rate.long)) > limit).when(bad_share(as_duration(rate.short)) > limit)
     long, spent = shown_duration(rate.long), f"{rate.budget:.0%}"
     return AlertPolicy(
         id=id,
@@ -183,7 +183,7 @@ def _bound(seconds: float, name: str) -> float:
         report(
             Problem(
                 place=f'{caller()}: policies "{name}"',
-                problem=f"threshold is {shown_duration(seconds)}, which is no bound of the histogram",
+                problem=f"threshold is {shown_duration(seconds)}, which is no bound of the metric's histogram",
                 way_out=f'Use threshold="{nearest:g}s"; the bounds are {", ".join(f"{bound:g}" for bound in bounds)} s',
             ),
             error=DefinitionError,

@@ -28,6 +28,8 @@ __all__ = [
 
 LONGEST_NAME: Final = 512
 
+_EXAMPLE: Final = 'Write for example "2026-12-24T18:00:00+01:00"'
+
 
 def length_rules(name: str, value: str, most: int, *, least: int = 0) -> Iterator[tuple[str, str]]:
     """Return what is wrong with a text's length in characters."""
@@ -50,9 +52,9 @@ def as_moment(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError(f'{value!r} is not a moment | Write for example "2026-12-24T18:00:00+01:00"') from None
+            raise ValueError(f"{value!r} is not a date and time | {_EXAMPLE}") from None
     if not isinstance(value, datetime):
-        raise TypeError(f'{value!r} is not a moment | Write for example "2026-12-24T18:00:00+01:00"')
+        raise TypeError(f"{value!r} is not a date and time | {_EXAMPLE}")
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone | Add it: +01:00, or Z for UTC")
     return value.astimezone(UTC)
@@ -80,7 +82,7 @@ class Fits(StrEnum):
     COUNTER = "a delta or cumulative number"
     DISTRIBUTION = "a delta or cumulative distribution"
     GAUGE = "a gauge of numbers"
-    FLAG = "a Boolean metric"
+    FLAG = "a metric that is true or false"
 
 
 _COUNTED: Final = frozenset({MetricKind.DELTA, MetricKind.CUMULATIVE})
@@ -110,4 +112,4 @@ def filter_rules(
     kinds, values = _FITTING[needs]
     for each in series:
         if each.kind not in kinds or each.value not in values:
-            yield f"{name}: {each.name} is {each.shape}, must be {needs}", f"Choose {needs}"
+            yield f"{name}: {each.name} is {each.shape}, must be {needs}", "Choose another metric"

@@ -144,4 +144,4 @@ class Service(Definition):
                 yield f'where: platform "{self.platform}" has no "{field}"', hint
         missing = [field for field in fields if not self.where.get(field)]
         if missing and not any(nearest(field, fields) in missing for field in self.where if field not in fields):
-            yield f'where: platform "{self.platform}" needs {", ".join(missing)}', f'Add "{missing[0]}": …'
+            yield f'where: platform "{self.platform}" needs {", ".join(missing)}', f'Add where={{"{missing[0]}": …}}'

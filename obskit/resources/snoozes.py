@@ -103,15 +103,18 @@ class Snooze(Definition):
     def _rules(self) -> Iterator[tuple[str, str]]:
         count = len(self._policies)
         if not 1 <= count <= _MOST_POLICIES:
-            yield f"there are {count} policies, must be 1 to {_MOST_POLICIES}", "Make several snoozes"
+            yield (
+                f"there are {count} policies, must be 1 to {_MOST_POLICIES}",
+                "Make several snoozes" if count else "Add policies=…",
+            )
         if self.filter and count != 1:
             yield f"a filter goes with one policy, there are {count}", "Make a snooze for each policy"
         if (self.end is None) == (self.lasting is None):
-            yield "a snooze has either an end or a length", 'Give end=… or lasting="2h"'
+            yield "a snooze has either end= or lasting=", 'Give end=… or lasting="2h"'
         else:
             start, end = self.interval
             if end <= start:
-                yield f"it ends {shown_moment(end)}, not after it starts", "Give a later end"
+                yield f"it ends at {shown_moment(end)}, which is not after its start", "Give a later end"
         yield from length_rules("display_name", self.display_name, LONGEST_NAME)
 
 

@@ -6,13 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Self, Unpack
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from obskit.alerts.channel_kinds import Setting, unset_problem
-from obskit.errors import Problem
+from obskit.errors import Problem, report
 from obskit.queries.carried import as_json_fields, merged
 from obskit.queries.context import RenderContext
-from obskit.queries.definitions import Definition, as_text, checked_id, definition, given, many, one, one_of, ready_made
+from obskit.queries.definitions import (
+    Definition,
+    as_text,
+    caller,
+    checked_id,
+    definition,
+    given,
+    many,
+    one,
+    one_of,
+    ready_made,
+    shown,
+)
 from obskit.queries.durations import DurationLike, as_duration, json_duration, shown_duration, whole_seconds
 from obskit.queries.labels import checked_labels, label_problems
 from obskit.queries.reading import (
@@ -184,7 +196,7 @@ class UptimeCheck(Definition):
     def _rules(self) -> Iterator[tuple[str, str]]:
         yield from length_rules("display_name", self.display_name, LONGEST_NAME)
         if (self.target is None) == (not self.function):
-            yield "a check asks either a target or a function", "Use http_check, tcp_check or synthetic_check"
+            yield "an uptime check has either a target= or a function=", "Use http_check, tcp_check or synthetic_check"
         if self.target is not None and not self.target.is_broken:
             yield from self.target.rules()
         if self.target is not None and self.resource_type == _URL and not _is_host(self.host):
@@ -214,6 +226,18 @@ def _is_host(host: str) -> bool:
     return bool(host) and not any(mark in host for mark in "/@ ") and host.count(":") != 1
 
 
+def _address(url: str, name: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url if "://" in str(url) else f"https://{url}")
+        port = parts.port
+    except ValueError as error:
+        place = f'{caller()}: uptime check "{name}"'
+        way_out = 'Write for example url="https://api.example.com/health"'
+        report(Problem(place=place, problem=f"url: {shown(url)} cannot be read: {error}", way_out=way_out))
+        return urlsplit("https://example.com/"), None
+    return parts, port
+
+
 @ready_made("uptime check", also=(*HTTPFields.__annotations__, *UptimeFields.__annotations__))
 def http_check(id: str, *, url: str, **fields: Any) -> UptimeCheck:  # noqa: A002 - the field's name
     """Return a check that asks for a page over HTTP or HTTPS.
@@ -223,11 +247,11 @@ def http_check(id: str, *, url: str, **fields: Any) -> UptimeCheck:  # noqa: A00
         url: the page's address, e.g. ``https://api.example.com/health``.
         fields: of `HTTP` (``method``, ``statuses``, ``username``, …) and of `UptimeCheck` (``period``, ``content``, …).
     """
-    parts = urlsplit(url if "://" in str(url) else f"https://{url}")
+    parts, port = _address(url, id)
     asked = {name: value for name, value in fields.items() if name in HTTPFields.__annotations__}
     others = {name: value for name, value in fields.items() if name not in asked}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    target = HTTP(path=path, tls=parts.scheme == "https", port=parts.port, **asked)
+    target = HTTP(path=path, tls=parts.scheme == "https", port=port, **asked)
     return UptimeCheck(id=id, target=target, host=parts.hostname or "", **others)
 
 

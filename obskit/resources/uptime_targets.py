@@ -105,7 +105,8 @@ class ContentMatch(Definition):
         """Return what breaks the platform's rules."""
         size = len(self.content.encode())
         if not self.content or size > _LONGEST_CONTENT:
-            yield f"the content has {size} bytes, 1 to {_LONGEST_CONTENT} are allowed", "Look for less"
+            way_out = "Look for a shorter text" if size else 'Write for example content="ok"'
+            yield f"the content has {size} bytes, 1 to {_LONGEST_CONTENT} are allowed", way_out
         if not is_http and self.matcher not in _ON_TEXT:
             yield f'matcher "{self.matcher}" is for HTTP checks', 'Use "contains"'
         if (self.matcher in _ON_JSON) != bool(self.path):
@@ -304,9 +305,9 @@ class HTTP(Definition):
         if isinstance(self.password, str):
             yield "password is a secret and stands in the file", 'Read it from the environment: password=env("NAME")'
         if (self.username is None) != (self.password is None):
-            yield "basic authentication needs a user and a password", "Give username=… and password=…"
+            yield "basic authentication needs both username= and password=", "Give username=… and password=…"
         if self.identity_token and self.username is not None:
-            yield "an identity token and basic authentication exclude each other", "Leave out one of them"
+            yield "identity_token= and username= exclude each other", "Leave out one of them"
         yield from self._body_rules()
 
     def _body_rules(self) -> Iterator[tuple[str, str]]:
@@ -315,7 +316,7 @@ class HTTP(Definition):
         if len(self.body.encode()) > _LONGEST_BODY:
             yield f"the body has {len(self.body.encode())} bytes, at most {_LONGEST_BODY} are allowed", "Post less"
         if any(name.lower() == "content-type" for name in self.headers):
-            yield "the content type stands among the headers", "Write content_type=…"
+            yield "headers= has a Content-Type", "Write content_type=… instead"
 
 
 def _status_json(text: str) -> dict[str, Any]:

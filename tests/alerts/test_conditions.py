@@ -119,8 +119,8 @@ def test_a_ratio_is_the_apis_json():
         ({"filter": 'resource.type="a"'}, "the filter names no metric type"),
         ({"filter": 'metric.type="a/b"'}, "the filter names no resource type"),
         ({"filter": CPU + ' AND resource.labels.database_id="' + "x" * 2048 + '"'}, "the filter has 2"),
-        ({"filter": 'metric.type="a/b" AND AND'}, "filter: "),
-        ({"denominator_aggregations": MEAN}, "denominator_aggregations stand without a denominator"),
+        ({"filter": 'metric.type="a/b" AND AND'}, "filter, column "),
+        ({"denominator_aggregations": MEAN}, "denominator_aggregations= is given without denominator="),
         ({"denominator": CPU}, "a ratio needs aggregations on both sides"),
         (
             {"denominator": CPU, "denominator_aggregations": Aggregation(period="120s", aligner="mean")},

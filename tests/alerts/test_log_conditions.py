@@ -60,8 +60,8 @@ def test_a_condition_passes_googles_types_and_reads_back(name):
         (policy(log()), "a log match condition needs a rate limit"),
         (policy(log(), rate_limit="0s"), "rate_limit is 0 s, must be above 0"),
         (policy(log(), PromQLCondition(query="up"), rate_limit="5m"), "a log match condition must be alone"),
-        (policy(log(), rate_limit="5m", prompts=["opened", "closed"]), "a log match condition tells of opened"),
-        (policy(PromQLCondition(query="up"), rate_limit="5m"), "rate_limit is for log match conditions only"),
+        (policy(log(), rate_limit="5m", prompts=["opened", "closed"]), "a log match condition notifies of opened"),
+        (policy(PromQLCondition(query="up"), rate_limit="5m"), "rate_limit is only for policies with a log match"),
         (policy(log(filter=""), rate_limit="5m"), "the filter is empty"),
         (policy(log(label_extractors={"a": "x"}), rate_limit="5m"), "label a: 'x' is no extractor"),
         (policy(sql(query=" ")), "the query is empty"),
@@ -78,9 +78,9 @@ def test_a_condition_passes_googles_types_and_reads_back(name):
         (policy(sql(minutes=None, hours=1, at="06:30")), "at is '06:30', must be a minute of the hour"),
         (
             policy(CarriedCondition(carried=MQL, display_name="a"), PromQLCondition(query="up", display_name="b")),
-            "a MQL condition must be alone in its policy",
+            "an MQL condition must be alone in its policy",
         ),
-        (policy(CarriedCondition(carried={"x": 1})), "it holds no condition"),
+        (policy(CarriedCondition(carried={"x": 1})), "the carried condition holds no condition"),
     ],
 )
 def test_each_rule_is_checked(made, problem):

@@ -80,7 +80,7 @@ def test_a_problem_names_file_line_and_policy():
     made = policy(auto_close="5m")
     (problem,) = made.problems(CONTEXT)
     assert str(problem) == (
-        f'{made.source}: policy "p95-high": auto_close is 5 min, must be 30 min to 7 days. Use for example "30m".'
+        f'{made.source}: policy "p95-high": auto_close is 5 min, must be 30 min to 7 days. Use for example auto_close="30m".'
     )
     assert problem.place.startswith("tests/alerts/test_policies.py:")
 
@@ -137,9 +137,15 @@ def test_all_problems_are_told_at_once():
             {"documentation": Documentation(links=[Link(name=str(i), url="https://x") for i in range(4)])},
             "documentation: there are 4 links, at most 3 are allowed",
         ),
-        ({"documentation": Documentation(links=[Link(name="n" * 64, url="https://x")])}, "documentation: the link's"),
-        ({"documentation": Documentation(links=[Link(name="n", url="javascript:1")])}, "documentation: 'javascript:1'"),
-        ({"documentation": Documentation(links=[Link(name="n", url="https://" + "x" * 2083)])}, "documentation: the"),
+        ({"documentation": Documentation(links=[Link(name="n" * 64, url="https://x")])}, "documentation: link 'nnn"),
+        (
+            {"documentation": Documentation(links=[Link(name="n", url="javascript:1")])},
+            "documentation: link 'n': 'javascript:1'",
+        ),
+        (
+            {"documentation": Documentation(links=[Link(name="n", url="https://" + "x" * 2083)])},
+            "documentation: link 'n': its",
+        ),
         ({"labels": {f"k{i}": "v" for i in range(61)}}, "there are 61 labels, at most 60 are allowed"),
         ({"labels": {"managed-by": "me"}}, 'label "managed-by" is one of sync\'s own'),
         ({"labels": {"obskit-id": "x"}}, 'label "obskit-id" is one of sync\'s own'),

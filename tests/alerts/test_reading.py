@@ -220,4 +220,4 @@ def test_a_space_of_chat_is_checked():
     (found,) = google_chat("a", space="https://chat.google.com/room/AAA").problems(CONTEXT)
     assert found.problem.startswith("space: 'https://chat.google.com/room/AAA' cannot be used")
     other = NotificationChannel(id="a", kind="other")
-    assert [problem.problem for problem in other.problems(CONTEXT)] == ["a channel of another kind needs its type"]
+    assert [problem.problem for problem in other.problems(CONTEXT)] == ['a channel of kind "other" needs its type']

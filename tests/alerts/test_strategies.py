@@ -63,8 +63,8 @@ def test_a_strategy_passes_googles_types_and_reads_back(fields):
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"prompts": "opened", "notify_on_close": False}, "prompts= and notify_on_close=False say when to tell twice"),
-        ({"prompts": "closed"}, "prompts does not name opened"),
+        ({"prompts": "opened", "notify_on_close": False}, "prompts= and notify_on_close=False both say when to notify"),
+        ({"prompts": "closed"}, 'prompts does not name "opened"'),
         ({"channels": ["a"], "reminders": Reminder(channels="b", every="1h")}, 'a reminder names channel "b"'),
         ({"channels": ["a"], "reminders": Reminder(channels="a", every="90s")}, "a reminder's every is 90 s, must be"),
         (
@@ -72,7 +72,7 @@ def test_a_strategy_passes_googles_types_and_reads_back(fields):
             "renotify and reminders both remind",
         ),
         ({"channels": [existing()]}, "an existing channel is asked for without a name or a label"),
-        ({"runbook": "wiki/a"}, "documentation: 'wiki/a' is no http or https address"),
+        ({"runbook": "wiki/a"}, "documentation: link 'Runbook': 'wiki/a' is no http or https address"),
         (
             {
                 "runbook": "https://r",
@@ -141,7 +141,7 @@ def test_variables_that_the_platform_fills_in_are_known(text, fields):
         ("${policy.displayname}", {}, "there is no variable ${policy.displayname}", "${policy.display_name}"),
         ("${metric.labels.a}", {}, "there is no variable ${metric.labels.a}", "Did you mean ${metric.label.a}"),
         ("${resource.lable.a}", {}, "there is no variable ${resource.lable.a}", "${resource.label.a}"),
-        ("${REGION}", {}, "there is no variable ${REGION}", "Put what it stands for in its place"),
+        ("${REGION}", {}, "there is no variable ${REGION}", "Replace it by its value in the text"),
         ("${xyz}", {}, "there is no variable ${xyz}", "There are condition.display_name, "),
         (
             "${metric.label.rout}",

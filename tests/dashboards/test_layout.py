@@ -97,7 +97,7 @@ def test_a_width_is_a_whole_number_of_blocks(size):
 
 def test_only_widgets_fit_into_a_row():
     """A text in quotes is no widget, and groups do not nest."""
-    with pytest.raises(DefinitionError, match="is not a widget"):
+    with pytest.raises(DefinitionError, match="does not fit into a row"):
         Row(widgets=["hello"])
-    with pytest.raises(DefinitionError, match="is not a widget"):
+    with pytest.raises(DefinitionError, match="does not fit into a row"):
         Row(widgets=[CollapsibleGroup(title="g", rows=[text()])])

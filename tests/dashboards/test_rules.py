@@ -54,8 +54,11 @@ def told(*rows, **fields):
 @pytest.mark.parametrize(
     ("widget", "problem"),
     [
-        (XyChart(title="t", data=["up"], compared_with="0s"), "compared_with is 0 s ago"),
-        (XyChart(title="t", data=[DataSet(query="up", plot="heatmap")], compared_with="1d"), "only lines can be"),
+        (XyChart(title="t", data=["up"], compared_with="0s"), "compared_with is 0 s, must be above 0"),
+        (
+            XyChart(title="t", data=[DataSet(query="up", plot="heatmap")], compared_with="1d"),
+            "compared_with is for lines only",
+        ),
         (Scorecard(title="t", query="up", gauge=(0, 1), is_blank=True), "a blank scorecard has neither"),
         (Scorecard(title="t", query="up", spark_period="1m"), "spark_period has no effect"),
         (PieChart(title="t", data=[]), "there is no data"),
@@ -64,15 +67,15 @@ def told(*rows, **fields):
         (Treemap(title="t", data=["up"]), "the treemap has no hierarchy"),
         (AlertChart(policy=""), "the chart has no policy"),
         (SingleViewGroup(), "the group has no widgets"),
-        (CollapsibleGroup(title="g", rows=[TEXT], width=5), "a group is as large as its rows"),
-        (Text(content="x", id="a b"), 'id "a b" has other characters'),
+        (CollapsibleGroup(title="g", rows=[TEXT], width=5), "width= and height= do not fit a group"),
+        (Text(content="x", id="a b"), 'id "a b" has characters beside'),
         (Text(content="x", time_range=TimeRange(last="0s")), "the time range is 0 s long"),
         (Text(content="x", time_range=TimeRange(start="2026-01-01")), "the time range has neither"),
         (Links(), "there are no links"),
         (Links(pages={"Runbook": "wiki/latency"}), "\"Runbook\": 'wiki/latency' is no http or https address"),
         (Scorecard(title="t", query=SqlQuery(sql=" ")), "the SQL query is empty"),
         (Scorecard(title="t", query=MqlQuery(mql="")), "the MQL query is empty"),
-        (Scorecard(title="t", query=TraceQuery(shortest="2s", longest="1s")), "the shortest duration is above"),
+        (Scorecard(title="t", query=TraceQuery(shortest="2s", longest="1s")), "shortest is above longest"),
         (
             Scorecard(title="t", query=RatioQuery(numerator=RUN, denominator=FilterQuery(filter=RUN.filter, pick=3))),
             "the denominator has a secondary aggregation or a pick",
@@ -96,14 +99,17 @@ def test_each_rule_of_a_widget_is_checked(widget, problem):
         ({"rows": [TEXT], "filters": [ZONE, ZONE]}, 'two filters have the variable "Zone"'),
         ({"rows": [Text(content="x", id="a"), Text(content="y", id="a")]}, 'two widgets have the id "a"'),
         ({"rows": [TEXT], "filters": [DashboardFilter(variable="a")]}, "the filter has no label"),
-        ({"rows": [TEXT], "filters": [DashboardFilter(kind="value_only")]}, "a value variable needs a name"),
+        (
+            {"rows": [TEXT], "filters": [DashboardFilter(kind="value_only")]},
+            'a filter of kind "value_only" needs a variable',
+        ),
         (
             {"rows": [TEXT], "filters": [DashboardFilter(label="a", default="b", defaults=["c"])]},
             "the filter has both default= and defaults=",
         ),
         (
             {"rows": [TEXT], "filters": [DashboardFilter(label="a", default="b", value_type="string_array")]},
-            "a single default is no list of strings",
+            'default= is for one value, value_type is "string_array"',
         ),
         ({"layout": GridLayout(widgets=[])}, "the grid has no widgets"),
         ({"layout": MosaicLayout(tiles=[Tile(x=40, width=9, height=1, widget=TEXT)])}, "a tile ends at block 49"),

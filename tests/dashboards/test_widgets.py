@@ -147,7 +147,7 @@ def test_a_raw_widget_is_carried_unchanged():
         (Scorecard(title="t", query="up", gauge=(0, 5), spark="line"), "a scorecard has a gauge or a spark chart"),
         (Text(content=" "), "the text is empty"),
         (SectionHeader(title=""), "the section has no title"),
-        (LogsPanel(filter='a="b'), "the filter has a quote without its pair"),
+        (LogsPanel(filter='a="b'), "the filter has a quote that is not closed"),
         (LogsPanel(filter="(a=b"), 'the filter has "(" without ")"'),
         (RawWidget(json={"title": "t"}), "the widget shows nothing"),
     ],
@@ -169,7 +169,7 @@ def test_a_widgets_problem_stands_at_its_line():
     ("make", "problem"),
     [
         (lambda: XyChart(title="t", data=[COST], thresholds="2s"), "'2s' is not a number"),
-        (lambda: XyChart(title="t", data=[3]), "3 is not a text"),
+        (lambda: XyChart(title="t", data=[3]), "3 is not a query"),
         (lambda: DataSet(query=COST, plot="lines"), 'Did you mean "line"'),
         (lambda: Scorecard(title="t", query=COST, gauge=5), "5 is not a range"),
         (lambda: IncidentList(policies=[3]), "3 is not an alert policy"),

@@ -73,7 +73,7 @@ def test_the_other_routes_name_is_a_problem():
     """A query written for one export route finds nothing on the other."""
     ((problem, way_out),) = found("sum(http_server_request_duration_count)")
     assert "name on the export route otlp" in problem
-    assert "workload_googleapis_com:http_server_request_duration_bucket" in way_out
+    assert "workload_googleapis_com:http_server_request_duration_count" in way_out
     assert found("sum(http_server_request_duration_count)", OTLP) == []
 
 
@@ -104,7 +104,7 @@ def test_lookback_adds_ranges_offsets_and_subqueries(text, far):
 def test_a_query_must_give_one_value_a_series(text):
     """A range or a text can be neither drawn nor compared."""
     ((problem, _),) = found(text)
-    assert problem == "the query gives ranges or a text, not one value a series"
+    assert problem == "the query gives ranges or a text, not one value for each series"
 
 
 def test_aggregations_that_google_does_not_have_are_problems():

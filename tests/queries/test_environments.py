@@ -83,7 +83,7 @@ def test_every_problem_of_the_table_is_told(tmp_path):
 
     assert [each.problem for each in raised.value.problems] == [
         'has an unknown field "projct"',
-        'has route "http"',
+        'has route "http", which is none',
         'has project "My Shop", which is no project id',
         "has resource_type = 3, which is not a text",
         "is no name of a stack",

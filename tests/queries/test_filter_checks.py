@@ -202,7 +202,7 @@ def test_the_tables_know_every_aligner_and_reducer():
     ("text", "fields", "problem"),
     [
         (LATENCY, {"aligner": "delta", "reducer": "sum"}, "run.googleapis.com/request_latencies is still a distribution, not a number"),
-        ('metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND resource.type="uptime_url"', {"aligner": "next_older"}, "monitoring.googleapis.com/uptime_check/check_passed is still bool, not a number"),
+        ('metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND resource.type="uptime_url"', {"aligner": "next_older"}, "monitoring.googleapis.com/uptime_check/check_passed is still true or false, not a number"),
     ],
 )  # fmt: skip
 def test_a_threshold_needs_a_number(text, fields, problem):
@@ -218,7 +218,7 @@ def test_a_threshold_needs_a_number(text, fields, problem):
     ("over", "under", "aligners", "problem"),
     [
         ("firestore.googleapis.com/api/request_latencies", "run.googleapis.com/request_latencies", ("percentile_95", "percentile_95"), "the ratio is of unlike things: s and ms are different scales of one thing"),
-        ("run.googleapis.com/request_count", "run.googleapis.com/request_count", ("rate", "delta"), "the ratio is of a rate and of what is none"),
+        ("run.googleapis.com/request_count", "run.googleapis.com/request_count", ("rate", "delta"), "the ratio is of a rate per second and of a count per period"),
     ],
 )  # fmt: skip
 def test_a_ratio_of_unlike_things_is_told(over, under, aligners, problem):

@@ -129,7 +129,7 @@ def test_quoted_texts_come_back(text):
         ('metric.type =~ "x"', 14, "not part of the filter language"),
         ('metric.type = "x" and resource.type = "y"', 19, "not a field"),
         ('(metric.type = "x"', 19, "not closed"),
-        ('metric.type = "x")', 18, "not expected"),
+        ('metric.type = "x")', 18, "nothing more is expected"),
         ('metric.type = "x" AND', 22, "field is needed"),
         ('metric.labels.code > "5"', 22, "numbers only"),
         ('metric.type = starts_with "x"', 27, "parenthesis is needed"),
@@ -156,7 +156,7 @@ def test_functions_do_not_order():
 @pytest.mark.parametrize("opening", ["(", "NOT ", "-"])
 def test_deep_nesting_is_refused(opening):
     """Text from outside cannot exhaust the stack."""
-    with pytest.raises(QueryError, match="parentheses in one another"):
+    with pytest.raises(QueryError, match="parentheses or NOTs in one another"):
         parse(opening * 5_000 + 'project = "p"')
 
 

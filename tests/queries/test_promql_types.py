@@ -25,7 +25,7 @@ def told(text: str, *, notes: bool = False, route: Route = Route.GCP) -> list[st
         ("secretmanager_googleapis_com:access > 5", "Secret Manager has no metrics of its own in Cloud Monitoring"),
         ("rate(workload_googleapis_com:obskit_gen_ai_cost_total[5m])", "obskit writes workload_googleapis_com:obskit_gen_ai_cost; "),
         (f"rate({LATENCY}[5m])", f"{LATENCY} is a distribution | Write {LATENCY}_bucket, {LATENCY}_sum or {LATENCY}_count"),
-        (f"rate({RUN}_bucket[5m])", f"{RUN} is no distribution and has no bucket | Write {RUN}"),
+        (f"rate({RUN}_bucket[5m])", f"{RUN} is no distribution and has no series {RUN}_bucket | Write {RUN}"),
         (f'rate({RUN}{{response_code_clas="5xx"}}[5m])', f'metric {RUN} has no label "response_code_clas" | Did you mean "response_code_class"'),
         (f'rate({RUN}{{service="shop"}}[5m])', f'metric {RUN} has no label "service" | Did you mean "service_name"'),
         (f"sum by (servicename) (rate({RUN}[5m]))", f'metric {RUN} has no label "servicename" | Did you mean "service_name"'),

@@ -83,10 +83,10 @@ def test_a_rate_that_cannot_be_reached_is_told():
     with collecting() as problems:
         availability_burn_rates(goal=0.9)
     assert [problem.problem for problem in problems] == [
-        "a goal of 0.9 is missed at most 10 times too fast, never 14.4 times"
+        "with a goal of 0.9 the burn rate is at most 10, and never reaches 14.4"
     ]
     slo = ServiceLevelObjective(id="a", service="b", goal=0.8, rolling="30d", indicator=RatioSLI(good="x", total="y"))
-    with pytest.raises(DefinitionError, match=r"a goal of 0\.8 is missed at most 5 times too fast"):
+    with pytest.raises(DefinitionError, match=r"with a goal of 0\.8 the burn rate is at most 5, "):
         burn_rate_alerts(slo)
 
 
