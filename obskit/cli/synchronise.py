@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -41,6 +42,8 @@ __all__ = ["CHANGES", "Format", "Options", "carry_out", "synchronise"]
 
 CHANGES = 2
 """Exit code of ``--exit-code`` when the plan has changes."""
+
+_pause = time.sleep
 
 
 class Format(StrEnum):
@@ -109,7 +112,7 @@ def _plan(
     context = with_secrets(definitions, context, read=read)
     seen = survey(backend, definitions, context, kinds=kinds, is_pruning=options.is_pruning)
     for note in seen.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     plan = make_plan(
         definitions,
         seen.objects,
@@ -139,9 +142,11 @@ def carry_out(plan: Plan, backend: Backend, options: Options, console: Console) 
     applied: tuple[Applied, ...] | None = None
     if not options.is_dry_run and plan.writes:
         for note in refuse_missing(plan, backend):
-            console.print(f"note: {note}", markup=False)
+            console.print(f"note: {note}", markup=False, soft_wrap=True)
         try:
-            applied = apply(plan, backend, told=lambda line: console.print(line, markup=False, soft_wrap=True))
+            applied = apply(
+                plan, backend, told=lambda line: console.print(line, markup=False, soft_wrap=True), pause=_pause
+            )
         except ApplyError as error:
             _saved(plan, error.applied, options, console)
             raise

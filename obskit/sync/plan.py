@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from obskit.queries.context import RenderContext
+from obskit.sync.adoption import taken_over
 from obskit.sync.changes import Action, Change, Planner, is_over
 from obskit.sync.kinds import SNOOZE, Definition, Kind
 from obskit.sync.load import kind_of
@@ -66,11 +67,14 @@ def make_plan(
         kinds: the kinds to change.
         prune: whether owned objects without a definition are deleted.
         is_overruling: whether what was decided in the console is set back.
-        is_adopting: whether objects of the same name that nobody marked are taken over.
+        is_adopting: whether objects of the same name, or display name, that nobody owns are taken over.
         now: the moment that snoozes are compared with.
     """
     now = now or datetime.now(UTC)
     owned, doubles = _owned(existing, context.stack, now)
+    adopted = taken_over(definitions, existing, owned, context) if is_adopting else {}
+    for kind, table in adopted.items():
+        owned.setdefault(kind, {}).update(table)
     names: Names = {
         (kind.collection, key): found["name"] for kind, table in owned.items() for key, found in table.items()
     }
@@ -101,7 +105,7 @@ def make_plan(
         project=context.project,
         stack=context.stack,
         changes=tuple(sorted(changes, key=_turn)),
-        foreign=_foreign(existing, kinds, context.stack),
+        foreign=_foreign(existing, kinds, context.stack) - sum(len(adopted.get(kind, ())) for kind in kinds),
     )
 
 
