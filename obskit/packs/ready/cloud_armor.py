@@ -1,0 +1,156 @@
+"""Cloud Armor: what its rules turn away, and whether that is an attack or our own users."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from obskit.dashboards import Dashboard, LogsPanel, Plot
+from obskit.packs.cases import Case, Points
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
+from obskit.packs.scenarios import Bump, Scenario, Signal
+from obskit.queries import google, growth, rate, share
+from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
+from obskit.queries.promql import Labels
+
+__all__ = ["PACK", "Settings"]
+
+_REQUESTS: Final = google("networksecurity.googleapis.com/https/request_count")
+_PREVIEWED: Final = google("networksecurity.googleapis.com/https/previewed_request_count")
+_BY: Final = "policy_name"
+_LEGEND: Final = "${labels.policy_name}"
+_BLOCKED: Final[Labels] = {"blocked": "true"}
+
+
+@definition
+class Settings(PackSettings):
+    """What the pack can be told.
+
+    Attributes:
+        policy: only this security policy; every one by itself when empty.
+        blocked: share of the requests that are turned away.
+        least: so many blocked requests in five minutes are no alert.
+    """
+
+    noun: ClassVar[str] = "settings of pack cloud-armor"
+
+    policy: str = given(as_text, default="")
+    blocked: float = given(as_share, default=0.2)
+    least: float = given(as_positive, default=100)
+
+
+def _make(settings: Settings) -> Objects:
+    where: Labels = {_BY: settings.policy} if settings.policy else {}
+    blocked = growth(_REQUESTS, where={**where, **_BLOCKED}, by=_BY, window="5m")
+    every = growth(_REQUESTS, where=where, by=_BY, window="5m")
+    attack = alert(
+        "armor-blocked",
+        "Cloud Armor: many requests blocked",
+        (blocked / every > settings.blocked).when(blocked > settings.least),
+        to=settings.receivers.team,
+        for_="5m",
+        condition=f"more than {settings.blocked * 100:g} % blocked",
+        means=f"A security policy turns away more than {settings.blocked * 100:g} % of the requests: an attack, a "
+        "scanner, or a rule that hits our own users.",
+        looks=(
+            "The *cloud-armor* dashboard: more requests than usual (an attack), or the same (a rule)?",
+            "Its log, `enforcedSecurityPolicy.priority`: which rule, which addresses, which paths?",
+            "A rule that was changed lately: set it back to preview, and look at what it would have blocked.",
+        ),
+    )
+    dashboard = Dashboard(
+        id="cloud-armor",
+        display_name="Cloud Armor",
+        rows=(
+            cards(
+                card(
+                    "Blocked",
+                    share(
+                        growth(_REQUESTS, where={**where, **_BLOCKED}, window="5m"),
+                        growth(_REQUESTS, where=where, window="5m"),
+                    ),
+                    unit=PERCENT,
+                    limits=(attack,),
+                ),
+                card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
+                card(
+                    "Blocked, last 24 h",
+                    growth(_REQUESTS, where={**where, **_BLOCKED}, window="1d").otherwise(0),
+                    unit="1",
+                    spark=None,
+                ),
+                policies=(attack,),
+            ),
+            charts(
+                chart("Blocked, share of requests", {_LEGEND: share(blocked, every)}, unit=PERCENT, limits=(attack,)),
+                chart(
+                    "Requests: passed and blocked",
+                    {"blocked ${labels.blocked}": rate(_REQUESTS, where=where, by="blocked", window="5m")},
+                    unit="1/s",
+                    plot=Plot.STACKED_AREA,
+                ),
+            ),
+            charts(
+                chart(
+                    "Blocked by backend",
+                    {
+                        "${labels.backend_target_name}": rate(
+                            _REQUESTS, where={**where, **_BLOCKED}, by="backend_target_name", window="5m"
+                        )
+                    },
+                    unit="1/s",
+                    plot=Plot.STACKED_BAR,
+                ),
+                chart(
+                    "What rules in preview would block",
+                    {_LEGEND: rate(_PREVIEWED, where={**where, **_BLOCKED}, by=_BY, window="5m")},
+                    unit="1/s",
+                ),
+            ),
+            LogsPanel(title="Blocked requests", filter='jsonPayload.enforcedSecurityPolicy.outcome="DENY"', height=12),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=(attack,))
+
+
+_AT: Final = {"policy_name": "shop-edge", "backend_target_name": "shop-api"}
+_PASSED: Final = {**_AT, "blocked": "false"}
+_DENIED: Final = {**_AT, "blocked": "true"}
+
+PACK: Final = Pack(
+    name="cloud-armor",
+    title="Cloud Armor",
+    summary="Requests that security policies turn away, and those that rules in preview would.",
+    needs=("networksecurity.googleapis.com",),
+    settings=Settings,
+    make=_make,
+    scenario=Scenario(
+        says="A scanner tries logins for half an hour; the rate limit turns it away.",
+        signals=(
+            Signal(metric=_REQUESTS, level=45, labels=_PASSED, swing=0.3, noise=0.08),
+            Signal(metric=_REQUESTS, level=0.5, labels=_DENIED, noise=0.5, bumps=(Bump(at=0.6, lasts=0.1, level=90),)),
+            Signal(metric=_PREVIEWED, level=0.2, labels=_DENIED, noise=0.5, bumps=(Bump(at=0.6, lasts=0.1, level=20),)),
+        ),
+    ),
+    cases=(
+        Case(
+            alert="armor-blocked",
+            says="a scanner for a quarter of an hour",
+            given=(Points(_REQUESTS, "600x60", _PASSED), Points(_REQUESTS, "_x10 300x15 5x30", _DENIED)),
+            open_at=("20m",),
+            silent_at=("9m", "45m"),
+            labels={"policy_name": "shop-edge"},
+            tells={"slack": 1},
+        ),
+        Case(
+            alert="armor-blocked",
+            says="one in twenty is blocked, as always",
+            given=(Points(_REQUESTS, "950x40", _PASSED), Points(_REQUESTS, "50x40", _DENIED)),
+        ),
+        Case(
+            alert="armor-blocked",
+            says="half of a few requests",
+            given=(Points(_REQUESTS, "5x40", _PASSED), Points(_REQUESTS, "5x40", _DENIED)),
+        ),
+    ),
+)
