@@ -29,8 +29,8 @@ class Limits:
     tokens: float = 2_000_000
     window_s: float = 60.0
     burst_s: float = 10.0
-    decrease: float = 0.8
-    increase: float = 0.02
+    decrease: float = 0.9
+    increase: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

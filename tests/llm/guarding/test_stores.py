@@ -80,7 +80,7 @@ def test_a_refusal_pauses_and_slows_down(store):
         store.refused("m", LIMITS, 30.0, time.time(), is_daily=False)
     grant = take(store)
     assert 29 < grant.wait_s <= 30
-    assert grant.share == pytest.approx(0.8)
+    assert grant.share == pytest.approx(0.9)
 
 
 def test_a_daily_quota_is_told(store):
