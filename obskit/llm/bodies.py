@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from obskit.llm import chats
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call
-from obskit.llm.replies import http_explanation
+from obskit.llm.replies import http_explanation, server_attributes
 from obskit.llm.settings import settings
 from obskit.llm.usage import Usage
 
@@ -19,6 +18,7 @@ __all__ = ["Asked", "BodyReply", "get", "number", "request_attributes"]
 
 _log = logging.getLogger("obskit")
 
+_MOST: Final = 2**63  # what an attribute of a span can hold
 _PARAMETERS: Final = {
     "temperature": "gen_ai.request.temperature",
     "top_p": "gen_ai.request.top_p",
@@ -51,15 +51,11 @@ def number(holder: Any, *names: str) -> int:
 
 def request_attributes(base_url: object, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span's attributes that are known before the call."""
-    attributes: dict[str, Any] = {}
-    parts = urlsplit(str(base_url or ""))
-    if parts.hostname:
-        attributes["server.address"] = parts.hostname
-        attributes["server.port"] = parts.port or (80 if parts.scheme == "http" else 443)
+    attributes = server_attributes(str(base_url or "")).copy()
     for name, attribute in _PARAMETERS.items():
         value = body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            attributes[attribute] = value
+            attributes[attribute] = value if value.__class__ is float or -_MOST <= value < _MOST else str(value)
     if body.get("stream") is True:
         attributes["gen_ai.request.stream"] = True
     if settings().capture_prompts:
@@ -91,15 +87,10 @@ class BodyReply:
 
     def tell(self, call: Call) -> Usage | None:
         """Put what was gathered on the call's span, and return the usage, None when nothing has told it."""
+        call.answered(self._model, self._id, self._finish_reasons)
         call.response_model = model_name(self._model)
-        attributes: dict[str, Any] = {
-            "gen_ai.response.model": self._model,
-            "gen_ai.response.id": self._id,
-            "gen_ai.response.finish_reasons": self._finish_reasons,
-        }
         if self._answer is not None:
-            attributes.update(self._answer.attributes())
-        call.set({name: value for name, value in attributes.items() if value})
+            call.set(self._answer.attributes())
         return self._usage()
 
     def explain(self, error: BaseException) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
 from obskit.llm.gemini_call import Begin, Reply, fail, finish_with, keep_body, provider_of, request_attributes
 from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name, wait_until_loaded
-from obskit.llm.record import Call, current_call, is_suppressed
+from obskit.llm.record import Call, current_call, is_suppressed, settings
 from obskit.llm.tools import follow, follow_async
 from obskit.signals.imports import forget, when_imported
 
@@ -193,6 +193,7 @@ def _begin(operation: str) -> Begin:
                 model=model_name(str(arguments.get("model") or "")),
                 attributes=request_attributes(models, arguments),
                 arguments=arguments,
+                is_clean=not settings().capture_prompts,
             )
         except Exception as error:  # noqa: BLE001 - the app's call must go through
             _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from obskit.llm import prompts, replies
 from obskit.llm.record import Call
 from obskit.llm.replies import finish
 from obskit.llm.settings import settings
-from obskit.llm.usage import GeminiUsage, Usage
+from obskit.llm.usage import GeminiUsage, Usage, fields_of
 
 __all__ = [
     "Begin",
@@ -33,6 +33,7 @@ _log = logging.getLogger("obskit")
 Begin = Callable[[Any, dict[str, Any]], Call | None]
 """Begins the record of one call: (the SDK's `Models`, the call's keywords) → the call, or None to leave it alone."""
 
+_MOST: Final = 2**63  # what an attribute of a span can hold
 _BODY: Final = "the answer's body"
 _BY_PROMPT: Final = ("gemini-1", "gemini-2")
 _PARAMETERS: Final = {
@@ -48,24 +49,21 @@ _PARAMETERS: Final = {
 
 def provider_of(part: Any) -> str:
     """Return `gen_ai.provider.name` of a part of the SDK's client (`client.models`, `client.caches`, …)."""
-    is_vertex = bool(getattr(getattr(part, "_api_client", None), "vertexai", False))
-    return "gcp.vertex_ai" if is_vertex else "gcp.gemini"
+    return "gcp.vertex_ai" if getattr(getattr(part, "_api_client", None), "vertexai", False) else "gcp.gemini"
 
 
 def request_attributes(models: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span's attributes that are known before the call."""
-    attributes: dict[str, Any] = {}
     options = getattr(getattr(models, "_api_client", None), "_http_options", None)
-    base_url = options.get("base_url") if isinstance(options, Mapping) else getattr(options, "base_url", None)
-    parts = urlsplit(str(base_url or ""))
-    if parts.hostname:
-        attributes["server.address"] = parts.hostname
-        attributes["server.port"] = parts.port or (80 if parts.scheme == "http" else 443)
+    base_url = options.get("base_url") if isinstance(options, dict) else getattr(options, "base_url", None)
+    attributes = replies.server_attributes(str(base_url or "")).copy()
     config = arguments.get("config")
-    for name, attribute in _PARAMETERS.items():
-        value = config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
-        if isinstance(value, int | float):
-            attributes[attribute] = value
+    if config is not None:
+        get = config.get if isinstance(config, Mapping) else fields_of(config)
+        for name, attribute in _PARAMETERS.items():
+            value = get(name)
+            if isinstance(value, int | float):
+                attributes[attribute] = value if value.__class__ is float or -_MOST <= value < _MOST else str(value)
     if settings().capture_prompts:
         attributes.update(prompts.of_request(arguments))
     return attributes
@@ -135,36 +133,33 @@ class Reply:
             _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
 
     def _observe(self, response: Any) -> None:
-        self._usage.observe(getattr(response, "usage_metadata", None))
-        self._model = getattr(response, "model_version", None) or self._model
-        self._id = getattr(response, "response_id", None) or self._id
-        pictures = getattr(response, "generated_images", None)
+        get = fields_of(response)
+        self._usage.observe(get("usage_metadata"))
+        self._model = get("model_version") or self._model
+        self._id = get("response_id") or self._id
+        pictures = get("generated_images")
         if pictures is not None:  # an image that was filtered out has none, and is not billed
             self._images = sum(getattr(picture, "image", None) is not None for picture in pictures)
-        for embedding in getattr(response, "embeddings", None) or ():
+        for embedding in get("embeddings") or ():
             count = getattr(getattr(embedding, "statistics", None), "token_count", None)
             if count is not None:
                 self._statistics = (self._statistics or 0) + int(count)
-        for candidate in getattr(response, "candidates", None) or ():
-            grounding = getattr(candidate, "grounding_metadata", None)
-            self._queries.update(getattr(grounding, "web_search_queries", None) or ())
-            reason = getattr(candidate, "finish_reason", None)
+        for candidate in get("candidates") or ():
+            its = fields_of(candidate)
+            grounding = its("grounding_metadata")
+            if grounding is not None:
+                self._queries.update(getattr(grounding, "web_search_queries", None) or ())
+            reason = its("finish_reason")
             if reason is not None:
-                self._finish_reasons.append(str(getattr(reason, "value", reason)).lower())
+                self._finish_reasons.append(_reason(reason))
             if self._messages is not None:
-                self._messages.append(getattr(candidate, "content", None))
+                self._messages.append(its("content"))
 
     def tell(self, call: Call) -> Usage | None:
         """Put what was gathered on the call's span, and return the usage, None when no response has told it."""
-        call.response_model = self._model
-        attributes: dict[str, Any] = {
-            "gen_ai.response.model": self._model,
-            "gen_ai.response.id": self._id,
-            "gen_ai.response.finish_reasons": self._finish_reasons,
-        }
+        call.answered(self._model, self._id, self._finish_reasons)
         if self._messages:
-            attributes.update(prompts.of_reply(self._messages))
-        call.set({name: value for name, value in attributes.items() if value})
+            call.set(prompts.of_reply(self._messages))
         return self.usage(self._model or call.model)
 
     def usage(self, model: str) -> Usage | None:
@@ -185,6 +180,11 @@ class Reply:
         if units:
             usage = replace(usage or Usage(), units=units)
         return replace(usage, processing=self._processing) if usage and self._processing else usage
+
+
+@functools.lru_cache(maxsize=256)
+def _reason(reason: Any) -> str:
+    return str(getattr(reason, "value", reason)).lower()
 
 
 def keep_body(call: Call, answer: Any) -> None:

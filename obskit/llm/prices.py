@@ -71,8 +71,11 @@ def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Pric
         usage: the tokens and other units.
         prices: prices that win over the list.
     """
+    if not prices:
+        calculator = _calculator if _is_tried else load()
+        return None if calculator is None else calculator.price(provider_id(provider), models, usage)
     names = list(dict.fromkeys(name for name in models if name))
-    row = next((prices[name] for name in names if name in prices), prices.get("*", {})) if prices else {}
+    row = next((prices[name] for name in names if name in prices), prices.get("*", {}))
     factor = 1 - _exact(row.get("discount", 0))
     if any(column not in _ADJUSTMENTS for column in row):
         cost = _by_table(row, usage)
@@ -127,9 +130,11 @@ class _Calculator:
         data_snapshot.get_snapshot()
 
     def price(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
-        if set(usage.units) - {"searches"}:
+        if usage.units and set(usage.units) - {"searches"}:
             return None  # the list knows tokens and searches
         for model in models:
+            if not model:
+                continue
             try:
                 return self._calculate(provider, model, usage)
             except LookupError:

@@ -30,12 +30,9 @@ class Rates:
 
     def cost(self, usage: Usage) -> Decimal:
         """Return the USD of a usage that has tokens of text alone."""
-        size = usage.billed_input
-        return (
-            _at(self.input, size) * (size - usage.cached)
-            + _at(self.cached, size) * usage.cached
-            + _at(self.output, size) * usage.billed_output
-        ) / _MILLION
+        size, cached = usage.billed_input, usage.cached
+        total = _at(self.input, size) * (size - cached) + _at(self.output, size) * usage.billed_output
+        return (total + _at(self.cached, size) * cached if cached else total) / _MILLION
 
 
 def read(ask: Callable[[Usage], Any], processing: str) -> Rates | None:

@@ -3,80 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from time import perf_counter, time_ns
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import context as otel_context
-from opentelemetry.context import Context, attach, get_current
-from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.context import get_current
 
 from obskit.llm import conventions, prices, unpriced
 from obskit.llm.hooks import CallHook, ended, hooks
+from obskit.llm.inside import Active, current_call, is_covered, is_suppressed
 from obskit.llm.series import series_of
-from obskit.llm.settings import configure, redact, settings
+from obskit.llm.settings import configure, redact, settings, shown
 from obskit.llm.usage import Usage
 from obskit.signals.clientspans import SdkSpan, start
-from obskit.signals.context import RequestState, bound, current_request, leave
+from obskit.signals.context import RequestState, bound, current_request
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
     from obskit.signals.cells import Seen
 
 __all__ = ["Call", "configure", "current_call", "error_type", "is_covered", "is_suppressed", "redact", "settings"]
 
-_KEY: Final = otel_context.create_key("obskit-ai-call")
-_COVERED: Final = otel_context.create_key("obskit-ai-covered")
-_SUPPRESSED: Final = (
-    otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 - OpenTelemetry's own packages import it
-    "suppress_instrumentation",
-)
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
+_MOST: Final = 2**63  # what an attribute of a span can hold
 _EMPTY: Final[Mapping[str, Any]] = {}
 
 _totals_lock: Final = threading.Lock()
-
-
-def current_call() -> Call | None:
-    """Return the AI call that the running code is part of."""
-    return cast("Call | None", get_current().get(_KEY))
-
-
-def is_covered() -> bool:
-    """Return whether the running code is part of a call that counts all that is made for it, as LiteLLM's does."""
-    return bool(get_current().get(_COVERED))
-
-
-def is_suppressed() -> bool:
-    """Return whether the calling code has asked not to be recorded, as the export thread does."""
-    around = get_current()
-    return bool(around) and any(around.get(key) for key in _SUPPRESSED)
-
-
-class _Active:
-    """A block inside a call: its span is current there."""
-
-    __slots__ = ("_call", "_is_covering", "_token")
-
-    def __init__(self, call: Call, *, is_covering: bool) -> None:
-        self._call = call
-        self._is_covering = is_covering
-        self._token: Token[Context]
-
-    def __enter__(self) -> None:
-        call = self._call
-        values = {**get_current(), _SPAN_KEY: call.current_span, _KEY: call}
-        if self._is_covering:
-            values[_COVERED] = True
-        self._token = attach(Context(values))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        leave(self._token)
 
 
 class Call:
@@ -90,6 +42,7 @@ class Call:
         begun_s_ago: how many seconds ago the call began.
         arguments: the keywords of the SDK's method, for hooks.
         is_late: whether this is what a call before used, known only now: it is no call of its own.
+        is_clean: whether the attributes hold no secret, and nothing that no backend could read.
 
     Attributes:
         operation, provider, model, arguments: as given.
@@ -137,6 +90,7 @@ class Call:
         begun_s_ago: float = 0.0,
         arguments: Mapping[str, Any] | None = None,
         is_late: bool = False,
+        is_clean: bool = False,
     ) -> None:
         self._is_late = is_late
         self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
@@ -150,9 +104,12 @@ class Call:
         self.cost: Decimal | None = None
         self.is_incomplete = False
         who = _who()
-        self._series = series_of(operation, provider, model, who.get("user.tier"))
-        on_span = {**self._series.labels, **attributes} if attributes else dict(self._series.labels)
-        on_span.update(who)
+        series = self._series = series_of(operation, provider, model, who.get("user.tier"))
+        on_span = series.on_span.copy()
+        if attributes:
+            on_span.update(attributes)
+        if who:
+            on_span.update((name, shown(name, text)) for name, text in who.items())
         self._request: RequestState | None = current_request()
         self._attempts, self._last_failure, self._failed_at = 0, "", 0.0
         self._first_chunk_s: float | None = None
@@ -161,7 +118,7 @@ class Call:
         if begun_s_ago:
             self._begun -= begun_s_ago
             self._start_ns -= int(begun_s_ago * 1e9)
-        self._span = start(self._series.name, on_span, self._start_ns, get_current())
+        self._span = start(series.name, on_span, self._start_ns, get_current(), is_clean=is_clean or not attributes)
         own = settings().prices
         if own is None or model not in own:
             prices.warm_up()
@@ -178,13 +135,13 @@ class Call:
         span = self._span
         return (time_ns(), span.span_id, span.trace_id) if span.trace_id else None
 
-    def active(self, *, is_covering: bool = False) -> _Active:
+    def active(self, *, is_covering: bool = False) -> Active:
         """Make the call's span the parent of what happens inside, above all of its HTTP requests.
 
         Args:
             is_covering: whether calls that other SDKs make inside belong to this one, and do not count.
         """
-        return _Active(self, is_covering=is_covering)
+        return Active(self, is_covering=is_covering)
 
     def start(self) -> None:
         """Let hooks come before the call is sent; what one of them raises ends the call and is raised."""
@@ -217,6 +174,19 @@ class Call:
     def set(self, attributes: Mapping[str, Any]) -> None:
         """Put attributes on the span."""
         self._span.note(attributes)
+
+    def answered(self, model: str, identifier: str, reasons: Sequence[str]) -> None:
+        """Tell which model answered, the answer's id, and why it ended; empty where that is unknown."""
+        self.response_model = model
+        attributes: dict[str, Any] = {}
+        if model:
+            attributes["gen_ai.response.model"] = shown("gen_ai.response.model", model)
+        if identifier:
+            attributes["gen_ai.response.id"] = identifier
+        if reasons:
+            attributes["gen_ai.response.finish_reasons"] = tuple(reasons)
+        is_clean = identifier.isascii() and all(map(str.isascii, reasons))
+        (self._span.put if is_clean else self._span.note)(attributes)
 
     def attempt(self) -> None:
         """Tell that the SDK sends a request; from the second on, it tries again after a failure."""
@@ -265,10 +235,10 @@ class Call:
         span, is_default = self._span, settings().genai_semconv == "default"
         kind = "" if error is None else self._fail(error)
         if self._attempts > 1:
-            span.note({"obskit.gen_ai.attempts": self._attempts})
+            span.put({"obskit.gen_ai.attempts": self._attempts})
         self.usage, self.is_incomplete = usage, is_abandoned or (error is not None and usage is not None)
         if is_abandoned:
-            span.note({"obskit.gen_ai.is_abandoned": True})
+            span.put({"obskit.gen_ai.is_abandoned": True})
         is_accounted = usage is not None or error is None
         if is_accounted:
             self._price(usage, cost_usd)
@@ -315,7 +285,8 @@ class Call:
             unpriced.tell(self.provider, self.model, usage)
         else:
             on_span["obskit.gen_ai.cost_usd"] = cost_usd
-        self._span.note(on_span)
+        is_clean = usage is None or (not usage.units and usage.billed_input < _MOST and usage.billed_output < _MOST)
+        (self._span.put if is_clean else self._span.note)(on_span)
 
     def _add_to_request(self, request: RequestState, usage: Usage | None, *, is_priced: bool) -> None:
         with _totals_lock:

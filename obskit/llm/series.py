@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from obskit import catalog
+from obskit.llm.settings import shown
 from obskit.llm.usage import Usage
 from obskit.signals import cells
 
@@ -13,6 +14,8 @@ __all__ = ["Recorded", "Series", "series_of"]
 
 _MOST_KNOWN: Final = 5_000
 _ERROR, _KIND, _UNIT, _SIDE = "error.type", "obskit.token.kind", "obskit.unit", "gen_ai.token.type"
+
+_KINDS: Final = ("input", "cached", "cache_write", "tool_use", "output", "thinking")
 
 Recorded = tuple[float | None, str, Usage | None, float | None, bool, str, bool, cells.Seen | None]
 """What a call adds: seconds (None for what is no call of its own), `error.type`, what it used, its cost in USD (None
@@ -28,17 +31,34 @@ class Series:
 
     Attributes:
         labels: as given; not to be changed.
+        on_span: the same for the calls' spans; not to be changed.
         name: of the calls' spans.
     """
 
-    __slots__ = ("_cells", "_cost", "_first", "_input", "_output", "_store", "_unpriced", "labels", "name")
+    __slots__ = (
+        "_cells",
+        "_cost",
+        "_first",
+        "_input",
+        "_kinds",
+        "_output",
+        "_store",
+        "_unpriced",
+        "_well",
+        "labels",
+        "name",
+        "on_span",
+    )
 
     def __init__(self, store: cells.Cells, labels: Mapping[str, str]) -> None:
         self._store = store
         self.labels = labels
         operation, model = labels["gen_ai.operation.name"], labels["gen_ai.request.model"]
-        self.name = f"{operation} {model}" if model else operation
+        self.on_span = {name: shown(name, text) for name, text in labels.items()}
+        self.name = shown("", f"{operation} {model}" if model else operation)
         self._cells: dict[tuple[str, str], Any] = {}
+        self._kinds: list[Any] = [None] * len(_KINDS)
+        self._well: Any = None
         self._cost: Any = None
         self._unpriced: Any = None
         self._first: Any = None
@@ -74,7 +94,10 @@ class Series:
     def _add(self, recorded: Recorded) -> None:
         seconds, error, usage, cost_usd, is_accounted, route, is_old_name, seen = recorded
         if seconds is not None:
-            self._cell(catalog.AI_OPERATION_DURATION, _ERROR if error else "", error).add(seconds, seen)
+            cell = self._cell(catalog.AI_OPERATION_DURATION, _ERROR, error) if error else self._well
+            if cell is None:
+                cell = self._well = self._cell(catalog.AI_OPERATION_DURATION, "", "")
+            cell.add(seconds, seen)
         if not is_accounted:
             return
         if usage is not None:
@@ -91,12 +114,13 @@ class Series:
             _route_of(self._store, route).add(usage, cost_usd, seen)
 
     def _add_usage(self, usage: Usage, seen: cells.Seen | None, *, is_old_name: bool) -> None:
-        found = self._cells
-        for kind, count in usage.kinds().items():
-            cell = found.get(("", kind))
-            if cell is None:
-                cell = found["", kind] = self._cell(catalog.AI_TOKENS, _KIND, kind)
-            cell.add(count, seen)
+        kinds = (usage.input, usage.cached, usage.cache_write, usage.tool_use, usage.output, usage.thinking)
+        for place, count in enumerate(kinds):
+            if count:
+                cell = self._kinds[place]
+                if cell is None:
+                    cell = self._kinds[place] = self._cell(catalog.AI_TOKENS, _KIND, _KINDS[place])
+                cell.add(count, seen)
         if usage.units:
             for unit, amount in usage.units.items():
                 if amount:

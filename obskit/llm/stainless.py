@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from obskit.llm.bodies import Asked, BodyReply
 from obskit.llm.patches import Patches
 from obskit.llm.prices import wait_until_loaded
-from obskit.llm.record import Call, current_call, is_covered, is_suppressed
+from obskit.llm.record import Call, current_call, is_covered, is_suppressed, settings
 from obskit.llm.replies import fail, finish
 from obskit.llm.streams import AsyncStream, SyncStream
 
@@ -99,6 +99,7 @@ def _begin(dialect: Dialect, client: Any, options: Any) -> tuple[Call, BodyReply
             model=asked.model,
             attributes=asked.attributes,
             arguments=asked.arguments,
+            is_clean=not settings().capture_prompts,
         )
         return call, asked.reply()
     except Exception as error:  # noqa: BLE001 - the app's call must go through

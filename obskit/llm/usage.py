@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["GeminiUsage", "Usage", "from_totals"]
+__all__ = ["GeminiUsage", "Usage", "fields_of", "from_totals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class Usage:
         units: what is billed otherwise than by token: ``images``, ``seconds`` of video, ``minutes`` of audio,
             ``characters``, ``searches`` for grounding, ``cache_token_hours``, or any other name.
         processing: ``batch``, ``flex`` or ``priority``, where that has a price of its own; empty is the standard.
+        billed_input: tokens billed as input, cached ones included.
+        billed_output: tokens billed as output, thinking included.
     """
 
     input: int = 0
@@ -36,16 +38,13 @@ class Usage:
     modalities: Mapping[str, int] = field(default_factory=dict)
     units: Mapping[str, float] = field(default_factory=dict)
     processing: str = ""
+    billed_input: int = field(init=False, repr=False, compare=False)
+    billed_output: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def billed_input(self) -> int:
-        """Tokens billed as input, cached ones included."""
-        return self.input + self.cached + self.cache_write + self.tool_use
-
-    @property
-    def billed_output(self) -> int:
-        """Tokens billed as output, thinking included."""
-        return self.output + self.thinking
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "billed_input", self.input + self.cached + self.cache_write + self.tool_use)
+        put(self, "billed_output", self.output + self.thinking)
 
     @property
     def total(self) -> int:
@@ -55,7 +54,7 @@ class Usage:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was used that anybody could bill."""
-        return not self.total and not any(self.units.values())
+        return not self.billed_input and not self.billed_output and not any(self.units.values())
 
     def kinds(self) -> dict[str, int]:
         """Return the counts by kind, without those that are zero."""
@@ -92,14 +91,14 @@ _FIELDS: Final = (
     "thoughts_token_count",
 )
 # Live sessions and embeddings have another name for the reply's tokens.
-_SOURCES: Final = {**{name: name for name in _FIELDS}, "response_token_count": "candidates_token_count"}
+_SOURCES: Final = (*((name, name) for name in _FIELDS), ("response_token_count", "candidates_token_count"))
 # Gemini's detail list, and how genai-prices names its entries.
-_DETAILS: Final = {
-    "prompt_tokens_details": "input_{}_tokens",
-    "cache_tokens_details": "cache_{}_read_tokens",
-    "candidates_tokens_details": "output_{}_tokens",
-    "response_tokens_details": "output_{}_tokens",
-}
+_DETAILS: Final = (
+    ("prompt_tokens_details", "input_{}_tokens"),
+    ("cache_tokens_details", "cache_{}_read_tokens"),
+    ("candidates_tokens_details", "output_{}_tokens"),
+    ("response_tokens_details", "output_{}_tokens"),
+)
 # What a reply says on the traffic that it was.
 _PROCESSING: Final = {
     "flex": "flex",
@@ -109,6 +108,21 @@ _PROCESSING: Final = {
 }
 # Text is what is left; documents are billed as images.
 _MODALITIES: Final = {"AUDIO": "audio", "IMAGE": "image", "VIDEO": "video", "DOCUMENT": "image"}
+
+
+_NONE: Final[Mapping[str, int]] = {}
+
+
+def fields_of(holder: Any) -> Callable[[str], Any]:
+    """Return what returns a field by its name, None where there is no such field.
+
+    Pydantic composes a long message for each name that is not there, which costs more than all that is.
+    """
+    if hasattr(holder, "__pydantic_fields_set__"):
+        more = holder.__pydantic_extra__
+        fields: Mapping[str, Any] = {**holder.__dict__, **more} if more else holder.__dict__
+        return fields.get
+    return lambda name: getattr(holder, name, None)
 
 
 class GeminiUsage:
@@ -128,31 +142,34 @@ class GeminiUsage:
         """Take in one `usage_metadata`, or nothing when it is None."""
         if metadata is None:
             return
-        for name, kind in _SOURCES.items():
-            count = getattr(metadata, name, None)
+        get, counts = fields_of(metadata), self._counts
+        for name, kind in _SOURCES:
+            count = get(name)
             if count is not None:
-                self._counts[kind] = count
+                counts[kind] = count
         for name in ("traffic_type", "service_tier"):
-            said = getattr(metadata, name, None)
+            said = get(name)
             if said is not None:
                 self._processing = _PROCESSING.get(str(getattr(said, "value", said)).lower(), "")
-        for name, pattern in _DETAILS.items():
-            entries = getattr(metadata, name, None)
+        for name, pattern in _DETAILS:
+            entries = get(name)
             if entries:
                 self._details[name] = _by_modality(entries, pattern)
 
     def usage(self) -> Usage | None:
         """Return what was used, None when no response has said it."""
-        if not self._counts:
+        counts = self._counts
+        if not counts:
             return None
-        prompt, cached, tool_use, candidates, thoughts = (self._counts.get(name, 0) for name in _FIELDS)
+        get, details = counts.get, self._details
+        cached = get("cached_content_token_count", 0)
         return Usage(
-            input=max(prompt - cached, 0),
+            input=max(get("prompt_token_count", 0) - cached, 0),
             cached=cached,
-            tool_use=tool_use,
-            output=candidates,
-            thinking=thoughts,
-            modalities={key: count for part in self._details.values() for key, count in part.items()},
+            tool_use=get("tool_use_prompt_token_count", 0),
+            output=get("candidates_token_count", 0),
+            thinking=get("thoughts_token_count", 0),
+            modalities={key: count for part in details.values() for key, count in part.items()} if details else _NONE,
             processing=self._processing,
         )
 

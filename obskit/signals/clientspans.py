@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from obskit.signals.ended import EndedSpans
     from obskit.signals.providers import OwnTracerProvider
 
-__all__ = ["ClientSpan", "SdkSpan", "begin", "start"]
+__all__ = ["ClientSpan", "SdkSpan", "begin", "is_clean", "start"]
 
 _BYTES: Final = 1024
+_VALUE_BYTES: Final = 160
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -50,10 +51,14 @@ class ClientSpan(LightSpan):
         attributes: that it has so far; they are the span's own from here on.
         start_ns: when the call began, in nanoseconds since the epoch.
         parent: of the span, None at the root of a trace.
+
+    Attributes:
+        is_clean: whether it holds no secret, and nothing that no backend could read.
     """
 
     _own: SpanContext | None = None
     _failure: str | None = None
+    is_clean = False
 
     def __init__(
         self, spans: _ClientSpans, name: str, attributes: dict[str, Any], start_ns: int, parent: SpanContext | None
@@ -97,6 +102,11 @@ class ClientSpan(LightSpan):
 
     def note(self, attributes: Mapping[str, Any]) -> None:
         """Put attributes on it: texts, numbers, and sequences of them."""
+        self.is_clean = False
+        self.put(attributes)
+
+    def put(self, attributes: Mapping[str, Any]) -> None:
+        """Put attributes on it that hold no secret and nothing unreadable: texts, numbers, and tuples of them."""
         if self._live is not None:
             self._live.set_attributes(attributes)
         elif not self._is_ended:
@@ -107,7 +117,7 @@ class ClientSpan(LightSpan):
         if self._live is not None:
             self._live.set_status(Status(StatusCode.ERROR, description))
         elif not self._is_ended:
-            self._failure = description
+            self._failure, self.is_clean = description, False
 
     def finish(self, end_ns: int) -> None:
         """End it, and hand it to the pipeline."""
@@ -115,11 +125,13 @@ class ClientSpan(LightSpan):
             self._live.end(end_ns)
             return
         self._end_ns, self._is_ended = end_ns, True
-        self._spans.submit(self._record(), _BYTES + values_size(self._values))
+        values = self._values
+        size_bytes = _VALUE_BYTES * len(values) if self.is_clean else values_size(values)
+        self._spans.submit(self._record(), _BYTES + size_bytes)
 
     def _record(self) -> Record:
         return (
-            _built,
+            _built_clean if self.is_clean else _built,
             self._name,
             self.trace_id,
             self.span_id,
@@ -150,6 +162,8 @@ class SdkSpan:
         """Put attributes on it."""
         self.live.set_attributes(attributes)
 
+    put = note
+
     def fail(self, description: str) -> None:
         """Mark it as failed."""
         self.live.set_status(Status(StatusCode.ERROR, description))
@@ -170,8 +184,18 @@ def _context(trace_id: int, span_id: int, parent: SpanContext | None) -> SpanCon
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=parent.trace_state)
 
 
+def is_clean(record: Record) -> bool:
+    """Return whether the span of a call holds no secret, and nothing that no backend could read."""
+    return record[0] is _built_clean
+
+
 def _built(record: Record, resource: Resource) -> ReadableSpan:
     """Return the span of a call that has ended."""
+    values = {key: tuple(value) if value.__class__ is list else value for key, value in record[5].items()}
+    return _built_clean((*record[:5], values, *record[6:]), resource)
+
+
+def _built_clean(record: Record, resource: Resource) -> ReadableSpan:
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - on the export thread, see `signals.sdk`
 
     _, name, trace_id, span_id, parent, attributes, failure, start_ns, end_ns = record
@@ -180,7 +204,7 @@ def _built(record: Record, resource: Resource) -> ReadableSpan:
         _context(trace_id, span_id, parent),
         parent,
         resource,
-        {key: tuple(value) if value.__class__ is list else value for key, value in attributes.items()},
+        attributes,
         (),
         (),
         SpanKind.CLIENT,
@@ -226,7 +250,9 @@ def begin(provider: OwnTracerProvider, ended: EndedSpans, submit: Callable[[Reco
     _spans = _ClientSpans(provider, ended, submit)
 
 
-def start(name: str, attributes: dict[str, Any], start_ns: int, around: Context) -> ClientSpan | SdkSpan:
+def start(
+    name: str, attributes: dict[str, Any], start_ns: int, around: Context, *, is_clean: bool = False
+) -> ClientSpan | SdkSpan:
     """Return the running span of a call.
 
     Args:
@@ -234,11 +260,14 @@ def start(name: str, attributes: dict[str, Any], start_ns: int, around: Context)
         attributes: of the span; not to be used by the caller any more.
         start_ns: when the call began, in nanoseconds since the epoch.
         around: the current context, where its parent is.
+        is_clean: whether the attributes hold no secret, and nothing that no backend could read.
     """
     spans = _spans
     if spans is not None and spans.takes_all and spans.provider.is_plain and traces.is_used(spans.provider):
         outer: Any = around.get(_SPAN_KEY)
         parent = None if outer is None else outer.get_span_context()
         if parent is None or (parent.is_valid and not parent.is_remote and parent.trace_flags.sampled):
-            return ClientSpan(spans, name, attributes, start_ns, parent)
+            span = ClientSpan(spans, name, attributes, start_ns, parent)
+            span.is_clean = is_clean
+            return span
     return SdkSpan(traces.tracer().start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=start_ns))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
+from obskit.signals.clientspans import is_clean
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
@@ -247,7 +248,9 @@ class Outlet:
         if type(span) is tuple:
             if span[0].__class__ is str or self._ended is None:  # a request's: no secret, nothing unreadable
                 return span
-            span = span[0](span, self._ended.resource())
+            record, span = span, span[0](span, self._ended.resource())
+            if is_clean(record):
+                return span
         whole = self._veil(span)
         mended = mended_span(whole)
         if mended is not whole:
