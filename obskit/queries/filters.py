@@ -290,8 +290,6 @@ class _Parser:
         raise self.fail("a value is needed here", "Put it in double quotes")
 
     def _function(self, field: str, op: str) -> Node:
-        if op not in {"=", ":", "!="}:
-            raise self.fail(f"a function is not compared with {op}", "Use = or !=")
         name = self.take().text
         if self.take().text != "(":
             self.index -= 1
