@@ -1,0 +1,268 @@
+"""A background worker: does its queue grow, do its jobs fail, take long, or not run at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from obskit.alerts import Severity, missed_backup
+from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS
+from obskit.dashboards import Dashboard, Plot
+from obskit.packs.cases import Case, Points, Sizes
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.scenarios import Bump, Scenario, Signal
+from obskit.queries import GoogleMetric, google, growth, highest, latest, over_time, percentile, ratio, share
+from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
+from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
+from obskit.queries.promql import LabelList, Labels, query, select
+
+__all__ = ["PACK", "Settings"]
+
+_JOB: Final = "obskit.job.name"
+_LEGEND: Final = "${labels.obskit_job_name}"
+_DEPTH: Final = "cloudtasks.googleapis.com/queue/depth"
+
+
+@definition
+class Settings(PackSettings):
+    """What the pack can be told.
+
+    Attributes:
+        service: only this one's jobs; those of all services when empty.
+        queue: metric type of the queue's length: a gauge of Google's, or one declared with `known_metric`.
+        queue_label: the label that tells one queue from another.
+        depth: so many tasks may wait.
+        failures: share of the runs that may fail.
+        duration: of the 95th percentile of the runs.
+        backup_job: the name given to `obskit.job` for the backup.
+        backup_age: longest time between two backups that succeed. Source: 26 h.
+    """
+
+    noun: ClassVar[str] = "settings of pack background-worker"
+
+    service: str = given(as_text, default="")
+    queue: str = given(as_text, default=_DEPTH)
+    queue_label: str = given(as_text, default="queue_id")
+    depth: float = given(as_positive, default=1000)
+    failures: float = given(as_share, default=0.1)
+    duration: DurationLike = given(as_duration, default=timedelta(minutes=10))
+    backup_job: str = given(as_text, default="backup")
+    backup_age: DurationLike = given(as_duration, default=timedelta(hours=26))
+
+
+def _make(settings: Settings) -> Objects:
+    where: Labels = {"service": settings.service} if settings.service else {}
+    queue: GoogleMetric = google(settings.queue)
+    to, by = settings.receivers, settings.queue_label
+    runs = growth(JOB_DURATION, where=where, by=_JOB, window="15m")
+    failed = growth(JOB_FAILURES, where=where, by=_JOB, window="15m")
+    p95 = percentile(95, JOB_DURATION, where=where, by=_JOB, window="15m")
+    waiting = over_time(queue, "min", by=by, window="10m")
+    long = alert(
+        "worker-queue",
+        "Worker: long queue",
+        waiting > settings.depth,
+        to=to.team,
+        for_="10m",
+        condition=f"more than {settings.depth:g} tasks wait",
+        means=f"More than {settings.depth:g} tasks have waited for twenty minutes: the worker does not keep up. What "
+        "they are for happens late.",
+        looks=(
+            "The *background-worker* dashboard: do fewer runs end than usual, or do more tasks come?",
+            "Is the worker there at all? Its instances, and its log since the last deployment.",
+            "An open *Worker: slow jobs* or *Worker: jobs fail*? Then go on with its runbook.",
+        ),
+    )
+    failing = alert(
+        "worker-failures",
+        "Worker: jobs fail",
+        (ratio(failed, runs) > settings.failures).when(failed >= 3),
+        to=to.team,
+        severity=Severity.ERROR,
+        condition=f"more than {settings.failures * 100:g} % of the runs",
+        means=f"More than {settings.failures * 100:g} % of the runs of a job end with an exception.",
+        looks=(
+            "*Error Reporting*: the exception, and since when it comes.",
+            "A trace with a span of the job's name: what failed last within it?",
+            "One kind of task only? Then it is what is in it; set it aside, and the others go on.",
+        ),
+    )
+    slow = alert(
+        "worker-duration",
+        "Worker: slow jobs",
+        p95 > whole_seconds(settings.duration),
+        to=to.mail,
+        for_="15m",
+        condition=f"p95 above {shown_duration(settings.duration)}",
+        means=f"One run in twenty of a job takes longer than {shown_duration(settings.duration)}. The queue grows, and "
+        "what times out is done again.",
+        looks=(
+            "A slow trace of the job: its longest span names the culprit.",
+            "The *background-worker* dashboard: all jobs or one, slowly or at once?",
+            "The database and the providers that it calls; their dashboards at the same time.",
+        ),
+    )
+    backup = missed_backup(
+        job=settings.backup_job, max_age=settings.backup_age, service=settings.service or None, channels=to.mail
+    )
+    alerts = (long, failing, slow, backup)
+    age = query(
+        "time() - max by (",
+        LabelList((_JOB,)),
+        ") (max_over_time(",
+        select(JOB_LAST_SUCCESS, where=where, window="1d"),
+        "))",
+    )
+    dashboard = Dashboard(
+        id="background-worker",
+        display_name="Background worker",
+        rows=(
+            cards(
+                card(
+                    "Longest queue", highest(latest(queue, by=by)), unit="1", limits=(long, warning(settings.depth / 2))
+                ),
+                card(
+                    "Failed runs",
+                    share(
+                        growth(JOB_FAILURES, where=where, window="15m"), growth(JOB_DURATION, where=where, window="15m")
+                    ),
+                    unit=PERCENT,
+                    limits=(failing,),
+                ),
+                card("Duration, p95 of the slowest job", highest(p95), unit="s", limits=(slow,)),
+                policies=alerts,
+            ),
+            charts(
+                chart("Queues", {f"${{labels.{by}}}": latest(queue, by=by)}, unit="1", label="tasks", limits=(long,)),
+                chart("Time since the last success", {_LEGEND: age}, unit="s"),
+            ),
+            charts(
+                chart(
+                    "Runs",
+                    {_LEGEND: growth(JOB_DURATION, where=where, by=_JOB, window="5m")},
+                    unit="1",
+                    label="in 5 min",
+                    plot=Plot.STACKED_BAR,
+                ),
+                chart(
+                    "Failed runs",
+                    {
+                        "${labels.obskit_job_name} ${labels.error_type}": growth(
+                            JOB_FAILURES, where=where, by=(_JOB, "error.type"), window="5m"
+                        )
+                    },
+                    unit="1",
+                    label="in 5 min",
+                    plot=Plot.STACKED_BAR,
+                ),
+                chart("Duration of a run, p95", {_LEGEND: p95}, unit="s", limits=(slow,)),
+            ),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+_QUEUE: Final = {"queue_id": "mails", "location": "europe-west1"}
+_WORKER: Final = {"service": "worker"}
+_MAIL: Final = {**_WORKER, _JOB: "send-mail"}
+_BACKUP: Final = {**_WORKER, _JOB: "backup"}
+_GAUGE: Final = google(_DEPTH)
+_DAY: Final = 86_400
+
+
+def _job(name: str, a_second: float, seconds: float, *bumps: Bump) -> tuple[Signal, ...]:
+    labels = {**_WORKER, _JOB: name}
+    return (
+        Signal(metric=JOB_DURATION, level=a_second, labels=labels, median=seconds, noise=0.2, bumps=bumps),
+        Signal(
+            metric=JOB_FAILURES,
+            level=a_second / 90,
+            labels={**labels, "error.type": "TimeoutError"},
+            noise=0.5,
+            bumps=tuple(Bump(at=each.at, lasts=each.lasts, level=20) for each in bumps),
+        ),
+    )
+
+
+PACK: Final = Pack(
+    name="background-worker",
+    title="A background worker",
+    summary="Queues, runs, failures and durations of jobs that `obskit.job` observes, and the backup among them.",
+    needs=("obskit", "cloudtasks.googleapis.com"),
+    settings=Settings,
+    make=_make,
+    scenario=Scenario(
+        says="The mail provider answers slowly for an hour: runs take long and fail, and the queue grows.",
+        signals=(
+            *_job("send-mail", 0.8, 1.2, Bump(at=0.55, lasts=0.2, level=0.4, size=14)),
+            *_job("resize-image", 0.3, 4),
+            *_job("report", 0.01, 45),
+            Signal(metric=_GAUGE, level=40, labels=_QUEUE, noise=0.4, bumps=(Bump(at=0.57, lasts=0.26, level=45),)),
+            Signal(metric=_GAUGE, level=12, labels={**_QUEUE, "queue_id": "images"}, noise=0.5),
+        ),
+    ),
+    cases=(
+        Case(
+            alert="worker-queue",
+            says="it grows for an hour",
+            given=Points(_GAUGE, "0+50x60", _QUEUE),
+            open_at=("50m",),
+            silent_at=("20m", "30m"),
+            labels={"queue_id": "mails"},
+            tells={"slack": 1},
+        ),
+        Case(
+            alert="worker-queue",
+            says="a batch of two thousand, done within ten minutes",
+            given=Points(_GAUGE, "20x10 2000-180x10 20x40", _QUEUE),
+        ),
+        Case(
+            alert="worker-failures",
+            says="one run in four fails",
+            given=(
+                Sizes(JOB_DURATION, {1: "0+4x60"}, _MAIL),
+                Points(JOB_FAILURES, "_x20 1+1x39", {**_MAIL, "error.type": "TimeoutError"}),
+            ),
+            open_at=("40m",),
+            silent_at=("19m",),
+            tells={"slack": 1},
+        ),
+        Case(
+            alert="worker-failures",
+            says="two runs of a night fail",
+            given=(
+                Sizes(JOB_DURATION, {1: "0+0.1x60"}, _MAIL),
+                Points(JOB_FAILURES, "_x20 1x10 2x29", {**_MAIL, "error.type": "TimeoutError"}),
+            ),
+        ),
+        Case(
+            alert="worker-duration",
+            says="one run in ten takes half an hour",
+            given=Sizes(JOB_DURATION, {30: "0+9x60", 1800: "0+1x60"}, _MAIL),
+            open_at=("40m",),
+            tells={"email": 1},
+        ),
+        Case(
+            alert="worker-duration",
+            says="one in a hundred does",
+            given=Sizes(JOB_DURATION, {30: "0+99x60", 1800: "0+1x60"}, _MAIL),
+        ),
+        Case(
+            alert="missed-backup",
+            says="it succeeds once, and then never again",
+            given=Points(JOB_LAST_SUCCESS, "3600x360", _BACKUP),
+            every="10m",
+            lasts="59h",
+            open_at=("28h", "50h"),
+            silent_at=("20h", "26h"),
+        ),
+        Case(
+            alert="missed-backup",
+            says="it succeeds every day",
+            given=Points(JOB_LAST_SUCCESS, f"0x144 {_DAY}x144", _BACKUP),
+            every="10m",
+            lasts="40h",
+        ),
+    ),
+)
