@@ -1,7 +1,7 @@
 """Carry out a plan, with retries, so that running again always converges, also beside another run.
 
 Nothing is locked. An update reads its object once more and plans it anew where somebody was faster; after creates the
-kind is listed once, and where two runs made the same object the older one stays and its maker keeps it.
+kind is listed once, and where two runs made the same object one of the two stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from obskit.errors import BackendError, Problem
 from obskit.sync.backend import Backend, BackendFailure
 from obskit.sync.changes import Change
-from obskit.sync.ownership import key_of, owner_of, owner_rank
+from obskit.sync.doubles import Made, survivors
 from obskit.sync.plan import Plan
 from obskit.sync.references import Names
 from obskit.sync.verdicts import ailing
@@ -143,35 +143,20 @@ class _Run:
         return Applied(change=change, name=made.get("name", change.name), document=made or None)
 
     def without_doubles(self, made: Sequence[Applied]) -> Iterator[tuple[int, str]]:
-        """Take away what this run and another one both created, where the other was first; yield what to use instead.
-
-        An object that is read back after it was made always shows the older one of the other run, so that of two
-        makers at least the later one sees both; he gives way.
-        """
+        """Yield which of the created objects gave way to those of another run, and the names to use instead."""
         created = {
-            made.change.id: index
-            for index, made in enumerate(made)
-            if made.change.action == "create" and not made.change.kind.is_named
+            index: Made(change=each.change, name=each.name)
+            for index, each in enumerate(made)
+            if each.change.action == "create" and not each.change.kind.is_named
         }
         if not created:
             return
-        kind = made[0].change.kind
-        first = next(iter(created.values()))
+        places = {id(each): index for index, each in created.items()}
         try:
-            listed = self.writer.listed(kind, sorted({each.change.parent for each in made} - {""}))
-            for key, index in created.items():
-                twins = [each for each in listed if self._is_of(each, key, kind)]
-                winner = min(twins, key=owner_rank, default=None)
-                if winner is not None and winner["name"] != made[index].name:
-                    self.told(f"{key}: another run made it first; taking ours away")
-                    self.writer.delete(kind, made[index].name)
-                    yield index, winner["name"]
+            for each, name in survivors([*created.values()], self.plan.stack, self.writer):
+                yield places[id(each)], name
         except BackendFailure as failure:
-            raise _RefusedError(made[first].change, failure) from failure
-
-    def _is_of(self, document: Mapping[str, Any], key: str, kind: Any) -> bool:
-        owner = owner_of(document, kind)
-        return owner is not None and owner.stack == self.plan.stack and key_of(owner, kind, document["name"]) == key
+            raise _RefusedError(made[min(created)].change, failure) from failure
 
 
 def _problem(plan: Plan, change: Change, failure: BackendFailure, done: int) -> Problem:
