@@ -54,10 +54,35 @@ def test_the_apps_of_the_readme_answer_and_are_recorded(index, tmp_path):
     assert "recorded GET" in done.stdout
 
 
+def test_the_budgets_of_the_readme_refuse_a_guest_who_has_used_up_theirs(tmp_path):
+    """README's three lines on AI calls: a guest's call for more than the day's tokens becomes 429."""
+    drive = """
+from starlette.testclient import TestClient
+
+@app.get("/ask")
+def ask():
+    obskit.bind(user_id="u1", user_tier="guest")
+    for _ in range(2):
+        obskit.record_usage("openai", "gpt-5", input_tokens=9_000)
+    from google import genai
+    client = genai.Client(api_key="none", http_options={"base_url": "http://127.0.0.1:9", "timeout": 500})
+    return client.models.generate_content(model="gemini-3.8-flash", contents="why?").text
+
+response = TestClient(app).get("/ask")
+print(response.status_code, int(response.headers["retry-after"]) > 0)
+"""
+    parts = blocks(ROOT / "README.md", "python")
+    path = tmp_path / "readme_app.py"
+    path.write_text(f"{parts[0]}\n{parts[2]}\n{drive}")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "429 True" in done.stdout
+
+
 def test_the_definitions_of_the_readme_pass_the_check(tmp_path):
     """README's alerts are free of problems."""
     (tmp_path / "alerts").mkdir()
-    (tmp_path / "alerts" / "service.py").write_text(blocks(ROOT / "README.md", "python")[2])
+    (tmp_path / "alerts" / "service.py").write_text(blocks(ROOT / "README.md", "python")[3])
     done = subprocess.run(
         [sys.executable, "-c", "from obskit.cli import main; main()", "check"],
         cwd=tmp_path,
