@@ -18,7 +18,7 @@ from obskit.sync.imports.project import Project, read_project
 from obskit.sync.imports.proving import differences
 from obskit.sync.imports.reading import Reading, read
 from obskit.sync.imports.writing import write
-from obskit.sync.kinds import KINDS, Kind
+from obskit.sync.kinds import BUDGET, KINDS, Kind
 
 __all__ = ["command"]
 
@@ -48,6 +48,7 @@ def command(
         list[str] | None, typer.Option(help="Only this kind of a project's objects, as alertPolicies; may be repeated.")
     ] = None,
     containing: Annotated[str, typer.Option(help="Only objects of a project with this text in their name.")] = "",
+    billing_account: Annotated[str, typer.Option(help="Account whose budgets are imported too.")] = "",
     owned: Annotated[bool, typer.Option("--owned", help="Also objects that definitions own already.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be written, and write nothing.")] = False,
@@ -65,7 +66,13 @@ def command(
     else:
         backend = _backend(project, stack, local)
         name = backend.project
-        source = read_project(backend, kinds=_kinds(kind or ()), containing=containing, with_owned=owned)
+        source = read_project(
+            backend,
+            kinds=_kinds(kind or (), billing_account),
+            containing=containing,
+            with_owned=owned,
+            billing_account=billing_account,
+        )
     reading = read(source.found, channels=source.channels)
     modules = arranged(reading.definitions, alerts=alerts, dashboards=dashboards, layout=layout)
     lost = differences(reading, modules, project=name, channels=source.channels)
@@ -89,14 +96,17 @@ def _backend(project: str, stack: str, local: str) -> GoogleBackend:
     return GoogleBackend(settings.project, endpoint=settings.local_endpoint)
 
 
-def _kinds(names: Sequence[str]) -> tuple[Kind, ...]:
+def _kinds(names: Sequence[str], billing_account: str) -> tuple[Kind, ...]:
     known = {kind.collection: kind for kind in KINDS}
     for name in names:
         if name not in known:
             guess = nearest(name, known)
             way_out = f"Did you mean {guess}" if guess else f"Use one of {', '.join(known)}"
             raise ConfigError(Problem(place="--kind", problem=f'"{name}" is no kind that is known', way_out=way_out))
-    return tuple(known[name] for name in names) or KINDS
+    if BUDGET.collection in names and not billing_account:
+        way_out = "Add --billing-account 000000-111111-222222"
+        raise ConfigError(Problem(place="--kind", problem="budgets are of a billing account", way_out=way_out))
+    return tuple(known[name] for name in names)
 
 
 def _tell(reading: Reading, modules: Sequence[Module], source: Project, *, dry_run: bool) -> None:

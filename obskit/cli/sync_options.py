@@ -78,7 +78,9 @@ def sync_command(kinds: Sequence[Kind], *, folders: Sequence[str], summary: str)
         adopt: Annotated[
             bool,
             typer.Option(
-                "--adopt", help="Take over metrics, services and SLOs that exist under the name of a definition."
+                "--adopt",
+                help="Take over objects that exist under a definition's name or display name and that nobody owns; "
+                "the plan shows them as updates of their ownership labels.",
             ),
         ] = False,
         saved: Annotated[

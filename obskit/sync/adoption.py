@@ -1,4 +1,4 @@
-"""Objects that nobody owns become a stack's own: those that a definition was imported from, or was written to replace."""
+"""Objects that nobody owns become a stack's own: those that definitions were imported from, or were written for."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def taken_over(
                 taken.setdefault(kind, {})[key_of(definition, kind)] = same[0]
                 free[kind].remove(same[0])
             elif not is_exact and same:
-                problems.append(_ambiguous(definition, kind, len(same)))
+                problems.append(_ambiguous(definition, len(same)))
             else:
                 left.append((definition, rendered))
         open_ones = left
@@ -91,8 +91,8 @@ def _without_references(value: Any) -> Any:
     return "→" if isinstance(value, str) and _REFERENCE.fullmatch(value) else value
 
 
-def _ambiguous(definition: Definition, kind: Kind, count: int) -> Problem:
+def _ambiguous(definition: Definition, count: int) -> Problem:
     return definition.problem(
-        f"{count} {kind.name}s that nobody owns have its name, and none says what it says",
+        f"{count} objects of this kind that nobody owns have its name, and none says what it says",
         "Rename all but one in the console, or import the one that is meant",
     )

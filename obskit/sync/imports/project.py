@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from obskit.errors import Problem
 from obskit.sync.backend import Backend, BackendFailure
+from obskit.sync.changes import is_over
 from obskit.sync.imports.documents import Found
-from obskit.sync.kinds import CHANNEL, KINDS, Kind
+from obskit.sync.kinds import BUDGET, CHANNEL, DESCRIPTOR, KINDS, SNOOZE, Kind
 from obskit.sync.ownership import owner_of
 
 __all__ = ["Project", "read_project"]
@@ -33,23 +35,32 @@ class Project:
 
 
 def read_project(
-    backend: Backend, *, kinds: Sequence[Kind] = KINDS, containing: str = "", with_owned: bool = False
+    backend: Backend,
+    *,
+    kinds: Sequence[Kind] = (),
+    containing: str = "",
+    with_owned: bool = False,
+    billing_account: str = "",
 ) -> Project:
     """Return the objects of a project that no definitions own.
 
     Args:
         backend: of the project.
-        kinds: the kinds to import; channels are listed in any case, since policies name them.
+        kinds: the kinds to import; when empty all, but metric descriptors, which apps make, and budgets where no
+            account is named. Channels are listed in any case, since policies name them.
         containing: a text that the display name must have, in any case.
         with_owned: whether those that definitions own come too.
+        billing_account: id of the account whose budgets are imported.
     """
+    usual = [kind for kind in KINDS if kind is not DESCRIPTOR and (kind is not BUDGET or billing_account)]
+    kinds = kinds or usual
     found: list[Found] = []
     channels: list[Mapping[str, Any]] = []
     problems: list[Problem] = []
     owned = 0
     for kind in dict.fromkeys((CHANNEL, *kinds)):
         try:
-            documents = backend.list(kind)
+            documents = backend.list(kind, _parents(kind, billing_account))
         except BackendFailure as failure:
             problems.append(
                 Problem(
@@ -61,6 +72,8 @@ def read_project(
             continue
         channels += documents if kind is CHANNEL else ()
         for document in documents if kind in kinds else ():
+            if kind is SNOOZE and is_over(document, datetime.now(UTC)):
+                continue
             if containing.lower() not in str(document.get("displayName") or document.get("name") or "").lower():
                 continue
             if not with_owned and owner_of(document, kind) is not None:
@@ -68,3 +81,9 @@ def read_project(
                 continue
             found.append(Found(model=kind.model, document=document, place=str(document.get("name") or kind.name)))
     return Project(found=tuple(found), channels=tuple(channels), owned=owned, problems=tuple(problems))
+
+
+def _parents(kind: Kind, billing_account: str) -> tuple[str, ...]:
+    if kind is not BUDGET:
+        return ()
+    return (f"billingAccounts/{billing_account.removeprefix('billingAccounts/')}",)
