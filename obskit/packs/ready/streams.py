@@ -22,6 +22,8 @@ __all__ = ["PACK", "Settings"]
 _ROUTE: Final = "http.route"
 _LEGEND: Final = "${labels.http_route}"
 _MODEL: Final = "gen_ai.request.model"
+# Any error but `client_disconnected`: that users close a page is how most streams end.
+_WRONG: Final = "[^c].*|c[^l].*"
 
 
 @definition
@@ -48,7 +50,7 @@ class Settings(PackSettings):
 def _make(settings: Settings) -> Objects:
     own: Labels = {"service": settings.service} if settings.service else {}
     where: Labels = {**own, _ROUTE: matches(settings.routes)}
-    wrong: Labels = {**where, "error.type": matches(".+")}
+    wrong: Labels = {**where, "error.type": matches(_WRONG)}
     to = settings.receivers
     broke = growth(HTTP_SERVER_DURATION, where=wrong, by=_ROUTE, window="5m")
     ended = growth(HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="5m")
@@ -222,6 +224,14 @@ PACK: Final = Pack(
             silent_at=("20m",),
             labels={"http_route": "/chat/stream"},
             tells={"slack": 1},
+        ),
+        Case(
+            alert="streams-broken",
+            says="most users close the page",
+            given=(
+                Sizes(HTTP_SERVER_DURATION, {8: "0+18x60"}, _CHAT),
+                Sizes(HTTP_SERVER_DURATION, {30: "0+40x60"}, {**_CHAT, "error.type": "client_disconnected"}),
+            ),
         ),
         Case(
             alert="streams-broken",
