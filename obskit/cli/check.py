@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from obskit.catalog import Route
-from obskit.errors import Problem
+from obskit.errors import ConfigError, Problem
 from obskit.queries.context import RenderContext
 from obskit.queries.environments import declared_environments, environment
 from obskit.sync.load import check, doubts_about, load, unset_variables
@@ -40,9 +40,17 @@ def command(
     Metrics, labels, aligners and PromQL are checked against obskit's catalog and an index of Google's metrics.
     A metric that the index lacks, or an environment variable that is not set here, is only a note.
     """
-    chosen = folders or [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
     contexts = _contexts(stack, project, route)
-    loaded = load(chosen or [Path("alerts"), Path("dashboards")])
+    chosen = folders or [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
+    if not chosen:
+        raise ConfigError(
+            Problem(
+                place=str(Path.cwd()),
+                problem="has neither a folder alerts nor a folder dashboards",
+                way_out="Go to the folder that has them, or name the folders: obskit check FOLDER",
+            )
+        )
+    loaded = load(chosen)
     unset = {each.stack: unset_variables(loaded, each) for each in contexts}
     wrong = {
         each.stack: [found for found in check(loaded, each) if found not in unset[each.stack]] for each in contexts

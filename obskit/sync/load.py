@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, ValuesView
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,8 +242,8 @@ def _unused(definition: Any) -> Problem:
 
 def _top_level(module: ModuleType) -> Iterator[Definition | PerStack[Any]]:
     for value in vars(module).values():
-        values = value if isinstance(value, list | tuple) else (value,)
-        for item in values:
+        values = value.values() if isinstance(value, dict) else value
+        for item in values if isinstance(values, list | tuple | ValuesView) else (values,):
             if isinstance(item, PerStack) or _is_definition(item):
                 yield item
 
@@ -256,15 +256,15 @@ def _duplicates(definitions: Sequence[Definition]) -> list[Problem]:
     seen: dict[tuple[str, str, str], Definition] = {}
     problems = []
     for definition in definitions:
+        if not definition.id:  # it is told that it has none
+            continue
         noun = kind_of(definition).name
         # SLOs of two services may have one id.
         first = seen.setdefault((noun, definition.id, getattr(definition, "service_id", "")), definition)
         if first is not definition:
+            way_out = f'Give each {definition.noun} an id of its own, e.g. id="{definition.id}-2"'
+            place = f'{definition.source}: {definition.noun} "{definition.id}"'
             problems.append(
-                Problem(
-                    place=f'{definition.source}: {noun} "{definition.id}"',
-                    problem=f"has the same id as the one at {first.source}",
-                    way_out="Give each definition of a kind an id of its own",
-                )
+                Problem(place=place, problem=f"has the same id as the one at {first.source}", way_out=way_out)
             )
     return problems

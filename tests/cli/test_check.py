@@ -83,7 +83,7 @@ def test_nothing_to_check_is_a_failure(obskit):
     """In a folder without definitions the command says so instead of passing."""
     done = obskit("check")
     assert done.returncode == 1
-    assert "is not a folder" in done.stderr
+    assert "has neither a folder alerts nor a folder dashboards" in done.stderr
 
 
 def test_a_sync_without_a_project_or_without_definitions_writes_nothing_and_fails(obskit, tmp_path):

@@ -103,7 +103,7 @@ class Entry:
                 Path(name).parent.mkdir(parents=True, exist_ok=True)
                 Path(name).write_text(text)
             done = CliRunner().invoke(app, ["check", *self.arguments], env={**unset, "NO_COLOR": "1"})
-        return done.exit_code, done.output or f"{done.exception}\n"
+        return done.exit_code, (done.output or f"{done.exception}\n").replace(str(Path(folder).resolve()), "FOLDER")
 
     def rewritten(self) -> str:
         """Return its text with what is printed now."""
