@@ -1,0 +1,205 @@
+"""Cloud Storage: do requests fail, is somebody refused, does a bucket grow."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from obskit.alerts import Severity
+from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.packs.cases import Case, Points
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.scenarios import Bump, Scenario, Signal
+from obskit.queries import google, growth, latest, matches, rate, ratio, share
+from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
+from obskit.queries.promql import Labels
+
+__all__ = ["PACK", "Settings"]
+
+_REQUESTS: Final = google("storage.googleapis.com/api/request_count")
+_SENT: Final = google("storage.googleapis.com/network/sent_bytes_count")
+_RECEIVED: Final = google("storage.googleapis.com/network/received_bytes_count")
+_BYTES: Final = google("storage.googleapis.com/storage/v2/total_bytes")
+_BY: Final = "bucket_name"
+_LEGEND: Final = "${labels.bucket_name}"
+# Source: the canonical codes of google.rpc that are the service's own fault, or its quota's.
+_FAILED: Final = "INTERNAL|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|UNKNOWN|5.."
+_DENIED: Final = "PERMISSION_DENIED|UNAUTHENTICATED|401|403"
+
+
+@definition
+class Settings(PackSettings):
+    """What the pack can be told.
+
+    Attributes:
+        bucket: only this one; every bucket by itself when empty.
+        errors: share of requests that fail in the service. Source: the error spike's 5 %.
+        denied: refused requests a minute.
+    """
+
+    noun: ClassVar[str] = "settings of pack cloud-storage"
+
+    bucket: str = given(as_text, default="")
+    errors: float = given(as_share, default=0.05)
+    denied: float = given(as_positive, default=10)
+
+
+def _make(settings: Settings) -> Objects:
+    where: Labels = {_BY: settings.bucket} if settings.bucket else {}
+    wrong: Labels = {**where, "response_code": matches(_FAILED)}
+    refused: Labels = {**where, "response_code": matches(_DENIED)}
+    every, to = growth(_REQUESTS, where=where, by=_BY, window="5m"), settings.receivers
+    failed = growth(_REQUESTS, where=wrong, by=_BY, window="5m")
+    denied = growth(_REQUESTS, where=refused, by=_BY, window="5m") / 5
+    failing = alert(
+        "storage-errors",
+        "Cloud Storage: requests fail",
+        (ratio(failed, every) > settings.errors).when(every >= 20),
+        to=to.team,
+        for_="5m",
+        severity=Severity.ERROR,
+        condition=f"more than {settings.errors * 100:g} % fail",
+        means=f"More than {settings.errors * 100:g} % of the requests to a bucket fail in the service or at its quota. "
+        "Files cannot be read or written; clients try again, and get slower.",
+        looks=(
+            "The *cloud-storage* dashboard, requests by code: `RESOURCE_EXHAUSTED` is us, the rest is the service.",
+            "Google's status page, for the bucket's location.",
+            "Many writes to one object, or to names that follow each other, in a bucket that is new to the load.",
+        ),
+    )
+    locked = alert(
+        "storage-denied",
+        "Cloud Storage: access denied",
+        denied > settings.denied,
+        to=to.team,
+        for_="5m",
+        condition=f"more than {settings.denied:g} a minute",
+        means=f"More than {settings.denied:g} requests a minute to a bucket are refused: a permission is missing, or "
+        "somebody tries what they may not.",
+        looks=(
+            "The *cloud-storage* dashboard, refused requests: since when? A change of IAM, a new service account?",
+            "Data access logs of the bucket, if they are on: which principal, which object?",
+            "Signed URLs that have expired, or that were signed with a key that was deleted.",
+        ),
+    )
+    alerts = (failing, locked)
+    dashboard = Dashboard(
+        id="cloud-storage",
+        display_name="Cloud Storage",
+        rows=(
+            cards(
+                card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
+                card(
+                    "Failed requests",
+                    share(growth(_REQUESTS, where=wrong, window="5m"), growth(_REQUESTS, where=where, window="5m")),
+                    unit=PERCENT,
+                    limits=(failing, warning(0.01)),
+                ),
+                card(
+                    "Refused a minute",
+                    (growth(_REQUESTS, where=refused, window="5m") / 5).otherwise(0),
+                    unit="1",
+                    limits=(locked,),
+                ),
+                card("Stored", latest(_BYTES, where=where), unit="By"),
+                policies=alerts,
+            ),
+            charts(
+                chart(
+                    "Failed requests",
+                    {_LEGEND: share(failed, every)},
+                    unit=PERCENT,
+                    limits=(failing, Threshold(value=0.01, label="target")),
+                ),
+                chart("Refused requests", {_LEGEND: denied}, unit="1", label="a minute", limits=(locked,)),
+            ),
+            charts(
+                chart(
+                    "Requests by code",
+                    {"${labels.response_code}": rate(_REQUESTS, where=where, by="response_code", window="5m")},
+                    unit="1/s",
+                    plot=Plot.STACKED_AREA,
+                ),
+                chart(
+                    "Bytes sent and received",
+                    {
+                        f"sent {_LEGEND}": rate(_SENT, where=where, by=_BY, window="5m"),
+                        f"received {_LEGEND}": rate(_RECEIVED, where=where, by=_BY, window="5m"),
+                    },
+                    unit="By/s",
+                ),
+                chart("Stored", {_LEGEND: latest(_BYTES, where=where, by=_BY)}, unit="By", plot=Plot.STACKED_AREA),
+            ),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+_MEDIA: Final = {"bucket_name": "shop-media", "location": "europe-west1"}
+
+
+def _calls(code: str, method: str = "ReadObject") -> dict[str, str]:
+    return {**_MEDIA, "response_code": code, "method": method}
+
+
+PACK: Final = Pack(
+    name="cloud-storage",
+    title="Cloud Storage",
+    summary="Failed and refused requests, traffic and size of buckets.",
+    needs=("storage.googleapis.com",),
+    settings=Settings,
+    make=_make,
+    scenario=Scenario(
+        says="A deployment takes a permission away: uploads are refused until it is given back.",
+        signals=(
+            Signal(metric=_REQUESTS, level=28, labels=_calls("OK"), swing=0.3, noise=0.08),
+            Signal(metric=_REQUESTS, level=4, labels=_calls("OK", "WriteObject"), noise=0.15),
+            Signal(metric=_REQUESTS, level=0.05, labels=_calls("UNAVAILABLE"), noise=0.5),
+            Signal(
+                metric=_REQUESTS,
+                level=0.01,
+                labels=_calls("PERMISSION_DENIED", "WriteObject"),
+                noise=0.4,
+                bumps=(Bump(at=0.6, lasts=0.15, level=350),),
+            ),
+            Signal(metric=_SENT, level=3_400_000, labels=_calls("OK"), swing=0.3, noise=0.1),
+            Signal(metric=_RECEIVED, level=900_000, labels=_calls("OK", "WriteObject"), noise=0.2),
+            Signal(
+                metric=_BYTES,
+                level=3.1e11,
+                labels={**_MEDIA, "storage_class": "STANDARD", "type": "live-object"},
+                noise=0,
+                bumps=(Bump(at=0, lasts=1, level=1.06, is_gradual=True),),
+            ),
+        ),
+    ),
+    cases=(
+        Case(
+            alert="storage-errors",
+            says="one request in ten fails",
+            given=(Points(_REQUESTS, "90x40", _calls("OK")), Points(_REQUESTS, "_x10 10x30", _calls("UNAVAILABLE"))),
+            open_at=("25m",),
+            silent_at=("10m",),
+            labels={"bucket_name": "shop-media"},
+            tells={"slack": 1},
+        ),
+        Case(
+            alert="storage-errors",
+            says="files that are not there are nobody's failure",
+            given=(Points(_REQUESTS, "90x40", _calls("OK")), Points(_REQUESTS, "30x40", _calls("NOT_FOUND"))),
+        ),
+        Case(
+            alert="storage-denied",
+            says="a permission is missing",
+            given=Points(_REQUESTS, "_x10 40x30", _calls("PERMISSION_DENIED")),
+            open_at=("25m",),
+            silent_at=("10m",),
+            tells={"slack": 1},
+        ),
+        Case(
+            alert="storage-denied",
+            says="a few expired links a minute",
+            given=Points(_REQUESTS, "5x40", _calls("PERMISSION_DENIED")),
+        ),
+    ),
+)
