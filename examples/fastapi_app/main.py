@@ -39,7 +39,7 @@ guard_gemini(
         requests_per_minute=int(os.environ.get("GEMINI_RPM", "500")),
         tokens_per_minute=int(os.environ.get("GEMINI_TPM", "2000000")),
         deadline="10s",
-        circuit_open="2s",
+        circuit_open=os.environ.get("GEMINI_CIRCUIT_OPEN", "2s"),
         fallback=FALLBACK,
     )
 )

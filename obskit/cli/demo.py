@@ -15,7 +15,9 @@ def command(
     duration: Annotated[
         float | None,
         typer.Option(
-            min=40.0, max=600.0, help="Seconds that the script takes; the demo then ends. Without it, it stays up."
+            min=40.0,
+            max=600.0,
+            help="Seconds that the script takes, more on a busy machine; the demo then ends. Without it, it stays up.",
         ),
     ] = None,
     check: Annotated[

@@ -21,10 +21,11 @@ from obskit.demo.fake_gemini import FakeGemini
 from obskit.demo.faults import Faults
 from obskit.demo.folders import bundle_folder
 from obskit.demo.interpreter import interpreter
+from obskit.demo.pacing import Pacing
 from obskit.demo.presentation import Screen
 from obskit.demo.readings import BackendReader
 from obskit.demo.receiver import WebhookReceiver
-from obskit.demo.script import CALM, FALLBACK, LENGTH_S, MODEL, SCRIPT, SIMULATED_S
+from obskit.demo.script import CALM, CIRCUIT_OPEN_S, FALLBACK, LENGTH_S, MODEL, RESERVE_S, SCRIPT
 from obskit.demo.services import Services, clean_environment
 from obskit.demo.summary import Defined, Sources, Summary, settle
 from obskit.demo.traffic import Traffic
@@ -37,7 +38,9 @@ __all__ = ["Options", "run"]
 
 PROJECT: Final = "obskit-demo"
 _DEFAULT_S: Final = 90.0
-_SETTLE_S: Final = 25.0
+_SETTLE_S: Final = 40.0
+_EVALUATION_S: Final = 2.0  # telemetry of a busy machine arrives late
+_SIMULATED_S: Final = sum(phase.simulated_s for phase in SCRIPT) + RESERVE_S
 _INTERRUPTED: Final = 130
 
 
@@ -114,9 +117,11 @@ class _Stage:
         folder = bundle_folder()
         self._gemini = stack.enter_context(FakeGemini())
         receiver = stack.enter_context(WebhookReceiver())
-        self._clock = Clock.waiting(simulated_s=SIMULATED_S, real_s=self._length_s)
+        self._clock = Clock.waiting(simulated_s=_SIMULATED_S, real_s=self._length_s)
         self._backend = stack.enter_context(
-            LocalBackend(project=PROJECT, http_port=options.port, grpc_port=0, clock=self._clock)
+            LocalBackend(
+                project=PROJECT, http_port=options.port, grpc_port=0, clock=self._clock, settle_s=_EVALUATION_S
+            )
         )
         self._introduce()
         history.load(self._backend.store, MODEL, end_ms=self._clock.now_ms())
@@ -129,6 +134,7 @@ class _Stage:
             model=MODEL,
             fallback=FALLBACK,
             export_interval="500ms",
+            circuit_open=f"{round(CIRCUIT_OPEN_S * self._length_s / LENGTH_S * 1000)}ms",
         )
         stack.enter_context(services)
         screen.done("chatbot (FastAPI, uvicorn) and shop (Flask, gunicorn with two workers) serve")
@@ -146,7 +152,7 @@ class _Stage:
         )
 
     def _introduce(self) -> None:
-        speed = SIMULATED_S / self._length_s
+        speed = _SIMULATED_S / self._length_s
         self._screen.heading(f"Web UI: {self._backend.http_url}")
         self._screen.say(
             f"The backend's clock runs about {speed:.0f} times as fast as real time during the script, and reaches the "
@@ -181,12 +187,14 @@ class _Stage:
         """Play the script and return the summary, or None when it was interrupted."""
         self._clock.begin()
         begun = time.monotonic()
+        pacing = Pacing(self._clock, self._reader, self._length_s / LENGTH_S)
         with self._screen.progress(self._length_s):
             for phase in SCRIPT:
                 self._screen.say(f"[bold]{phase.name}[/]: {phase.title}")
                 self._gemini.switch.set(phase.faults)
                 tick = self._ticker(phase.name, begun)
-                self._sources.traffic.play(phase, phase.length_s * self._length_s / LENGTH_S, tick)
+                length_s, goes_on = pacing.begin(phase)
+                self._sources.traffic.play(phase, length_s, tick, goes_on)
                 self._fail_if_ended()
             self._gemini.switch.set(Faults())
             self._sources.traffic.wait_idle()

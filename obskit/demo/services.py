@@ -38,6 +38,7 @@ class Services:
         model: the model that the chatbot asks for.
         fallback: the one that it asks where that one does not answer.
         export_interval: time between two exports, as a setting's text.
+        circuit_open: how long the chatbot's circuits stay open before their first probe, as a setting's text.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Services:
         model: str,
         fallback: str,
         export_interval: str,
+        circuit_open: str,
     ) -> None:
         self._python, self._folder, self._backend = python, folder, backend
         self._settings = {
@@ -64,6 +66,7 @@ class Services:
             # Time runs about 40 times as fast, so that is a minute of a usual project.
             "GEMINI_RPM": "3000",
             "GEMINI_TPM": "100000000",
+            "GEMINI_CIRCUIT_OPEN": circuit_open,
             "HEALTH_INTERVAL": "1s",
         }
         self.addresses: dict[str, tuple[str, int]] = {}

@@ -17,7 +17,7 @@ from obskit.demo.script import EXPECTED
 from obskit.demo.services import Services
 from obskit.demo.traffic import CHATBOT, SHOP, Traffic
 
-__all__ = ["Defined", "Sources", "Summary", "settle"]
+__all__ = ["Defined", "Sources", "Summary", "incidents_by_policy", "settle"]
 
 _LABEL: Final = "obskit-id"
 
@@ -100,7 +100,7 @@ def settle(sources: Sources, *, timeout_s: float, tick: Callable[[], None]) -> S
 def _look(sources: Sources) -> Summary:
     reader, ledger = sources.reader, sources.ledger
     stats, tokens = reader.stats(), reader.tokens_by_kind()
-    incidents = _incidents(reader)
+    incidents = incidents_by_policy(reader)
     losses = [
         Check(what="telemetry that the services count as lost", expected={}, found=reader.lost()),
         Check(what="lines that did not reach the backend", expected=0, found=sources.services.lost_lines),
@@ -240,7 +240,7 @@ def _definitions(sources: Sources, stats: Mapping[str, Any], incidents: Mapping[
     ]
 
 
-def _incidents(reader: BackendReader) -> dict[str, tuple[int, int]]:
+def incidents_by_policy(reader: BackendReader) -> dict[str, tuple[int, int]]:
     """Return opened and closed incidents by the policy's id."""
     ids = {policy["name"]: policy.get("userLabels", {}).get(_LABEL, policy["name"]) for policy in reader.policies()}
     opened, closed = Counter[str](), Counter[str]()

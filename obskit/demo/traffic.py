@@ -21,7 +21,7 @@ __all__ = ["CHATBOT", "KINDS", "SHOP", "Kind", "Traffic"]
 CHATBOT: Final = "chatbot"
 SHOP: Final = "shop"
 
-_WORKERS: Final = 16
+_WORKERS: Final = 10  # so many that four a second may take 2.4 s each; more would only wait for each other
 _TIMEOUT_S: Final = 20.0
 _USERS: Final = 12
 _QUESTIONS: Final = (
@@ -93,20 +93,27 @@ class Traffic:
 
     # ------------------------------------------------------------------ sending
 
-    def play(self, phase: Phase, length_s: float, tick: Callable[[], None] = lambda: None) -> None:
+    def play(
+        self,
+        phase: Phase,
+        length_s: float,
+        tick: Callable[[], None] = lambda: None,
+        goes_on: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Send the phase's requests, evenly spread over its length; stops early once `interrupt` was called.
 
         Args:
             phase: rate and mix.
             length_s: real seconds.
             tick: is called after each request.
+            goes_on: is asked before each request after that time; the phase is over when it says no.
         """
-        begun = time.monotonic()
+        begun, gap = time.monotonic(), 1 / phase.rate
         kinds = _rotation(phase.mix)
         for number in itertools.count():
-            due = begun + number / phase.rate
-            is_over = due >= begun + length_s
-            if self._stopping.wait(max(0.0, min(due, begun + length_s) - time.monotonic())) or is_over:
+            is_late = number * gap >= length_s
+            wanted = begun + (max(length_s, (number - 1) * gap) if is_late else number * gap)
+            if self._stopping.wait(max(0.0, wanted - time.monotonic())) or (is_late and not goes_on()):
                 return
             self._jobs.put((KINDS[next(kinds)], phase.tiers))
             tick()

@@ -42,7 +42,9 @@ def test_the_mix_is_kept_and_never_changes() -> None:
 def test_requests_are_counted_by_service_path_and_status(address: tuple[str, int]) -> None:
     """What was answered is counted where it went and how it was answered."""
     traffic = Traffic({CHATBOT: address, SHOP: address})
-    phase = Phase(name="x", title="", length_s=1.0, rate=40.0, mix={"chat": 1, "products": 2, "missing": 1})
+    phase = Phase(
+        name="x", title="", length_s=1.0, simulated_s=1.0, rate=40.0, mix={"chat": 1, "products": 2, "missing": 1}
+    )
     begun = time.monotonic()
     traffic.play(phase, 0.5)
     assert 0.45 < time.monotonic() - begun < 5.0
@@ -75,7 +77,9 @@ def test_refusals_that_say_when_to_come_back_are_counted() -> None:
     server.start()
     try:
         traffic = Traffic({SHOP: ("127.0.0.1", int(server.url.rpartition(":")[2]))})
-        traffic.play(Phase(name="x", title="", length_s=1.0, rate=100.0, mix={"products": 1, "missing": 1}), 0.1)
+        traffic.play(
+            Phase(name="x", title="", length_s=1.0, simulated_s=1.0, rate=100.0, mix={"products": 1, "missing": 1}), 0.1
+        )
         assert traffic.wait_idle(10.0)
         traffic.stop()
     finally:
@@ -86,7 +90,7 @@ def test_refusals_that_say_when_to_come_back_are_counted() -> None:
 def test_an_unreachable_service_is_a_failure() -> None:
     """A request that got no answer is not counted as one, and says why."""
     traffic = Traffic({SHOP: ("127.0.0.1", 1)})
-    traffic.play(Phase(name="x", title="", length_s=1.0, rate=100.0, mix={"products": 1}), 0.01)
+    traffic.play(Phase(name="x", title="", length_s=1.0, simulated_s=1.0, rate=100.0, mix={"products": 1}), 0.01)
     assert traffic.wait_idle(10.0)
     traffic.stop()
     assert traffic.requests() == 0
@@ -101,6 +105,19 @@ def test_an_interrupt_ends_a_phase_at_once(address: tuple[str, int]) -> None:
     traffic.play(SCRIPT[0], 60.0)
     traffic.stop()
     assert time.monotonic() - begun < 5.0
+
+
+def test_a_phase_goes_on_as_long_as_it_is_told_to(address: tuple[str, int]) -> None:
+    """Past its length it asks before each request, and keeps its rate."""
+    traffic = Traffic({CHATBOT: address, SHOP: address})
+    phase = Phase(name="x", title="", length_s=1.0, simulated_s=1.0, rate=40.0, mix={"products": 1})
+    answers = iter([True] * 10 + [False])
+    begun = time.monotonic()
+    traffic.play(phase, 0.25, goes_on=lambda: next(answers))
+    assert time.monotonic() - begun > 0.45
+    assert traffic.wait_idle(10.0)
+    traffic.stop()
+    assert traffic.requests(SHOP) == 20
 
 
 def test_the_script_is_consistent() -> None:
