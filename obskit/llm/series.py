@@ -1,8 +1,8 @@
-"""What calls of one kind add to the metrics: the cells are looked up once for each kind of call."""
+"""What calls of one kind add to the metrics: the cells are looked up once for all calls that are added together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from obskit import catalog
@@ -14,8 +14,9 @@ __all__ = ["Recorded", "Series", "series_of"]
 
 _MOST_KNOWN: Final = 5_000
 _ERROR, _KIND, _UNIT, _SIDE = "error.type", "obskit.token.kind", "obskit.unit", "gen_ai.token.type"
-
+_ROUTE: Final = "http.route"
 _KINDS: Final = ("input", "cached", "cache_write", "tool_use", "output", "thinking")
+_SIDES: Final = (("input", "billed_input"), ("output", "billed_output"))
 
 Recorded = tuple[float | None, str, Usage | None, float | None, bool, str, bool, cells.Seen | None]
 """What a call adds: seconds (None for what is no call of its own), `error.type`, what it used, its cost in USD (None
@@ -35,20 +36,7 @@ class Series:
         name: of the calls' spans.
     """
 
-    __slots__ = (
-        "_cells",
-        "_cost",
-        "_first",
-        "_input",
-        "_kinds",
-        "_output",
-        "_store",
-        "_unpriced",
-        "_well",
-        "labels",
-        "name",
-        "on_span",
-    )
+    __slots__ = ("_cells", "_store", "labels", "name", "on_span")
 
     def __init__(self, store: cells.Cells, labels: Mapping[str, str]) -> None:
         self._store = store
@@ -56,26 +44,11 @@ class Series:
         operation, model = labels["gen_ai.operation.name"], labels["gen_ai.request.model"]
         self.on_span = {name: shown(name, text) for name, text in labels.items()}
         self.name = shown("", f"{operation} {model}" if model else operation)
-        self._cells: dict[tuple[str, str], Any] = {}
-        self._kinds: list[Any] = [None] * len(_KINDS)
-        self._well: Any = None
-        self._cost: Any = None
-        self._unpriced: Any = None
-        self._first: Any = None
-        self._input: Any = None
-        self._output: Any = None
+        self._cells: dict[tuple[str, str, str], Any] = {}
 
     def tell(self, recorded: Recorded) -> None:
         """Record what a call adds."""
         self._store.later(self._add, recorded)
-
-    def first_chunk(self, seconds: float, seen: cells.Seen | None) -> None:
-        """Record when a stream's first chunk came."""
-        self._store.later(self._add_first, (seconds, seen))
-
-    def retried(self, error: str, seen: cells.Seen | None) -> None:
-        """Record an attempt after one that had failed."""
-        self._store.later(self._add_retry, (error, seen))
 
     def told(self, metric: catalog.Metric, value: float, label: str, text: str, seen: cells.Seen | None) -> None:
         """Record one point.
@@ -87,112 +60,75 @@ class Series:
             text: its value.
             seen: the exemplar.
         """
-        self._store.later(self._add_one, (metric, value, label, text, seen))
+        self._store.later(self._add_points, (metric, value, label, text, seen))
+
+    def first_chunk(self, seconds: float, seen: cells.Seen | None) -> None:
+        """Record when a stream's first chunk came."""
+        self.told(catalog.AI_TIME_TO_FIRST_CHUNK, seconds, "", "", seen)
+
+    def retried(self, error: str, seen: cells.Seen | None) -> None:
+        """Record an attempt after one that had failed."""
+        self.told(catalog.AI_RETRIES, 1, _ERROR, error, seen)
 
     # ------------------------------------------------------------------ into the cells
 
-    def _add(self, recorded: Recorded) -> None:
-        seconds, error, usage, cost_usd, is_accounted, route, is_old_name, seen = recorded
-        if seconds is not None:
-            cell = self._cell(catalog.AI_OPERATION_DURATION, _ERROR, error) if error else self._well
-            if cell is None:
-                cell = self._well = self._cell(catalog.AI_OPERATION_DURATION, "", "")
-            cell.add(seconds, seen)
-        if not is_accounted:
-            return
-        if usage is not None:
-            self._add_usage(usage, seen, is_old_name=is_old_name)
-        if cost_usd is None:
-            if self._unpriced is None:
-                self._unpriced = self._cell(catalog.AI_UNPRICED_CALLS, "", "")
-            self._unpriced.add(1, seen)
-        elif cost_usd:
-            if self._cost is None:
-                self._cost = self._cell(catalog.AI_COST, "", "")
-            self._cost.add(cost_usd, seen)
-        if cost_usd or usage is not None:
-            _route_of(self._store, route).add(usage, cost_usd, seen)
+    def _add_points(self, recorded: Sequence[tuple[catalog.Metric, float, str, str, cells.Seen | None]]) -> None:
+        for metric, value, label, text, seen in recorded:
+            self._cell(metric, label, text).add(value, seen)
 
-    def _add_usage(self, usage: Usage, seen: cells.Seen | None, *, is_old_name: bool) -> None:
-        kinds = (usage.input, usage.cached, usage.cache_write, usage.tool_use, usage.output, usage.thinking)
-        for place, count in enumerate(kinds):
-            if count:
-                cell = self._kinds[place]
-                if cell is None:
-                    cell = self._kinds[place] = self._cell(catalog.AI_TOKENS, _KIND, _KINDS[place])
-                cell.add(count, seen)
-        if usage.units:
-            for unit, amount in usage.units.items():
-                if amount:
-                    self._cell(catalog.AI_UNITS, _UNIT, unit).add(amount, seen)
-        if not is_old_name:
-            return
-        if count := usage.billed_input:
-            if self._input is None:
-                self._input = self._cell(catalog.AI_TOKEN_USAGE, _SIDE, "input")
-            self._input.add(count, seen)
-        if count := usage.billed_output:
-            if self._output is None:
-                self._output = self._cell(catalog.AI_TOKEN_USAGE, _SIDE, "output")
-            self._output.add(count, seen)
+    def _add(self, recorded: Sequence[Recorded]) -> None:
+        seconds: dict[str, list[Any]] = {}
+        costs: dict[str, list[Any]] = {}
+        used: dict[str, list[Any]] = {}
+        for duration_s, error, usage, cost_usd, is_accounted, route, is_old_name, seen in recorded:
+            if duration_s is not None:
+                seconds.setdefault(error, []).append((duration_s, seen))
+            if cost_usd:
+                costs.setdefault(route, []).append((cost_usd, seen))
+            elif cost_usd is None and is_accounted:
+                self._cell(catalog.AI_UNPRICED_CALLS, "", "").add(1, seen)
+            if usage is not None:
+                used.setdefault(route, []).append((usage, seen, is_old_name))
+        for error, pairs in seconds.items():
+            self._cell(catalog.AI_OPERATION_DURATION, _ERROR if error else "", error).add_all(pairs)
+        for route, pairs in costs.items():
+            self._cell(catalog.AI_COST, "", "").add_all(pairs)
+            self._route_cell(catalog.AI_ROUTE_COST, route).add_all(pairs)
+        for route, usages in used.items():
+            self._add_usages(route, usages)
 
-    def _add_first(self, recorded: tuple[float, cells.Seen | None]) -> None:
-        if self._first is None:
-            self._first = self._cell(catalog.AI_TIME_TO_FIRST_CHUNK, "", "")
-        self._first.add(*recorded)
-
-    def _add_retry(self, recorded: tuple[str, cells.Seen | None]) -> None:
-        error, seen = recorded
-        self._cell(catalog.AI_RETRIES, _ERROR, error).add(1, seen)
-
-    def _add_one(self, recorded: tuple[catalog.Metric, float, str, str, cells.Seen | None]) -> None:
-        metric, value, label, text, seen = recorded
-        self._cell(metric, label, text).add(value, seen)
+    def _add_usages(self, route: str, used: Sequence[tuple[Usage, cells.Seen | None, bool]]) -> None:
+        for kind in _KINDS:
+            pairs = [(count, seen) for usage, seen, _ in used if (count := getattr(usage, kind))]
+            if pairs:
+                self._cell(catalog.AI_TOKENS, _KIND, kind).add_all(pairs)
+        for side, name in _SIDES:
+            pairs = [(count, seen) for usage, seen, is_old in used if is_old and (count := getattr(usage, name))]
+            if pairs:
+                self._cell(catalog.AI_TOKEN_USAGE, _SIDE, side).add_all(pairs)
+        pairs = [(count, seen) for usage, seen, _ in used if (count := usage.billed_input + usage.billed_output)]
+        if pairs:
+            self._route_cell(catalog.AI_ROUTE_TOKENS, route).add_all(pairs)
+        for usage, seen, _ in used:
+            if usage.units:
+                for unit, amount in usage.units.items():
+                    if amount:
+                        self._cell(catalog.AI_UNITS, _UNIT, unit).add(amount, seen)
 
     def _cell(self, metric: catalog.Metric, label: str, text: str) -> Any:
         """Return the cell of a metric with one more label; without any where the label's name is empty."""
-        key = (metric.name, text)
-        cell = self._cells.get(key)
-        if cell is None:
-            if len(self._cells) >= _MOST_KNOWN:
-                self._cells.clear()
-            labels = {**self.labels, label: text} if label else self.labels
-            cell = self._cells[key] = self._store.cell(metric, labels)
+        found = self._cells.get((metric.name, label, text))
+        return found or self._made(metric, label, text, {**self.labels, label: text} if label else self.labels)
+
+    def _route_cell(self, metric: catalog.Metric, route: str) -> Any:
+        found = self._cells.get((metric.name, _ROUTE, route))
+        return found or self._made(metric, _ROUTE, route, {_ROUTE: route} if route else {})
+
+    def _made(self, metric: catalog.Metric, label: str, text: str, labels: Mapping[str, str]) -> Any:
+        if len(self._cells) >= _MOST_KNOWN:
+            self._cells.clear()
+        cell = self._cells[metric.name, label, text] = self._store.cell(metric, labels)
         return cell
-
-
-class _Route:
-    """What the calls of one route add up to.
-
-    Args:
-        store: keeps the cells.
-        route: its template, empty outside of requests.
-    """
-
-    __slots__ = ("_cost", "_labels", "_store", "_tokens")
-
-    def __init__(self, store: cells.Cells, route: str) -> None:
-        self._store = store
-        self._labels = {"http.route": route} if route else {}
-        self._cost: Any = None
-        self._tokens: Any = None
-
-    def add(self, usage: Usage | None, cost_usd: float | None, seen: cells.Seen | None) -> None:
-        if cost_usd:
-            if self._cost is None:
-                self._cost = self._store.cell(catalog.AI_ROUTE_COST, self._labels)
-            self._cost.add(cost_usd, seen)
-        if usage is not None and (count := usage.total):
-            if self._tokens is None:
-                self._tokens = self._store.cell(catalog.AI_ROUTE_TOKENS, self._labels)
-            self._tokens.add(count, seen)
-
-
-def _route_of(store: cells.Cells, route: str) -> _Route:
-    found = store.sets.get(route)
-    if found is None:
-        found = _kept(store, route, _Route(store, route))
-    return found  # type: ignore[no-any-return]
 
 
 def series_of(operation: str, provider: str, model: str, tier: str | None) -> Series:
@@ -215,11 +151,7 @@ def series_of(operation: str, provider: str, model: str, tier: str | None) -> Se
         }
         if tier is not None:
             labels["user.tier"] = tier
-        found = _kept(store, key, Series(store, labels))
+        if len(store.sets) >= _MOST_KNOWN:
+            store.sets.clear()
+        found = store.sets.setdefault(key, Series(store, labels))
     return found  # type: ignore[no-any-return]
-
-
-def _kept(store: cells.Cells, key: Any, made: Any) -> Any:
-    if len(store.sets) >= _MOST_KNOWN:
-        store.sets.clear()
-    return store.sets.setdefault(key, made)

@@ -89,9 +89,8 @@ _FIELDS: Final = (
     "tool_use_prompt_token_count",
     "candidates_token_count",
     "thoughts_token_count",
+    "response_token_count",  # live sessions and embeddings have another name for the reply's tokens
 )
-# Live sessions and embeddings have another name for the reply's tokens.
-_SOURCES: Final = (*((name, name) for name in _FIELDS), ("response_token_count", "candidates_token_count"))
 # Gemini's detail list, and how genai-prices names its entries.
 _DETAILS: Final = (
     ("prompt_tokens_details", "input_{}_tokens"),
@@ -110,7 +109,7 @@ _PROCESSING: Final = {
 _MODALITIES: Final = {"AUDIO": "audio", "IMAGE": "image", "VIDEO": "video", "DOCUMENT": "image"}
 
 
-_NONE: Final[Mapping[str, int]] = {}
+_NAMES: Final = (*_FIELDS, "traffic_type", "service_tier", *(name for name, _ in _DETAILS))
 
 
 def fields_of(holder: Any) -> Callable[[str], Any]:
@@ -131,47 +130,61 @@ class GeminiUsage:
     Chunks are cumulative on some models and partial on others, so the last value of each field counts.
     """
 
-    __slots__ = ("_counts", "_details", "_processing")
+    __slots__ = ("_fields", "_get")
 
     def __init__(self) -> None:
-        self._processing = ""
-        self._counts: dict[str, int] = {}
-        self._details: dict[str, dict[str, int]] = {}
+        self._fields: dict[str, Any] | None = None
+        self._get: Callable[[str], Any] | None = None
 
     def observe(self, metadata: Any) -> None:
         """Take in one `usage_metadata`, or nothing when it is None."""
         if metadata is None:
             return
-        get, counts = fields_of(metadata), self._counts
-        for name, kind in _SOURCES:
-            count = get(name)
-            if count is not None:
-                counts[kind] = count
-        for name in ("traffic_type", "service_tier"):
-            said = get(name)
-            if said is not None:
-                self._processing = _PROCESSING.get(str(getattr(said, "value", said)).lower(), "")
-        for name, pattern in _DETAILS:
-            entries = get(name)
-            if entries:
-                self._details[name] = _by_modality(entries, pattern)
+        if self._get is None:
+            self._get = fields_of(metadata)
+            return
+        if self._fields is None:
+            self._fields = _told(self._get)
+        self._fields |= _told(fields_of(metadata))
+        self._get = self._fields.get
 
     def usage(self) -> Usage | None:
         """Return what was used, None when no response has said it."""
-        counts = self._counts
-        if not counts:
+        get = self._get
+        if get is None:
             return None
-        get, details = counts.get, self._details
-        cached = get("cached_content_token_count", 0)
-        return Usage(
-            input=max(get("prompt_token_count", 0) - cached, 0),
-            cached=cached,
-            tool_use=get("tool_use_prompt_token_count", 0),
-            output=get("candidates_token_count", 0),
-            thinking=get("thoughts_token_count", 0),
-            modalities={key: count for part in details.values() for key, count in part.items()} if details else _NONE,
-            processing=self._processing,
+        prompt, cached, thinking = (
+            get("prompt_token_count"),
+            get("cached_content_token_count"),
+            get("thoughts_token_count"),
         )
+        tool_use, output = get("tool_use_prompt_token_count"), get("response_token_count")
+        if output is None:
+            output = get("candidates_token_count")
+        if prompt is cached is tool_use is output is thinking is None:
+            return None
+        modalities: dict[str, int] = {}
+        for name, pattern in _DETAILS:
+            if entries := get(name):
+                modalities.update(_by_modality(entries, pattern))
+        said = get("service_tier")
+        if said is None:
+            said = get("traffic_type")
+        return Usage(
+            input=max((prompt or 0) - cached, 0) if cached else prompt or 0,
+            cached=cached or 0,
+            tool_use=tool_use or 0,
+            output=output or 0,
+            thinking=thinking or 0,
+            modalities=modalities,
+            processing="" if said is None else _PROCESSING.get(str(getattr(said, "value", said)).lower(), ""),
+        )
+
+
+def _told(get: Callable[[str], Any]) -> dict[str, Any]:
+    """Return the fields that say something; a count of 0 does."""
+    found = ((name, get(name)) for name in _NAMES)
+    return {name: value for name, value in found if value is not None and value != []}
 
 
 def _by_modality(entries: Any, pattern: str) -> dict[str, int]:

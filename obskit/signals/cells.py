@@ -13,7 +13,7 @@ import time
 import weakref
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit import catalog
@@ -59,6 +59,11 @@ class _Cell:
         """
         raise NotImplementedError
 
+    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
+        """Record several values, each with its exemplar."""
+        for value, seen in recorded:
+            self.add(value, seen)
+
     def point(self, now_ns: int) -> Any:
         """Return the series' cumulative point, None when nothing was recorded."""
         raise NotImplementedError
@@ -70,13 +75,19 @@ class _Counter(_Cell):
     def __init__(self, metric: Metric, labels: Mapping[str, Any]) -> None:
         super().__init__(metric, labels)
         self._total: float | None = None
-        self._seen: tuple[float, int, int, int] | None = None
+        self._seen: tuple[float, Any] | None = None
 
     def add(self, value: float, seen: Seen | None) -> None:
-        if 0 <= value < _INFINITE:
-            self._total = value if self._total is None else self._total + value
-            if seen is not None:
-                self._seen = (value, *seen)
+        self.add_all(((value, seen),))
+
+    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
+        total = self._total or 0
+        for pair in recorded:
+            value = pair[0]
+            if 0 <= value < _INFINITE:
+                self._total = total = total + value
+                if pair[1] is not None:
+                    self._seen = pair
 
     def point(self, now_ns: int) -> Any:
         if self._total is None:
@@ -87,7 +98,7 @@ class _Counter(_Cell):
             dict(self.labels),
             times_ns=(self.start_ns, max(now_ns, self.start_ns)),
             value=self._total,
-            exemplars=() if self._seen is None else (self._seen,),
+            exemplars=() if self._seen is None else ((self._seen[0], *self._seen[1]),),
         )
 
 
@@ -100,19 +111,27 @@ class _Histogram(_Cell):
         self._buckets = [0] * (len(self._bounds) + 1)
         self._sum: float = 0
         self._least, self._most = _INFINITE, -_INFINITE
-        self._seen: dict[int, tuple[float, int, int, int]] = {}
+        self._seen: dict[int, tuple[float, Any]] = {}
 
     def add(self, value: float, seen: Seen | None) -> None:
-        if 0 <= value < _INFINITE:
-            place = bisect_left(self._bounds, value)
-            self._buckets[place] += 1
-            self._sum += value
-            if value < self._least:  # noqa: PLR1730 - calling `min` takes longer than all the rest
-                self._least = value
-            if value > self._most:  # noqa: PLR1730
-                self._most = value
-            if seen is not None:
-                self._seen[place] = (value, *seen)
+        self.add_all(((value, seen),))
+
+    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
+        bounds, buckets, exemplars = self._bounds, self._buckets, self._seen
+        total, least, most = self._sum, self._least, self._most
+        for pair in recorded:
+            value = pair[0]
+            if 0 <= value < _INFINITE:
+                place = bisect_left(bounds, value)
+                buckets[place] += 1
+                total += value
+                if value < least:  # noqa: PLR1730 - calling `min` takes longer than all the rest
+                    least = value
+                if value > most:  # noqa: PLR1730
+                    most = value
+                if pair[1] is not None:
+                    exemplars[place] = pair
+        self._sum, self._least, self._most = total, least, most
 
     def point(self, now_ns: int) -> Any:
         if self._most < 0:
@@ -125,7 +144,7 @@ class _Histogram(_Cell):
             buckets=self._buckets,
             bounds=self._bounds,
             figures=(self._sum, self._least, self._most),
-            exemplars=[self._seen[place] for place in sorted(self._seen)],
+            exemplars=[(value, *seen) for _, (value, seen) in sorted(self._seen.items())],
         )
 
 
@@ -134,9 +153,10 @@ class _SharedCounter(_Counter):
 
     __slots__ = ()
 
-    def add(self, value: float, seen: Seen | None) -> None:
-        super().add(value, seen)
-        metrics.record(self.metric, value, self.labels)
+    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
+        super().add_all(recorded)
+        for value, _ in recorded:
+            metrics.record(self.metric, value, self.labels)
 
 
 class _SharedHistogram(_Histogram):
@@ -144,9 +164,10 @@ class _SharedHistogram(_Histogram):
 
     __slots__ = ()
 
-    def add(self, value: float, seen: Seen | None) -> None:
-        super().add(value, seen)
-        metrics.record(self.metric, value, self.labels)
+    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
+        super().add_all(recorded)
+        for value, _ in recorded:
+            metrics.record(self.metric, value, self.labels)
 
 
 class _SdkCell(_Cell):
@@ -182,34 +203,40 @@ class Cells:
         self.sets: dict[Any, Any] = {}
         self._cells: dict[tuple[Any, ...], _Cell] = {}
         # Appending is atomic, so that the threads of an app need no lock; who reads folds.
-        self._pending: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._pending: deque[tuple[Callable[[Sequence[Any]], None], Any]] = deque()
         self._lock = threading.RLock()
         _all.add(self)
 
-    def later(self, add: Callable[[Any], None], recorded: Any) -> None:
-        """Have `add(recorded)` called before the cells are next read; at once, where others are to see it now.
+    def later(self, add: Callable[[Sequence[Any]], None], recorded: Any) -> None:
+        """Have `add` called before the cells are next read; at once, where others are to see it now.
 
         Args:
-            add: adds to cells what was recorded.
-            recorded: passed on to it.
+            add: adds to cells what was recorded; called with all that was recorded for it meanwhile.
+            recorded: one of them.
         """
         if not self._is_own or self._is_shared:
-            add(recorded)
+            add((recorded,))
             return
         self._pending.append((add, recorded))
         if len(self._pending) > _MOST_PENDING:
             self._fold()
 
     def _fold(self) -> None:
-        pending = self._pending
+        pending, found = self._pending, {}  # type: tuple[Any, dict[Any, list[Any]]]
         with self._lock:
             for _ in range(len(pending)):
                 try:
                     add, recorded = pending.popleft()
                 except IndexError:
                     break
+                its = found.get(add)
+                if its is None:
+                    found[add] = [recorded]
+                else:
+                    its.append(recorded)
+            for add, its in found.items():
                 try:
-                    add(recorded)
+                    add(its)
                 except Exception as error:  # noqa: BLE001 - what others have recorded must not suffer from it
                     metrics.say_once(f"points were not recorded: {type(error).__name__}: {error}")
 
