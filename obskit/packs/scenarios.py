@@ -65,17 +65,19 @@ class Signal:
         median: of the values of a distribution, in the metric's unit.
         spread: by what factor about a third of a distribution's values is larger than its median; above 1.
         bumps: what happens.
+        every_s: of a gauge that tells when something last happened: how often it happens; `level` says nothing then.
         resource_type: where one of Google's metrics has several.
     """
 
     metric: Metric | GoogleMetric
-    level: float
+    level: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     swing: float = 0.0
     noise: float = 0.05
     median: float = 1.0
     spread: float = 1.8
     bumps: tuple[Bump, ...] = ()
+    every_s: float = 0.0
     resource_type: str = ""
 
     @property
@@ -86,6 +88,8 @@ class Signal:
     def at(self, share: float, time_ms: int) -> tuple[float, float]:
         """Return the level and the median at a moment; `share` is the moment's place in the scenario, 0 to 1."""
         daily = 1 + self.swing * math.sin(math.tau * (time_ms / _DAY_MS - 0.375))  # highest in the afternoon
+        if self.every_s:
+            return time_ms / 1000 - time_ms / 1000 % self.every_s, self.median
         level, median = self.level * daily * (1 + self.noise * _noise(self, time_ms)), self.median
         for bump in self.bumps:
             weight = bump.weight(share)
@@ -152,15 +156,19 @@ def drawn(signal: Signal, *, start_ms: int, end_ms: int, step_ms: int = 60_000) 
     """
     role, is_delta = role_of(signal.metric), isinstance(signal.metric, GoogleMetric) and signal.metric.kind == "delta"
     total, sums, counts = 0.0, 0.0, [0] * (len(signal.bounds) + 1 if role is Kind.HISTOGRAM else 0)
+    is_whole, rest = _is_whole(signal.metric), 0.0
     for time_ms in range(start_ms + step_ms, end_ms + 1, step_ms):
         level, median = signal.at((time_ms - start_ms) / (end_ms - start_ms), time_ms)
         begin = time_ms - step_ms if is_delta else start_ms
         if role is Kind.GAUGE:
-            yield Sample(time_ms, time_ms, level)
+            yield Sample(time_ms, time_ms, float(round(level)) if is_whole else level)
             continue
         if is_delta:
             total, sums, counts = 0.0, 0.0, [0] * len(counts)
         gain = level * step_ms / 1000
+        if is_whole:
+            # Nothing happens by halves: what is missing to a whole one is there a few minutes later.
+            gain, rest = float(int(gain + rest)), (gain + rest) % 1
         if role is Kind.COUNTER:
             total += gain
             yield Sample(begin, time_ms, total)
@@ -171,6 +179,13 @@ def drawn(signal: Signal, *, start_ms: int, end_ms: int, step_ms: int = 60_000) 
             total += place
             sums += place * size
         yield Sample(begin, time_ms, sums / total if total else 0.0, tuple(counts))
+
+
+def _is_whole(metric: Metric | GoogleMetric) -> bool:
+    """Return whether a metric's numbers are whole ones; how many values a distribution has always is."""
+    if role_of(metric) is Kind.HISTOGRAM:
+        return True
+    return metric.is_int if isinstance(metric, Metric) else metric.value in {"int64", "bool"}
 
 
 def _values(median: float, spread: float, many: int, time_ms: int) -> Iterator[tuple[int, float]]:

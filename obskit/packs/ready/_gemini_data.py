@@ -15,6 +15,7 @@ from obskit.catalog import (
     AI_OPERATION_DURATION,
     AI_TIME_TO_FIRST_CHUNK,
     AI_TOKENS,
+    AI_UNPRICED_CALLS,
 )
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.scenarios import Bump, Scenario, Signal
@@ -104,6 +105,7 @@ SCENARIO: Final = Scenario(
             median=0.6,
             bumps=(Bump(at=0.45, lasts=0.05, level=4, size=6),),
         ),
+        Signal(metric=AI_UNPRICED_CALLS, level=0.0004, labels={**_PRO, _MODEL: "gemini-experimental"}, noise=0.6),
         Signal(metric=_SESSIONS, level=0.02, labels={"service": "chat"}, median=240, bumps=(Bump(at=0.7, size=1.9),)),
     ),
     hours=30,

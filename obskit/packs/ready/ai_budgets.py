@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from obskit.alerts import budget_exceeded, budget_warning, monthly_budget
-from obskit.catalog import AI_COST, BUDGET_COST, BUDGET_REJECTIONS, BUDGET_REMAINING, BUDGET_TOKENS, BUDGET_WARNINGS
+from obskit.catalog import (
+    AI_COST,
+    BUDGET_COST,
+    BUDGET_REJECTIONS,
+    BUDGET_REMAINING,
+    BUDGET_STORE_FAILURES,
+    BUDGET_TOKENS,
+    BUDGET_WARNINGS,
+)
 from obskit.dashboards import budgets
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
@@ -85,6 +93,12 @@ PACK: Final = Pack(
                 labels={**_FREE, "obskit.budget.scope": "caller", "obskit.budget.period": "day"},
                 noise=0.5,
                 bumps=(Bump(at=0.6, lasts=0.2, level=400),),
+            ),
+            Signal(
+                metric=BUDGET_STORE_FAILURES,
+                level=0.0001,
+                labels={**_CHAT, "obskit.budget.outcome": "allowed"},
+                bumps=(Bump(at=0.85, lasts=0.05, level=60),),
             ),
             Signal(
                 metric=BUDGET_WARNINGS,

@@ -198,6 +198,8 @@ PACK: Final = Pack(
             *_job("send-mail", 0.8, 1.2, Bump(at=0.55, lasts=0.2, level=0.4, size=14)),
             *_job("resize-image", 0.3, 4),
             *_job("report", 0.01, 45),
+            Signal(metric=JOB_LAST_SUCCESS, labels=_BACKUP, every_s=_DAY),
+            Signal(metric=JOB_LAST_SUCCESS, labels={**_WORKER, _JOB: "report"}, every_s=900),
             Signal(metric=_GAUGE, level=40, labels=_QUEUE, noise=0.4, bumps=(Bump(at=0.57, lasts=0.26, level=45),)),
             Signal(metric=_GAUGE, level=12, labels={**_QUEUE, "queue_id": "images"}, noise=0.5),
         ),

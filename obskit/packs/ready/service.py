@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import error_spike, latency_p95
-from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION
+from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY_LOST
 from obskit.dashboards import service
 from obskit.packs.cases import Case, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
@@ -106,6 +106,20 @@ _SCENARIO: Final = Scenario(
             median=0.05,
             labels={**_SERVICE, "server.address": "stock.internal", "http.response.status_code": "200"},
             bumps=(_SLOW_DATABASE,),
+        ),
+        Signal(
+            metric=HTTP_CLIENT_DURATION,
+            level=0.01,
+            median=5,
+            labels={**_SERVICE, "server.address": "stock.internal", "error.type": "TimeoutError"},
+            noise=0.5,
+            bumps=(Bump(at=0.42, lasts=0.08, level=40),),
+        ),
+        Signal(
+            metric=TELEMETRY_LOST,
+            level=0.0005,
+            labels={**_SERVICE, "obskit.signal": "spans", "obskit.reason": "queue_full"},
+            bumps=(Bump(at=0.7, lasts=0.03, level=500),),
         ),
     ),
     logs=(
