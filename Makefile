@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test test-deps invoice faults soak lint format docs bench storm screenshots build clean help
+.PHONY: demo test test-deps invoice faults soak lint format docs bench bench-sync storm screenshots gallery build clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ docs: $(BIN)/.installed  ## Generate the configuration, metrics and command line
 bench: $(BIN)/.installed  ## What observing a request costs, beside eight others (half an hour); ARGS="--only instructions --json"
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+bench-sync: $(BIN)/.installed  ## check and plan of 10 to 1,000 policies: time, memory, calls; ARGS="--sizes 10,1000 --json"
+	$(BIN)/python benchmarks/sync.py $(ARGS)
+
 storm: $(BIN)/.installed  ## 1,000 clients, a quota of 100 calls a second: the guard beside the SDK's retries; ARGS=--overhead
 	ulimit -n 8192; $(BIN)/python benchmarks/storm.py $(ARGS)
 
@@ -55,6 +58,9 @@ invoice: $(BIN)/.installed  ## A fake Gemini's ledger beside what obskit and oth
 
 screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from the demo
 	$(BIN)/python docs/screenshots.py $(ARGS)
+
+gallery: $(BIN)/.installed  ## Pictures of the packs' dashboards for docs/gallery.md, from their scenarios
+	$(BIN)/python docs/gallery.py $(ARGS)
 
 build: $(BIN)/.installed  ## Wheel and source distribution in dist/
 	$(BIN)/python -m build

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import Parameter, signature
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar, dataclass_transform
 
@@ -63,6 +63,7 @@ _ABOVE: Final = (
     "dataclasses",
     "functools",
 )
+_WITHIN: Final = tuple(f"{name}." for name in _ABOVE)
 
 
 def caller() -> str:
@@ -70,13 +71,18 @@ def caller() -> str:
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's line, and the only cheap one
     while frame.f_back is not None:
         module = str(frame.f_globals.get("__name__", ""))
-        is_ours = any(module == name or module.startswith(f"{name}.") for name in _ABOVE)
+        is_ours = module in _ABOVE or module.startswith(_WITHIN)
         if not is_ours and frame.f_code.co_filename != "<string>":
             break
         frame = frame.f_back
-    path = frame.f_code.co_filename
-    relative = os.path.relpath(path) if os.path.isabs(path) else path  # noqa: PTH117 - a code object's file may be "<stdin>"
-    return f"{path if relative.startswith('..') else relative}:{frame.f_lineno}"
+    return f"{_relative(frame.f_code.co_filename, os.getcwd())}:{frame.f_lineno}"  # noqa: PTH109 - called ten thousand times
+
+
+@lru_cache(maxsize=1024)
+def _relative(path: str, start: str) -> str:
+    """Return a path below a folder as it is from there; any other as it is, and ``<stdin>`` too."""
+    relative = os.path.relpath(path, start) if os.path.isabs(path) else path  # noqa: PTH117 - it may be "<stdin>"
+    return path if relative.startswith("..") else relative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
