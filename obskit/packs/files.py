@@ -134,9 +134,7 @@ def settings_table(pack: Pack[Any]) -> list[str]:
 def _plain(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return repr(int(value))
-    if isinstance(value, tuple):
-        return repr(list(value))
-    return repr(value).replace("'", '"')
+    return repr(list(value) if isinstance(value, tuple) else value).replace("'", '"')
 
 
 def _told(settings: type[PackSettings]) -> dict[str, str]:
