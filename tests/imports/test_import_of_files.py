@@ -242,6 +242,12 @@ def test_the_id_of_an_owned_object_stays():
         ("gcloud.yaml", "---\ndisplayName: a\nconditions:\n- displayName: c\n  conditionAbsent: {duration: 120s}\n", 1),
         ("two.yml", "displayName: a\nconditions: []\n---\ndisplayName: b\nconditions: []\n", 2),
         (
+            "main.tf",
+            f'resource "google_monitoring_dashboard" "b" {{\n  dashboard_json = <<-EOF\n{json.dumps(BOARD, indent=2)}\n  EOF\n}}\n',
+            1,
+        ),
+        ("other.tf", 'resource "google_storage_bucket" "b" {\n  name = "b"\n}\n', 0),
+        (
             "state.tfstate",
             json.dumps(
                 {
@@ -297,6 +303,7 @@ def test_a_file_may_wrap_objects_in_many_ways(tmp_path, name, text, count):
     ("name", "text", "problem"),
     [
         ("a.json", "{", "cannot be read: Expecting"),
+        ("a.tf", "dashboard_json = jsonencode({ a = 1 })", "what stands in Terraform's own language is not read"),
         ("a.yaml", "a: [", "cannot be read: while parsing"),
         ("a.json", '{"kind": "x"}', "an object with the fields kind is no object of Cloud Monitoring that is known"),
         ("a.json", '"x"', "a text is no object"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +16,11 @@ from obskit.sync.imports.recognition import COLLECTIONS, recognised
 
 __all__ = ["Found", "read_files"]
 
-_SUFFIXES: Final = (".json", ".yaml", ".yml", ".tfstate")
+_SUFFIXES: Final = (".json", ".yaml", ".yml", ".tfstate", ".tf")
+# Source: "Heredoc strings" in Terraform's reference.
+_HEREDOC: Final = re.compile(
+    r"<<-?(?P<mark>\w+)[ \t]*\n(?P<text>.*?)\n[ \t]*(?P=mark)[ \t]*$", re.DOTALL | re.MULTILINE
+)
 _DEEPEST: Final = 12
 
 
@@ -41,8 +46,8 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Problem,
 
     Args:
         paths: JSON or YAML files, or folders with such files. A file holds one object, a list of them, the answer of a
-            list call, a text that holds one of these (as ``jsonencode`` makes), or what ``terraform show -json`` or a
-            state file says.
+            list call, a text that holds one of these (as ``jsonencode`` makes), what ``terraform show -json`` or a state
+            file says, or a Terraform file with JSON between ``<<EOF`` and ``EOF``.
     """
     found: list[Found] = []
     problems: list[Problem] = []
@@ -65,6 +70,8 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Problem,
 
 def _values(path: Path) -> list[Any]:
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".tf":
+        return _heredocs(text)
     if path.suffix not in {".yaml", ".yml"}:
         return [json.loads(text)]
     if find_spec("yaml") is None:
@@ -74,6 +81,18 @@ def _values(path: Path) -> list[Any]:
         return [value for value in yaml.load_all(text, Loader=_texts_only(yaml)) if value is not None]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _heredocs(text: str) -> list[str]:
+    """Return the texts of a Terraform file that hold JSON; what is written in its own language is not."""
+    found = [match["text"].strip() for match in _HEREDOC.finditer(text)]
+    documents = [each for each in found if each.startswith(("{", "["))]
+    if "jsonencode(" in text or (not documents and 'resource "google_monitoring_' in text):
+        raise ValueError(
+            "what stands in Terraform's own language is not read, only JSON between <<EOF and EOF; "
+            "import what `terraform show -json` prints, or the project"
+        )
+    return documents
 
 
 def _texts_only(yaml: Any) -> Any:

@@ -12,6 +12,7 @@ from obskit.sync.backend import Backend, BackendFailure
 from obskit.sync.changes import is_over
 from obskit.sync.imports.documents import Found
 from obskit.sync.kinds import BUDGET, CHANNEL, DESCRIPTOR, KINDS, SNOOZE, Kind
+from obskit.sync.marks import unmarked
 from obskit.sync.ownership import owner_of
 
 __all__ = ["Project", "read_project"]
@@ -76,11 +77,19 @@ def read_project(
                 continue
             if containing.lower() not in str(document.get("displayName") or document.get("name") or "").lower():
                 continue
-            if not with_owned and owner_of(document, kind) is not None:
+            owner = owner_of(document, kind)
+            if not with_owned and owner is not None:
                 owned += 1
                 continue
-            found.append(Found(model=kind.model, document=document, place=str(document.get("name") or kind.name)))
+            place, own = str(document.get("name") or kind.name), "" if owner is None else owner.id
+            found.append(Found(model=kind.model, document=_unmarked(document, kind), place=place, id=own))
     return Project(found=tuple(found), channels=tuple(channels), owned=owned, problems=tuple(problems))
+
+
+def _unmarked(document: Mapping[str, Any], kind: Kind) -> Mapping[str, Any]:
+    """Return an object without sync's mark in its text, where the kind has no labels."""
+    text = document.get(kind.marked_field) if kind.marked_field else None
+    return {**document, kind.marked_field: unmarked(text)} if isinstance(text, str) else document
 
 
 def _parents(kind: Kind, billing_account: str) -> tuple[str, ...]:
