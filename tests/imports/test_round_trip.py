@@ -25,6 +25,7 @@ from obskit.sync.imports.reading import read
 from obskit.sync.imports.writing import write
 from obskit.sync.kinds import CHANNEL, DASHBOARD, KINDS, LOG_METRIC, POLICY, UPTIME
 from obskit.sync.load import check, load
+from obskit.sync.ownership import stamped
 from obskit.sync.plan import make_plan
 from obskit.sync.survey import survey
 
@@ -129,9 +130,8 @@ def test_what_definitions_own_is_not_imported_again_unless_asked(project, tmp_pa
     apply(plan_of(project, loaded, context, is_adopting=True), project, pause=lambda _: None)
     source = read_project(project)
     assert (source.found, source.owned) == ((), 6)
-    project.create(
-        LOG_METRIC, {"name": "logged", "filter": "a", "description": "Says [obskit:default/own:" + "0" * 32 + "]"}
-    )
+    logged = {"name": "logged", "filter": "a", "description": "Says"}
+    project.create(LOG_METRIC, stamped(logged, LOG_METRIC, stack="default", definition_id="own"))
     (own,) = read(read_project(project, kinds=[LOG_METRIC], with_owned=True).found).definitions
     assert (own.id, own.description) == ("own", "Says")
     everything = read(read_project(project, kinds=[CHANNEL, POLICY, DASHBOARD, UPTIME], with_owned=True).found)

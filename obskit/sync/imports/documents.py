@@ -46,8 +46,8 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Problem,
 
     Args:
         paths: JSON or YAML files, or folders with such files. A file holds one object, a list of them, the answer of a
-            list call, a text that holds one of these (as ``jsonencode`` makes), what ``terraform show -json`` or a state
-            file says, or a Terraform file with JSON between ``<<EOF`` and ``EOF``.
+            list call, a text that holds one of these (as ``jsonencode`` makes), what ``terraform show -json`` or a
+            state file says, or a Terraform file with JSON between ``<<EOF`` and ``EOF``.
     """
     found: list[Found] = []
     problems: list[Problem] = []
