@@ -92,8 +92,9 @@ def _lines(each: Backtest) -> Iterator[str]:
         f"  {moment(played.start_ms)} to {moment(played.end_ms)} UTC, {each.place}: "
         f"{_times(played.pages)}, open for {shown_length(played.open_ms)} in all"
     )
-    if each.is_empty:
+    if each.is_empty:  # a table of other thresholds would say nothing
         yield f"  {NOTHING}"
+        return
     for incident in played.incidents[:_MOST]:
         end = "still open" if incident.ended_at_ms is None else shown_length(played.length_ms(incident))
         value = "" if incident.value is None else f"  value {incident.value:.4g}"

@@ -10,6 +10,7 @@ import typer
 import typer.core
 import typer.main
 
+from obskit.cli.examples import shown_examples
 from obskit.errors import ObskitError
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -61,7 +62,7 @@ class LazyGroup(typer.core.TyperGroup):
             return None
         module, summary = COMMANDS[cmd_name]
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name, short_help=summary)(import_module(module).command)
+        single.command(cmd_name, short_help=summary, epilog=shown_examples(cmd_name))(import_module(module).command)
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

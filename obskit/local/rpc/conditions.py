@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from obskit.engine.promql import check
+from obskit.engine.selectors import slo_selector
 from obskit.errors import QueryError
 from obskit.local.store import Descriptor
 from obskit.queries import filters
@@ -174,6 +175,8 @@ def _aligner(place: str, aligner: str, text: str, described: Described) -> Itera
 def _filter(place: str, text: str, needed: Sequence[str] = ("metric.type", "resource.type")) -> Iterator[str]:
     if len(text) > 2048:
         yield f"{place} has {len(text)} characters, at most 2,048 are allowed."
+    if slo_selector(text) is not None:  # the series of an SLO, which have neither a metric type nor a resource type
+        return
     try:
         parsed = filters.parse(text)
     except QueryError as error:
