@@ -24,7 +24,7 @@ __all__ = ["PACK", "Settings"]
 
 _REQUESTS: Final = google("apigateway.googleapis.com/proxy/request_count")
 _RESOURCE: Final = "apigateway.googleapis.com/Gateway"
-_LOG: Final = f'resource.type="{_RESOURCE}" AND log_id("apigateway.googleapis.com/requests")'
+_LOG: Final = f'resource.type="{_RESOURCE}" AND logName:"apigateway.googleapis.com%2Frequests"'
 _TIMED, _LATENCIES = log_distribution(
     "api-gateway-latency",
     of='REGEXP_EXTRACT(httpRequest.latency, "([0-9.]+)")',

@@ -121,8 +121,7 @@ def _make(settings: Settings) -> Objects:
     )
     shares = ", ".join(f"{share * 100:g} %" for share in settings.thresholds)
     told = (
-        f"**Budget** {settings.amount:g} a month, in the currency of billing account {settings.account}. Finance gets "
-        f"an e-mail at {shares} of it."
+        f"**Budget** {settings.amount:g} a month, account {settings.account}: finance gets e-mails at {shares}."
         if settings.account
         else "There is no budget: give the pack's settings an `account`."
     )
@@ -137,11 +136,7 @@ def _make(settings: Settings) -> Objects:
                 card("Instances, 24 h", increase(_INSTANCES, where=_SERVICES, window="1d") / 3600, unit="h"),
                 policies=alerts,
             ),
-            Text(
-                content=f"{told} The bill itself is in the console under *Billing*, some hours late; here is what it "
-                "is made of, as it happens.",
-                height=4,
-            ),
+            Text(content=f"{told}\n\nThe bill is under *Billing*, hours late; this is what it is made of.", height=5),
             charts(
                 chart(
                     "AI calls by model, per hour",

@@ -25,7 +25,7 @@ _LATENCIES: Final = google("dns.googleapis.com/query/latencies")
 _BY: Final = "target_name"
 _LEGEND: Final = "${labels.target_name}"
 _FAILED: Final = matches("SERVFAIL|REFUSED")
-_CHANGES: Final = 'log_id("cloudaudit.googleapis.com/activity") AND protoPayload.serviceName="dns.googleapis.com"'
+_CHANGES: Final = 'logName:"cloudaudit.googleapis.com%2Factivity" AND protoPayload.serviceName="dns.googleapis.com"'
 _ENTRIES: Final = "dns_managed_zone"
 _CHANGED, _SERIES = log_metric(
     "cloud-dns-changes",

@@ -22,7 +22,7 @@ __all__ = ["PACK", "Settings"]
 
 _FINISHED: Final = "type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished"
 _ENTRIES: Final = (
-    'resource.type="cloud_scheduler_job" AND log_id("cloudscheduler.googleapis.com/executions")'
+    'resource.type="cloud_scheduler_job" AND logName:"cloudscheduler.googleapis.com%2Fexecutions"'
     f' AND jsonPayload."@type"="{_FINISHED}"'
 )
 # Source: entries of Cloud Scheduler in public repositories: `severity` is INFO for what was taken, else ERROR, and

@@ -33,7 +33,7 @@ _FAILED: Final[Labels] = {**_WHERE, "response_code": matches("429|5..")}
 _METHOD: Final = "${labels.method}"
 # Source: "Secret Manager audit logging": methods of ADMIN_WRITE, which are always logged.
 _CHANGES: Final = (
-    'log_id("cloudaudit.googleapis.com/activity") AND protoPayload.serviceName="secretmanager.googleapis.com"'
+    'logName:"cloudaudit.googleapis.com%2Factivity" AND protoPayload.serviceName="secretmanager.googleapis.com"'
 )
 _ENTRIES: Final = "audited_resource"
 _CHANGED, _SERIES = log_metric(

@@ -38,7 +38,7 @@ _FOUND, _SERIES = log_metric(
     description="Findings of Security Command Center's detectors, by severity and rule.",
 )
 _PERMISSIONS: Final = (
-    'log_id("cloudaudit.googleapis.com/activity") AND protoPayload.methodName:"SetIamPolicy" AND severity<ERROR'
+    'logName:"cloudaudit.googleapis.com%2Factivity" AND protoPayload.methodName:"SetIamPolicy" AND severity<ERROR'
 )
 _GRANTED, _GRANTS = log_metric(
     "iam-changes",
