@@ -56,9 +56,9 @@ def canonical(document: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         stripped["labels"] = {key: value for key, value in stripped["labels"].items() if key not in kind.masked}
         stripped.pop("sensitiveLabels", None)
     if isinstance(stripped.get("conditions"), list):
-        stripped["conditions"] = [
-            {key: value for key, value in condition.items() if key != "name"} for condition in stripped["conditions"]
-        ]
+        unnamed = [{key: value for key, value in each.items() if key != "name"} for each in stripped["conditions"]]
+        # All of them, or any of them: in which order they stand says nothing, and the server may choose its own.
+        stripped["conditions"] = sorted(unnamed, key=lambda each: (str(each.get("displayName", "")), str(each)))
     found = _value("", stripped)
     return found if isinstance(found, dict) else {}
 
