@@ -1,6 +1,6 @@
 """Spans of requests straight to Cloud Trace's messages: what is alike in all requests of one kind is made once.
 
-Google's exporter makes a span's message field by field, which takes fifty times as long and longer than serving did.
+Google's exporter makes a span's message field by field, which takes twenty times as long, more than serving did.
 It makes the parts here too, and all spans that are not a request's, or have more than is usual.
 """
 

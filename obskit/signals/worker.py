@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "suppressed"]
 
-_MOST_PATIENCE_S: Final = 0.5
+_MOST_PATIENCE_S: Final = 0.25
 """Longest backoff of a lane's own in a flush: its deadline is near, and may be the process' end."""
 _DEAD_PATIENCE_S: Final = 1.0
 """The same as long as nothing at all has been delivered."""
@@ -244,6 +244,8 @@ class Worker:
             else:
                 if self._metrics_attempt or any(lane.is_pausing for lane, _ in marks):
                     deadline = min(deadline, first + most_s)
+                elif not self.has_forked:  # nothing has failed: there are points only, whose time has not come
+                    deadline = whole
                 _shorten((lane for lane, _ in marks), _DEAD_PATIENCE_S)
             waits = [
                 wait

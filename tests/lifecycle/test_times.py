@@ -150,6 +150,27 @@ def test_a_dead_backend_does_not_get_all_of_the_end() -> None:
     assert calls >= 4
 
 
+def test_the_end_waits_until_the_last_points_may_be_written() -> None:
+    """Points that must not be written for another 5 s, and nothing else, are not given up before that."""
+    clock, twin = Clock(), Twin(metric_spacing_s=5.0)
+    awake = AwakeClock(clock)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds + 0.001
+
+    outlet = Outlet(lambda: twin, queue_bytes=10_000, tell=lambda problem: None, clock=clock, awake=awake)
+    tap = MetricTap(lambda _: True)
+    meters = MeterProvider([tap.reader], shutdown_on_exit=False)
+    counter = meters.get_meter("t").create_counter("t")
+    worker = Worker(Config(), [outlet], tap, Tally(), count_lost=lambda *_: None, awake=awake, sleep=sleep)
+    for _ in range(2):  # the second time the first points have just been written
+        counter.add(1)
+        begun = clock.now
+        assert worker.flush(awake() + 6.0, is_end=True)
+    assert len(twin.snapshots) == 2
+    assert 4.9 < clock.now - begun < 6.0
+
+
 def test_points_stay_in_order_when_the_clock_is_set_back() -> None:
     """After a step back of an hour points are dated on from the last that arrived, until the clock has caught up."""
     wall = [time.time_ns()]
