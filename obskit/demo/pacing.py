@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from obskit.catalog import AI_GUARD_CIRCUIT
@@ -12,11 +11,12 @@ from obskit.demo.script import MODEL, SCRIPT, Phase
 from obskit.demo.summary import incidents_by_policy
 from obskit.local.clock import Clock
 
-__all__ = ["Pacing"]
+__all__ = ["Extension", "Pacing"]
 
-_SLOWER: Final = 3.0
+_SLOWER: Final = 4.0
 _LONGER_S: Final = 40.0
 _LOOK_S: Final = 0.5
+_LEAST: Final = 2.0
 
 
 class Pacing:
@@ -32,17 +32,21 @@ class Pacing:
     """
 
     def __init__(self, clock: Clock, reader: BackendReader, stretch: float) -> None:
-        self._clock, self._reader, self._stretch = clock, reader, stretch
+        self.clock, self._reader, self._stretch = clock, reader, stretch
 
-    def begin(self, phase: Phase) -> tuple[float, Callable[[], bool]]:
-        """Set the phase's speed; return its real seconds, and what says, once they are over, whether it goes on."""
+    def slow_down(self) -> None:
+        """Go slowly, as long as something has to happen in real time."""
+        self.clock.pace(_LEAST)
+
+    def begin(self, phase: Phase) -> Extension:
+        """Set the phase's speed and return what watches over its length."""
         length_s = phase.length_s * self._stretch
         rest = SCRIPT[SCRIPT.index(phase) + 1 :]
-        simulated_s = phase.simulated_s if rest else length_s + self._clock.behind_s
-        scale = max(simulated_s / length_s, _SLOWER)
-        self._clock.pace(scale)
+        simulated_s = phase.simulated_s if rest else length_s + self.clock.behind_s
+        scale = max(simulated_s / length_s, _LEAST)
+        self.clock.pace(scale)
         needed_s = sum(later.simulated_s - later.length_s * self._stretch for later in rest)
-        return length_s, _Extension(self, phase, max(scale / _SLOWER, 1.2), needed_s).goes_on
+        return Extension(self, phase, length_s=length_s, scale=max(scale / _SLOWER, _LEAST), needed_s=needed_s)
 
     def is_reached(self, phase: Phase) -> bool:
         """Return whether all has happened that the phase is there for."""
@@ -51,27 +55,42 @@ class Pacing:
         found = incidents_by_policy(self._reader) if phase.opens else {}
         return all(found.get(policy, (0, 0))[0] >= count for policy, count in phase.opens.items())
 
-    @property
-    def clock(self) -> Clock:
-        """The backend's clock."""
-        return self._clock
 
+class Extension:
+    """The time that one phase takes beyond its length: as long as is needed, within bounds, and with a slower clock.
 
-class _Extension:
-    """The time that one phase takes beyond its length: as long as is needed, within bounds."""
+    Args:
+        pacing: asks and sets the speed.
+        phase: the phase, which begins now.
+        length_s: its real seconds.
+        scale: the clock's speed from then on.
+        needed_s: seconds that the clock must still be behind the present when the phase ends.
+    """
 
-    def __init__(self, pacing: Pacing, phase: Phase, scale: float, needed_s: float) -> None:
+    def __init__(self, pacing: Pacing, phase: Phase, *, length_s: float, scale: float, needed_s: float) -> None:
+        self.length_s = length_s
         self._pacing, self._phase, self._scale, self._needed_s = pacing, phase, scale, needed_s
-        self._ends = self._looked_at = 0.0
+        self._slows_at = time.monotonic() + length_s
+        self._ends_at = self._slows_at + _LONGER_S
+        self._is_slow, self._looked_at = False, 0.0
+
+    def watch(self) -> None:
+        """Slow the clock down where the requests take longer than the phase; to be called with each of them."""
+        if not self._is_slow and time.monotonic() > self._slows_at + _LOOK_S:
+            self._slow_down()
 
     def goes_on(self) -> bool:
+        """Return whether the phase, whose length is over, goes on."""
         now = time.monotonic()
         if now < self._looked_at + _LOOK_S:
             return True
         self._looked_at = now
         if self._pacing.is_reached(self._phase):
             return False
-        if not self._ends:
-            self._ends = now + _LONGER_S
-            self._pacing.clock.pace(self._scale)
-        return now < self._ends and self._pacing.clock.behind_s > self._needed_s
+        if not self._is_slow:
+            self._slow_down()
+        return now < self._ends_at and self._pacing.clock.behind_s > self._needed_s
+
+    def _slow_down(self) -> None:
+        self._is_slow = True
+        self._pacing.clock.pace(self._scale)

@@ -39,6 +39,7 @@ __all__ = ["Options", "run"]
 PROJECT: Final = "obskit-demo"
 _DEFAULT_S: Final = 90.0
 _SETTLE_S: Final = 40.0
+_SETTLED_S: Final = 10.0  # so that the calls of one phase are no part of the next
 _EVALUATION_S: Final = 2.0  # telemetry of a busy machine arrives late
 _SIMULATED_S: Final = sum(phase.simulated_s for phase in SCRIPT) + RESERVE_S
 _INTERRUPTED: Final = 130
@@ -192,9 +193,11 @@ class _Stage:
             for phase in SCRIPT:
                 self._screen.say(f"[bold]{phase.name}[/]: {phase.title}")
                 self._gemini.switch.set(phase.faults)
-                tick = self._ticker(phase.name, begun)
-                length_s, goes_on = pacing.begin(phase)
-                self._sources.traffic.play(phase, length_s, tick, goes_on)
+                pacing.slow_down()
+                self._sources.traffic.wait_idle(_SETTLED_S)
+                extension = pacing.begin(phase)
+                tick = self._ticker(phase.name, begun, extension.watch)
+                self._sources.traffic.play(phase, extension.length_s, tick, extension.goes_on)
                 self._fail_if_ended()
             self._gemini.switch.set(Faults())
             self._sources.traffic.wait_idle()
@@ -216,8 +219,9 @@ class _Stage:
         if problem:
             raise BackendError(Problem(place="obskit demo", problem=problem, way_out="See those lines"))
 
-    def _ticker(self, name: str, begun: float) -> Callable[[], None]:
+    def _ticker(self, name: str, begun: float, watch: Callable[[], None] = lambda: None) -> Callable[[], None]:
         def tick() -> None:
+            watch()
             self._show_incidents()
             self._screen.advance(
                 description=name,

@@ -37,10 +37,10 @@ LENGTH_S: Final = 60.0
 CIRCUIT_OPEN_S: Final = 5.0
 """How long a circuit stays open before its first probe, in a script of `LENGTH_S`; twice as long before the second.
 
-The first probe falls into the outage of 12 s and the second soon after its end.
+The first probe falls into the outage of 11 s and the second soon after its end.
 """
 
-RESERVE_S: Final = 10 * 60.0
+RESERVE_S: Final = 15 * 60.0
 """Seconds on the backend's clock beside those of the phases, for phases that take longer than planned.
 
 The last phase uses up what is left of them.
@@ -116,7 +116,7 @@ SCRIPT: Final = (
         title="a usual afternoon",
         length_s=4.0,
         simulated_s=240.0,
-        rate=10.0,
+        rate=8.0,
         mix={**_USUAL, "restock": 1},
     ),
     Phase(
@@ -135,7 +135,7 @@ SCRIPT: Final = (
         title="the guests are gone; Gemini takes 2.4 s for an answer",
         length_s=9.0,
         simulated_s=480.0,
-        rate=4.0,
+        rate=3.0,
         mix={"chat": 3, "chat_sync": 2, "chat_stream": 2, "products": 1},
         faults=Faults(latency_s=2.4),
         tiers=_WITHOUT_GUESTS,
@@ -146,7 +146,7 @@ SCRIPT: Final = (
         title="Gemini is fast again",
         length_s=3.0,
         simulated_s=180.0,
-        rate=10.0,
+        rate=6.0,
         mix=_USUAL,
         tiers=_WITHOUT_GUESTS,
     ),
@@ -174,8 +174,8 @@ SCRIPT: Final = (
         name="storm",
         title="Gemini refuses calls (429): they wait and slow down, and none fails",
         length_s=5.0,
-        simulated_s=210.0,
-        rate=14.0,
+        simulated_s=120.0,
+        rate=10.0,
         mix=_CHATS,
         faults=Faults(status=429, share=0.65, retry_after_s=0.02, model=MODEL),
         tiers=_WITHOUT_GUESTS,
@@ -184,18 +184,18 @@ SCRIPT: Final = (
     Phase(
         name="mended",
         title="the quota is back",
-        length_s=2.0,
-        simulated_s=120.0,
-        rate=8.0,
+        length_s=3.0,
+        simulated_s=240.0,
+        rate=5.0,
         mix=_USUAL,
         tiers=_WITHOUT_GUESTS,
     ),
     Phase(
         name="fallback",
         title=f"{MODEL} fails (503): {FALLBACK} answers in its place",
-        length_s=5.0,
-        simulated_s=180.0,
-        rate=10.0,
+        length_s=4.0,
+        simulated_s=150.0,
+        rate=8.0,
         mix=_CHATS,
         faults=Faults(status=503, model=MODEL),
         tiers=_WITHOUT_GUESTS,
@@ -206,7 +206,7 @@ SCRIPT: Final = (
         title="all of Gemini is down",
         length_s=7.0,
         simulated_s=240.0,
-        rate=16.0,
+        rate=12.0,
         mix=_CHATS,
         faults=Faults(status=503),
         tiers=_WITHOUT_GUESTS,
@@ -217,7 +217,7 @@ SCRIPT: Final = (
         title="Gemini is back: a probe of the circuit finds out",
         length_s=3.0,
         simulated_s=90.0,
-        rate=8.0,
+        rate=6.0,
         mix=_USUAL,
         tiers=_WITHOUT_GUESTS,
         is_mending=True,
@@ -227,7 +227,7 @@ SCRIPT: Final = (
         title="all is well again",
         length_s=7.0,
         simulated_s=600.0,
-        rate=8.0,
+        rate=6.0,
         mix=_USUAL,
         tiers=_WITHOUT_GUESTS,
     ),

@@ -21,7 +21,7 @@ __all__ = ["CHATBOT", "KINDS", "SHOP", "Kind", "Traffic"]
 CHATBOT: Final = "chatbot"
 SHOP: Final = "shop"
 
-_WORKERS: Final = 10  # so many that four a second may take 2.4 s each; more would only wait for each other
+_WORKERS: Final = 8  # so many that three a second may take 2.4 s each; more would only wait for each other
 _TIMEOUT_S: Final = 20.0
 _USERS: Final = 12
 _QUESTIONS: Final = (
@@ -78,7 +78,7 @@ class Traffic:
 
     def __init__(self, addresses: Mapping[str, tuple[str, int]]) -> None:
         self._addresses = addresses
-        self._jobs: queue.Queue[tuple[Kind, Sequence[str]] | None] = queue.Queue(maxsize=2 * _WORKERS)
+        self._jobs: queue.Queue[tuple[Kind, Sequence[str]] | None] = queue.Queue(maxsize=_WORKERS)
         self._lock = threading.Lock()
         self._answers: Counter[tuple[str, str, int]] = Counter()
         self._failures: list[str] = []
