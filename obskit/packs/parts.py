@@ -13,7 +13,7 @@ from obskit.dashboards.widgets import Policy
 from obskit.queries.durations import DurationLike
 from obskit.queries.promql import Query
 
-__all__ = ["PERCENT", "alert", "card", "cards", "chart", "charts", "warning"]
+__all__ = ["PERCENT", "alarm", "alert", "card", "cards", "chart", "charts", "warning"]
 
 PERCENT = "10^2.%"
 """The unit of a share of 0 to 1 that is shown in percent."""
@@ -125,6 +125,11 @@ def cards(*widgets: Scorecard, policies: Sequence[Policy]) -> Row:
         for each in widgets
     ]
     return Row(height=8, widgets=(*sized, IncidentList(policies=tuple(policies))))
+
+
+def alarm(value: float) -> Threshold:
+    """Return the red limit of a card that is bad below it; above, the policy itself is one."""
+    return Threshold(value=value, color=Color.RED, direction=Direction.BELOW)
 
 
 def warning(value: float, *, is_below: bool = False) -> Threshold:

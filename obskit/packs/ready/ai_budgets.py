@@ -58,7 +58,9 @@ _OF_A_TIER: Final = {**_OF_A_CALLER, "obskit.budget.scope": "tier", "obskit.budg
 
 def _tier(tier: str, tokens: float, usd_per_million: float, left: float) -> tuple[Signal, ...]:
     labels = {**_CHAT, "user.tier": tier}
-    fall = Bump(at=0, lasts=1, level=0.4, is_gradual=True)
+    # The loop is in the free tier: there, somebody's day is used up after three fifths of the time.
+    is_used_up = tier == "free"
+    fall = Bump(at=0, lasts=0.6 if is_used_up else 1, level=0.02 if is_used_up else 0.4, is_gradual=True)
     return (
         Signal(metric=BUDGET_TOKENS, level=tokens, labels=labels, swing=0.4, noise=0.15),
         Signal(metric=BUDGET_COST, level=tokens * usd_per_million / 1e6, labels=labels, swing=0.4, noise=0.15),
@@ -98,7 +100,7 @@ PACK: Final = Pack(
                 metric=BUDGET_STORE_FAILURES,
                 level=0.0001,
                 labels={**_CHAT, "obskit.budget.outcome": "allowed"},
-                bumps=(Bump(at=0.85, lasts=0.05, level=60),),
+                bumps=(Bump(at=0.3, lasts=0.05, level=60),),
             ),
             Signal(
                 metric=BUDGET_WARNINGS,

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, matches, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -74,7 +74,7 @@ def _make(settings: Settings) -> Objects:
         display_name="Cloud CDN",
         rows=(
             cards(
-                card("Cache hit rate", hit_rate("10m"), unit=PERCENT),
+                card("Cache hit rate", hit_rate("10m"), unit=PERCENT, limits=(alarm(settings.hit_rate),)),
                 card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
                 card("Bytes sent", rate(_BYTES, where=where, window="5m"), unit="By/s"),
                 policies=(cold,),
