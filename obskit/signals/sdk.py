@@ -6,6 +6,7 @@ export thread.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,17 @@ __all__ = ["HandedIds", "OwnSampler", "Relay", "SpanTap", "provider"]
 
 def provider(policy: Policy, resource: Resource, processor: SpanProcessor) -> TracerProvider:
     """Return the SDK's provider behind obskit's own."""
-    made = TracerProvider(
-        sampler=OwnSampler(policy), resource=resource, id_generator=HandedIds(), shutdown_on_exit=False
-    )
+    made = _Provider(sampler=OwnSampler(policy), resource=resource, id_generator=HandedIds(), shutdown_on_exit=False)
     made.add_span_processor(processor)
     return made
+
+
+class _Provider(TracerProvider):
+    def _handle_fork(self) -> None:
+        # The SDK detects the resource anew in threads of a pool, in each child, also of those that are about to become
+        # another program. Under gevent the child would go on with other greenlets while it waits for them. Spans get
+        # the process's own id when they are exported.
+        self._tracers_lock = threading.Lock()
 
 
 class HandedIds(RandomIdGenerator):
