@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from obskit.queries.reading import read_table
 from obskit.sync.kinds import BUDGET, DESCRIPTOR, LOG_METRIC, SNOOZE, UPTIME, Kind
 
 __all__ = ["secrets_of", "without_defaults"]
@@ -35,11 +36,6 @@ def secrets_of(document: Mapping[str, Any], kind: Kind) -> Json:
     return found
 
 
-def _table(document: Mapping[str, Any], key: str) -> Json:
-    found = document.get(key)
-    return dict(found) if isinstance(found, Mapping) else {}
-
-
 def _less(table: Json, defaults: Mapping[str, Any]) -> Json:
     return {key: value for key, value in table.items() if key not in defaults or value != defaults[key]}
 
@@ -48,7 +44,7 @@ _GOOD: Final = [{"statusClass": "STATUS_CLASS_2XX"}]
 
 
 def _uptime(document: Json) -> Json:
-    http = _table(document, "httpCheck")
+    http = dict(read_table(document, "httpCheck"))
     if http:
         http = _less(
             http,
@@ -59,14 +55,14 @@ def _uptime(document: Json) -> Json:
                 "acceptedResponseStatusCodes": _GOOD,
             },
         )
-        if auth := _table(http, "authInfo"):
+        if auth := dict(read_table(http, "authInfo")):
             auth.pop("password", None)
             http["authInfo"] = auth
         if http.get("maskHeaders"):
             http["headers"] = sorted(http.get("headers") or {})
         document["httpCheck"] = http
-    if resource := _table(document, "monitoredResource"):
-        labels = {key: value for key, value in _table(resource, "labels").items() if key != "project_id"}
+    if resource := dict(read_table(document, "monitoredResource")):
+        labels = {key: value for key, value in dict(read_table(resource, "labels")).items() if key != "project_id"}
         document["monitoredResource"] = {**resource, "labels": labels}
     matchers = document.get("contentMatchers") or []
     document["contentMatchers"] = [_less(dict(each), {"matcher": "CONTAINS_STRING"}) for each in matchers]
@@ -75,7 +71,7 @@ def _uptime(document: Json) -> Json:
 
 
 def _log_metric(document: Json) -> Json:
-    described = _table(document, "metricDescriptor")
+    described = dict(read_table(document, "metricDescriptor"))
     by_server = {"name", "type", "description", "displayName", "monitoredResourceTypes", "launchStage"}
     described = {key: value for key, value in described.items() if key not in by_server}
     described = _less(described, {"metricKind": "DELTA", "valueType": "INT64", "unit": "1"})
@@ -98,9 +94,9 @@ def _descriptor(document: Json) -> Json:
 
 
 def _snooze(document: Json) -> Json:
-    interval = _table(document, "interval")
+    interval = dict(read_table(document, "interval"))
     document["interval"] = {key: _moment(value) for key, value in interval.items()}
-    criteria = _table(document, "criteria")
+    criteria = dict(read_table(document, "criteria"))
     document["criteria"] = {**criteria, "policies": sorted(criteria.get("policies") or [])}
     return document
 
@@ -113,13 +109,13 @@ def _moment(value: Any) -> Any:
 
 
 def _budget(document: Json) -> Json:
-    amount = _table(document, "amount")
-    if money := _table(amount, "specifiedAmount"):
+    amount = dict(read_table(document, "amount"))
+    if money := dict(read_table(amount, "specifiedAmount")):
         # It can only be the account's currency, which the server writes where it is left out.
         money.pop("currencyCode", None)
         document["amount"] = {"specifiedAmount": money}
     scope = _less(
-        _table(document, "budgetFilter"),
+        dict(read_table(document, "budgetFilter")),
         {"calendarPeriod": "MONTH", "creditTypesTreatment": "INCLUDE_ALL_CREDITS"},
     )
     for key in ("projects", "services", "subaccounts", "creditTypes"):
@@ -128,7 +124,7 @@ def _budget(document: Json) -> Json:
     document["budgetFilter"] = scope
     rules = [_less(dict(each), {"spendBasis": "CURRENT_SPEND"}) for each in document.get("thresholdRules") or ()]
     document["thresholdRules"] = sorted(rules, key=lambda each: (str(each.get("spendBasis")), each["thresholdPercent"]))
-    rule = _table(document, "notificationsRule")
+    rule = dict(read_table(document, "notificationsRule"))
     told = rule.get("monitoringNotificationChannels")
     document["notificationsRule"] = {**rule, "monitoringNotificationChannels": sorted(told)} if told else rule
     document.pop("ownershipScope", None)
