@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity, missed_backup
+from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS
 from obskit.dashboards import Dashboard, Plot
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import GoogleMetric, google, growth, highest, latest, over_time, percentile, ratio, share
+from obskit.queries import GoogleMetric, Query, google, growth, highest, latest, over_time, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import LabelList, Labels, query, select
@@ -59,50 +60,9 @@ def _make(settings: Settings) -> Objects:
     failed = growth(JOB_FAILURES, where=where, by=_JOB, window="15m")
     p95 = percentile(95, JOB_DURATION, where=where, by=_JOB, window="15m")
     waiting = over_time(queue, "min", by=by, window="10m")
-    long = alert(
-        "worker-queue",
-        "Worker: long queue",
-        waiting > settings.depth,
-        to=to.team,
-        for_="10m",
-        condition=f"more than {settings.depth:g} tasks wait",
-        means=f"More than {settings.depth:g} tasks have waited for twenty minutes: the worker does not keep up. What "
-        "they are for happens late.",
-        looks=(
-            "The *background-worker* dashboard: do fewer runs end than usual, or do more tasks come?",
-            "Is the worker there at all? Its instances, and its log since the last deployment.",
-            "An open *Worker: slow jobs* or *Worker: jobs fail*? Then go on with its runbook.",
-        ),
-    )
-    failing = alert(
-        "worker-failures",
-        "Worker: jobs fail",
-        (ratio(failed, runs) > settings.failures).when(failed >= 3),
-        to=to.team,
-        severity=Severity.ERROR,
-        condition=f"more than {settings.failures * 100:g} % of the runs",
-        means=f"More than {settings.failures * 100:g} % of the runs of a job end with an exception.",
-        looks=(
-            "*Error Reporting*: the exception, and since when it comes.",
-            "A trace with a span of the job's name: what failed last within it?",
-            "One kind of task only? Then it is what is in it; set it aside, and the others go on.",
-        ),
-    )
-    slow = alert(
-        "worker-duration",
-        "Worker: slow jobs",
-        p95 > whole_seconds(settings.duration),
-        to=to.mail,
-        for_="15m",
-        condition=f"p95 above {shown_duration(settings.duration)}",
-        means=f"One run in twenty of a job takes longer than {shown_duration(settings.duration)}. The queue grows, and "
-        "what times out is done again.",
-        looks=(
-            "A slow trace of the job: its longest span names the culprit.",
-            "The *background-worker* dashboard: all jobs or one, slowly or at once?",
-            "The database and the providers that it calls; their dashboards at the same time.",
-        ),
-    )
+    long = _long_alert(settings, to, waiting)
+    failing = _failing_alert(settings, failed, runs, to)
+    slow = _slow_alert(settings, p95, to)
     backup = missed_backup(
         job=settings.backup_job, max_age=settings.backup_age, service=settings.service or None, channels=to.mail
     )
@@ -161,6 +121,59 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _long_alert(settings: Settings, to: Receivers, waiting: Query) -> AlertPolicy:
+    return alert(
+        "worker-queue",
+        "Worker: long queue",
+        waiting > settings.depth,
+        to=to.team,
+        for_="10m",
+        condition=f"more than {settings.depth:g} tasks wait",
+        means=f"More than {settings.depth:g} tasks have waited for twenty minutes: the worker does not keep up. What "
+        "they are for happens late.",
+        looks=(
+            "The *background-worker* dashboard: do fewer runs end than usual, or do more tasks come?",
+            "Is the worker there at all? Its instances, and its log since the last deployment.",
+            "An open *Worker: slow jobs* or *Worker: jobs fail*? Then go on with its runbook.",
+        ),
+    )
+
+
+def _failing_alert(settings: Settings, failed: Query, runs: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "worker-failures",
+        "Worker: jobs fail",
+        (ratio(failed, runs) > settings.failures).when(failed >= 3),
+        to=to.team,
+        severity=Severity.ERROR,
+        condition=f"more than {settings.failures * 100:g} % of the runs",
+        means=f"More than {settings.failures * 100:g} % of the runs of a job end with an exception.",
+        looks=(
+            "*Error Reporting*: the exception, and since when it comes.",
+            "A trace with a span of the job's name: what failed last within it?",
+            "One kind of task only? Then it is what is in it; set it aside, and the others go on.",
+        ),
+    )
+
+
+def _slow_alert(settings: Settings, p95: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "worker-duration",
+        "Worker: slow jobs",
+        p95 > whole_seconds(settings.duration),
+        to=to.mail,
+        for_="15m",
+        condition=f"p95 above {shown_duration(settings.duration)}",
+        means=f"One run in twenty of a job takes longer than {shown_duration(settings.duration)}. The queue grows, and "
+        "what times out is done again.",
+        looks=(
+            "A slow trace of the job: its longest span names the culprit.",
+            "The *background-worker* dashboard: all jobs or one, slowly or at once?",
+            "The database and the providers that it calls; their dashboards at the same time.",
+        ),
+    )
 
 
 _QUEUE: Final = {"queue_id": "mails", "location": "europe-west1"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, growth, rate, share
+from obskit.queries import Query, google, growth, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.promql import Labels
 
@@ -43,21 +44,7 @@ def _make(settings: Settings) -> Objects:
     where: Labels = {_BY: settings.policy} if settings.policy else {}
     blocked = growth(_REQUESTS, where={**where, **_BLOCKED}, by=_BY, window="5m")
     every = growth(_REQUESTS, where=where, by=_BY, window="5m")
-    attack = alert(
-        "armor-blocked",
-        "Cloud Armor: many requests blocked",
-        (blocked / every > settings.blocked).when(blocked > settings.least),
-        to=settings.receivers.team,
-        for_="5m",
-        condition=f"more than {settings.blocked * 100:g} % blocked",
-        means=f"A security policy turns away more than {settings.blocked * 100:g} % of the requests: an attack, a "
-        "scanner, or a rule that hits our own users.",
-        looks=(
-            "The *cloud-armor* dashboard: more requests than usual (an attack), or the same (a rule)?",
-            "Its log, `enforcedSecurityPolicy.priority`: which rule, which addresses, which paths?",
-            "A rule that was changed lately: set it back to preview, and look at what it would have blocked.",
-        ),
-    )
+    attack = _attack_alert(settings, blocked, every)
     dashboard = Dashboard(
         id="cloud-armor",
         display_name="Cloud Armor",
@@ -111,6 +98,24 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=(attack,))
+
+
+def _attack_alert(settings: Settings, blocked: Query, every: Query) -> AlertPolicy:
+    return alert(
+        "armor-blocked",
+        "Cloud Armor: many requests blocked",
+        (blocked / every > settings.blocked).when(blocked > settings.least),
+        to=settings.receivers.team,
+        for_="5m",
+        condition=f"more than {settings.blocked * 100:g} % blocked",
+        means=f"A security policy turns away more than {settings.blocked * 100:g} % of the requests: an attack, a "
+        "scanner, or a rule that hits our own users.",
+        looks=(
+            "The *cloud-armor* dashboard: more requests than usual (an attack), or the same (a rule)?",
+            "Its log, `enforcedSecurityPolicy.priority`: which rule, which addresses, which paths?",
+            "A rule that was changed lately: set it back to preview, and look at what it would have blocked.",
+        ),
+    )
 
 
 _AT: Final = {"policy_name": "shop-edge", "backend_target_name": "shop-api"}

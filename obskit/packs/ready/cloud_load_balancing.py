@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, growth, highest, percentile, rate, ratio, share
+from obskit.queries import Query, google, growth, highest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -51,37 +52,8 @@ def _make(settings: Settings) -> Objects:
     every = growth(_REQUESTS, where=where, by=_BY, window="2m")
     p95 = percentile(95, _LATENCIES, where=where, by=_BY, window="2m")
     limit_s, to = whole_seconds(settings.latency), settings.receivers
-    failing = alert(
-        "load-balancer-errors",
-        "Load balancer: error spike",
-        (ratio(failed, every) > settings.errors).when(every >= 10),
-        to=(*to.team, *to.page),
-        for_="2m",
-        severity=Severity.CRITICAL,
-        condition=f"5xx above {settings.errors * 100:g} %",
-        means=f"More than {settings.errors * 100:g} % of what users ask the load balancer for ends in a 5xx.",
-        looks=(
-            "Its log's `statusDetails`: `response_sent_by_backend` is the app, anything else the way to it.",
-            "The *cloud-load-balancing* dashboard: all backends or one, since when?",
-            "Certificates, health checks and the newest deployment of the backend that fails.",
-        ),
-    )
-    slow = alert(
-        "load-balancer-latency",
-        "Load balancer: high latency",
-        p95 > limit_s * 1000,
-        to=to.page,
-        for_="5m",
-        severity=Severity.ERROR,
-        condition=f"p95 above {shown_duration(settings.latency)}",
-        means=f"One request in twenty took longer than {shown_duration(settings.latency)}, seen from the load "
-        "balancer, the network to the user included. The target is 0.5 s.",
-        looks=(
-            "The *cloud-load-balancing* dashboard: is the backend's part of it? If so, go to the service's dashboard.",
-            "If not: larger responses than usual, or users far away whom a CDN would serve?",
-            "What changed: a deployment, a new region, caching switched off.",
-        ),
-    )
+    failing = _failing_alert(settings, every, failed, to)
+    slow = _slow_alert(settings, limit_s, p95, to)
     alerts = (failing, slow)
     lines = (slow, Threshold(value=1000, label="p95 warning"), Threshold(value=500, label="p95 target"))
     dashboard = Dashboard(
@@ -145,6 +117,43 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "load-balancer-errors",
+        "Load balancer: error spike",
+        (ratio(failed, every) > settings.errors).when(every >= 10),
+        to=(*to.team, *to.page),
+        for_="2m",
+        severity=Severity.CRITICAL,
+        condition=f"5xx above {settings.errors * 100:g} %",
+        means=f"More than {settings.errors * 100:g} % of what users ask the load balancer for ends in a 5xx.",
+        looks=(
+            "Its log's `statusDetails`: `response_sent_by_backend` is the app, anything else the way to it.",
+            "The *cloud-load-balancing* dashboard: all backends or one, since when?",
+            "Certificates, health checks and the newest deployment of the backend that fails.",
+        ),
+    )
+
+
+def _slow_alert(settings: Settings, limit_s: float, p95: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "load-balancer-latency",
+        "Load balancer: high latency",
+        p95 > limit_s * 1000,
+        to=to.page,
+        for_="5m",
+        severity=Severity.ERROR,
+        condition=f"p95 above {shown_duration(settings.latency)}",
+        means=f"One request in twenty took longer than {shown_duration(settings.latency)}, seen from the load "
+        "balancer, the network to the user included. The target is 0.5 s.",
+        looks=(
+            "The *cloud-load-balancing* dashboard: is the backend's part of it? If so, go to the service's dashboard.",
+            "If not: larger responses than usual, or users far away whom a CDN would serve?",
+            "What changed: a deployment, a new region, caching switched off.",
+        ),
+    )
 
 
 _AT: Final = {"url_map_name": "shop", "backend_target_name": "shop-api", "protocol": "HTTP/2.0"}

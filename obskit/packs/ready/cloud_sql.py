@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard
 from obskit.packs.cases import Case, Points
 from obskit.packs.logs import log_metric, missed
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, highest, latest, over_time, rate
+from obskit.queries import Query, google, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration
 from obskit.queries.promql import Labels
@@ -67,65 +68,11 @@ def _make(settings: Settings) -> Objects:
     cpu = over_time(_CPU, "avg", where=where, by=_BY, window="5m")
     connected = latest(_BACKENDS, where=where, by=_BY) / settings.max_connections
     to = settings.receivers
-    storage = alert(
-        "cloud-sql-storage",
-        "Database full",
-        disk > settings.storage,
-        to=to.mail,
-        for_="5m",
-        means=f"The disk of a Cloud SQL instance is more than {settings.storage * 100:g} % full. When it is full, "
-        "every write fails.",
-        looks=(
-            "The *cloud-sql* dashboard: over weeks, or within the hour? Then a query's temporary files or a migration.",
-            "The largest tables and their dead rows: `pg_total_relation_size`, `pg_stat_user_tables`.",
-            "Is *automatic storage increase* on, and is its limit reached? A disk can grow, never shrink.",
-        ),
-    )
-    busy = alert(
-        "cloud-sql-cpu",
-        "Database CPU",
-        cpu > settings.cpu,
-        to=to.mail,
-        for_="5m",
-        means=f"A Cloud SQL instance uses more than {settings.cpu * 100:g} % of its CPUs. Queries become slow.",
-        looks=(
-            "*Query Insights*: which query has the most load, and since when?",
-            "The *cloud-sql* dashboard: more connections, or the same with more work each?",
-            "The last deployment: a new query without an index, a loop of small queries.",
-        ),
-    )
-    crowded = alert(
-        "cloud-sql-connections",
-        "Database connections",
-        connected > settings.connections,
-        to=to.mail,
-        for_="5m",
-        severity=Severity.ERROR,
-        means=f"More than {settings.connections * 100:g} % of the {settings.max_connections:g} connections that the "
-        "instance allows are taken. At 100 % new ones are refused, and requests fail.",
-        looks=(
-            "The number of the app's instances, times its pool's size: can they be more than the database allows?",
-            "`pg_stat_activity`: connections *idle in transaction* are a leak, those that wait want a lock.",
-            "A pooler (PgBouncer, managed connection pooling) before a higher `max_connections`, which costs memory.",
-        ),
-    )
+    storage = _storage_alert(settings, disk, to)
+    busy = _busy_alert(settings, cpu, to)
+    crowded = _crowded_alert(settings, connected, to)
     age = shown_duration(settings.backup_age)
-    backup = alert(
-        "cloud-sql-backup",
-        "Database backup missed",
-        missed(_BACKUPS, max_age=settings.backup_age, by=_BY, where=where),
-        to=to.mail,
-        severity=Severity.CRITICAL,
-        condition=f"no successful backup for {age}",
-        means=f"No automated backup of a Cloud SQL instance has succeeded for {age}. If the database is lost now, "
-        "so are the changes since the last one.",
-        looks=(
-            "The instance's *Backups* page: did they fail, or were they switched off?",
-            'Logs with `protoPayload.methodName="cloudsql.instances.automatedBackup"`: their `windowStatus` says why.',
-            "Make one by hand now: `gcloud sql backups create --instance=…`. It counts as none here, and is one.",
-        ),
-        auto_close="1d",
-    )
+    backup = _backup_alert(settings, age, to, where)
     alerts = (storage, busy, crowded, backup)
     memory = over_time(_MEMORY, "avg", where=where, by=_BY, window="5m")
     dashboard = Dashboard(
@@ -157,6 +104,76 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_BACKED_UP,))
+
+
+def _storage_alert(settings: Settings, disk: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "cloud-sql-storage",
+        "Database full",
+        disk > settings.storage,
+        to=to.mail,
+        for_="5m",
+        means=f"The disk of a Cloud SQL instance is more than {settings.storage * 100:g} % full. When it is full, "
+        "every write fails.",
+        looks=(
+            "The *cloud-sql* dashboard: over weeks, or within the hour? Then a query's temporary files or a migration.",
+            "The largest tables and their dead rows: `pg_total_relation_size`, `pg_stat_user_tables`.",
+            "Is *automatic storage increase* on, and is its limit reached? A disk can grow, never shrink.",
+        ),
+    )
+
+
+def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "cloud-sql-cpu",
+        "Database CPU",
+        cpu > settings.cpu,
+        to=to.mail,
+        for_="5m",
+        means=f"A Cloud SQL instance uses more than {settings.cpu * 100:g} % of its CPUs. Queries become slow.",
+        looks=(
+            "*Query Insights*: which query has the most load, and since when?",
+            "The *cloud-sql* dashboard: more connections, or the same with more work each?",
+            "The last deployment: a new query without an index, a loop of small queries.",
+        ),
+    )
+
+
+def _crowded_alert(settings: Settings, connected: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "cloud-sql-connections",
+        "Database connections",
+        connected > settings.connections,
+        to=to.mail,
+        for_="5m",
+        severity=Severity.ERROR,
+        means=f"More than {settings.connections * 100:g} % of the {settings.max_connections:g} connections that the "
+        "instance allows are taken. At 100 % new ones are refused, and requests fail.",
+        looks=(
+            "The number of the app's instances, times its pool's size: can they be more than the database allows?",
+            "`pg_stat_activity`: connections *idle in transaction* are a leak, those that wait want a lock.",
+            "A pooler (PgBouncer, managed connection pooling) before a higher `max_connections`, which costs memory.",
+        ),
+    )
+
+
+def _backup_alert(settings: Settings, age: str, to: Receivers, where: Labels) -> AlertPolicy:
+    return alert(
+        "cloud-sql-backup",
+        "Database backup missed",
+        missed(_BACKUPS, max_age=settings.backup_age, by=_BY, where=where),
+        to=to.mail,
+        severity=Severity.CRITICAL,
+        condition=f"no successful backup for {age}",
+        means=f"No automated backup of a Cloud SQL instance has succeeded for {age}. If the database is lost now, "
+        "so are the changes since the last one.",
+        looks=(
+            "The instance's *Backups* page: did they fail, or were they switched off?",
+            'Logs with `protoPayload.methodName="cloudsql.instances.automatedBackup"`: their `windowStatus` says why.',
+            "Make one by hand now: `gcloud sql backups create --instance=…`. It counts as none here, and is one.",
+        ),
+        auto_close="1d",
+    )
 
 
 _DB: Final = {"database_id": "shop:main", "region": "europe-west1"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Points
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, growth, latest, matches, rate, ratio, share
+from obskit.queries import Query, google, growth, latest, matches, rate, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.promql import Labels
 
@@ -51,37 +52,8 @@ def _make(settings: Settings) -> Objects:
     every, to = growth(_REQUESTS, where=where, by=_BY, window="5m"), settings.receivers
     failed = growth(_REQUESTS, where=wrong, by=_BY, window="5m")
     denied = growth(_REQUESTS, where=refused, by=_BY, window="5m") / 5
-    failing = alert(
-        "storage-errors",
-        "Cloud Storage: requests fail",
-        (ratio(failed, every) > settings.errors).when(every >= 20),
-        to=to.team,
-        for_="5m",
-        severity=Severity.ERROR,
-        condition=f"more than {settings.errors * 100:g} % fail",
-        means=f"More than {settings.errors * 100:g} % of the requests to a bucket fail in the service or at its quota. "
-        "Files cannot be read or written; clients try again, and get slower.",
-        looks=(
-            "The *cloud-storage* dashboard, requests by code: `RESOURCE_EXHAUSTED` is us, the rest is the service.",
-            "Google's status page, for the bucket's location.",
-            "Many writes to one object, or to names that follow each other, in a bucket that is new to the load.",
-        ),
-    )
-    locked = alert(
-        "storage-denied",
-        "Cloud Storage: access denied",
-        denied > settings.denied,
-        to=to.team,
-        for_="5m",
-        condition=f"more than {settings.denied:g} a minute",
-        means=f"More than {settings.denied:g} requests a minute to a bucket are refused: a permission is missing, or "
-        "somebody tries what they may not.",
-        looks=(
-            "The *cloud-storage* dashboard, refused requests: since when? A change of IAM, a new service account?",
-            "Data access logs of the bucket, if they are on: which principal, which object?",
-            "Signed URLs that have expired, or that were signed with a key that was deleted.",
-        ),
-    )
+    failing = _failing_alert(settings, every, failed, to)
+    locked = _locked_alert(settings, denied, to)
     alerts = (failing, locked)
     dashboard = Dashboard(
         id="cloud-storage",
@@ -133,6 +105,43 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "storage-errors",
+        "Cloud Storage: requests fail",
+        (ratio(failed, every) > settings.errors).when(every >= 20),
+        to=to.team,
+        for_="5m",
+        severity=Severity.ERROR,
+        condition=f"more than {settings.errors * 100:g} % fail",
+        means=f"More than {settings.errors * 100:g} % of the requests to a bucket fail in the service or at its quota. "
+        "Files cannot be read or written; clients try again, and get slower.",
+        looks=(
+            "The *cloud-storage* dashboard, requests by code: `RESOURCE_EXHAUSTED` is us, the rest is the service.",
+            "Google's status page, for the bucket's location.",
+            "Many writes to one object, or to names that follow each other, in a bucket that is new to the load.",
+        ),
+    )
+
+
+def _locked_alert(settings: Settings, denied: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "storage-denied",
+        "Cloud Storage: access denied",
+        denied > settings.denied,
+        to=to.team,
+        for_="5m",
+        condition=f"more than {settings.denied:g} a minute",
+        means=f"More than {settings.denied:g} requests a minute to a bucket are refused: a permission is missing, or "
+        "somebody tries what they may not.",
+        looks=(
+            "The *cloud-storage* dashboard, refused requests: since when? A change of IAM, a new service account?",
+            "Data access logs of the bucket, if they are on: which principal, which object?",
+            "Signed URLs that have expired, or that were signed with a key that was deleted.",
+        ),
+    )
 
 
 _MEDIA: Final = {"bucket_name": "shop-media", "location": "europe-west1"}

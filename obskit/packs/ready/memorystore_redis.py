@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot
 from obskit.packs.cases import Case, Points
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, latest, over_time, rate
@@ -56,50 +57,9 @@ def _make(settings: Settings) -> Objects:
     refused = growth(_REFUSED, where=where, by=_BY, window="5m")
     hits, misses = rate(_HITS, where=where, by=_BY, window="5m"), rate(_MISSES, where=where, by=_BY, window="5m")
     to = settings.receivers
-    full = alert(
-        "redis-memory",
-        "Redis: memory",
-        memory > settings.memory,
-        to=to.mail,
-        for_="10m",
-        condition=f"above {settings.memory * 100:g} %",
-        means=f"A Redis instance uses more than {settings.memory * 100:g} % of its memory, its own needs included. At "
-        "the end it evicts keys, or refuses writes, or fails.",
-        looks=(
-            "The *memorystore-redis* dashboard: does it grow steadily? Then keys have no time to live.",
-            "`redis-cli --bigkeys` and `MEMORY USAGE`: which keys are it?",
-            "Relief: a time to live, `maxmemory-policy allkeys-lru` for a cache, a larger instance.",
-        ),
-    )
-    busy = alert(
-        "redis-cpu",
-        "Redis: CPU",
-        cpu > settings.cpu,
-        to=to.mail,
-        for_="5m",
-        condition=f"main thread above {settings.cpu * 100:g} %",
-        means=f"The one thread that runs all commands is busy for more than {settings.cpu * 100:g} % of the time. "
-        "Every command waits for those before it.",
-        looks=(
-            "The *memorystore-redis* dashboard, commands by kind: more of them, or dear ones (`KEYS`, `SMEMBERS`)?",
-            "`SLOWLOG GET`: the slowest commands and their keys.",
-            "The last deployment: a loop of single commands where a pipeline or `MGET` would do.",
-        ),
-    )
-    closed = alert(
-        "redis-refused",
-        "Redis: connections refused",
-        refused > settings.refused,
-        to=to.team,
-        severity=Severity.ERROR,
-        condition="at the maximum of connections",
-        means="A Redis instance has as many connections as it allows and refuses new ones. Requests fail.",
-        looks=(
-            "The *memorystore-redis* dashboard, connections: did they jump with a deployment or with the traffic?",
-            "One client for each process, with a pool: a new connection for each request is a leak.",
-            "The number of the app's instances times the size of its pool, against `maxclients`.",
-        ),
-    )
+    full = _full_alert(settings, memory, to)
+    busy = _busy_alert(settings, cpu, to)
+    closed = _closed_alert(settings, refused, to)
     alerts = (full, busy, closed)
     dashboard = Dashboard(
         id="memorystore-redis",
@@ -146,6 +106,59 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _full_alert(settings: Settings, memory: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "redis-memory",
+        "Redis: memory",
+        memory > settings.memory,
+        to=to.mail,
+        for_="10m",
+        condition=f"above {settings.memory * 100:g} %",
+        means=f"A Redis instance uses more than {settings.memory * 100:g} % of its memory, its own needs included. At "
+        "the end it evicts keys, or refuses writes, or fails.",
+        looks=(
+            "The *memorystore-redis* dashboard: does it grow steadily? Then keys have no time to live.",
+            "`redis-cli --bigkeys` and `MEMORY USAGE`: which keys are it?",
+            "Relief: a time to live, `maxmemory-policy allkeys-lru` for a cache, a larger instance.",
+        ),
+    )
+
+
+def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "redis-cpu",
+        "Redis: CPU",
+        cpu > settings.cpu,
+        to=to.mail,
+        for_="5m",
+        condition=f"main thread above {settings.cpu * 100:g} %",
+        means=f"The one thread that runs all commands is busy for more than {settings.cpu * 100:g} % of the time. "
+        "Every command waits for those before it.",
+        looks=(
+            "The *memorystore-redis* dashboard, commands by kind: more of them, or dear ones (`KEYS`, `SMEMBERS`)?",
+            "`SLOWLOG GET`: the slowest commands and their keys.",
+            "The last deployment: a loop of single commands where a pipeline or `MGET` would do.",
+        ),
+    )
+
+
+def _closed_alert(settings: Settings, refused: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "redis-refused",
+        "Redis: connections refused",
+        refused > settings.refused,
+        to=to.team,
+        severity=Severity.ERROR,
+        condition="at the maximum of connections",
+        means="A Redis instance has as many connections as it allows and refuses new ones. Requests fail.",
+        looks=(
+            "The *memorystore-redis* dashboard, connections: did they jump with a deployment or with the traffic?",
+            "One client for each process, with a pool: a new connection for each request is a leak.",
+            "The number of the app's instances times the size of its pool, against `maxclients`.",
+        ),
+    )
 
 
 def _hits_of(where: Labels) -> Query:

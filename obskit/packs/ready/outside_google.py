@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY_LOST
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, rate, share
@@ -42,38 +43,8 @@ class Settings(PackSettings):
 def _make(settings: Settings) -> Objects:
     where: Labels = {"service": settings.service} if settings.service else {}
     to, span = settings.receivers, shown_duration(settings.silence)
-    silent = alert(
-        "outside-silent",
-        "A service is silent",
-        _present(where, "1d").excluding(_present(where, settings.silence)),
-        to=to.page,
-        for_="5m",
-        severity=Severity.CRITICAL,
-        condition=f"nothing came for {span}",
-        means=f"A service outside Google has sent no metrics for {span}, and did so within the last day. Either it is "
-        "gone, or it cannot reach Google. No other alert can tell, since all of them need its data.",
-        looks=(
-            "Ask for its address yourself. Does it answer, then only its telemetry is lost; if not, it is down.",
-            "The host's own status and log: a restart loop, no memory, a machine put to sleep for want of visitors.",
-            "`obskit doctor` there: the service account's key in its variable, its permissions, the way to Google.",
-        ),
-    )
-    lossy = alert(
-        "outside-telemetry-lost",
-        "Telemetry is lost",
-        growth(TELEMETRY_LOST, where=where, by=("service", "obskit.signal", "obskit.reason"), window="5m")
-        > settings.lost,
-        to=to.team,
-        for_="10m",
-        condition=f"more than {settings.lost:g} items in 5 min",
-        means="A service drops telemetry instead of delivering it: Google refuses it, or the line is too slow. Charts "
-        "and alerts see less than there is.",
-        looks=(
-            "The label `obskit_reason`: `rejected` is a permission or a quota, `timeout` and `queue_full` the line.",
-            "The service's own log: it says once a minute what is refused, and with which answer.",
-            "Do all services lose telemetry? Then look at Google's status page and at the project's quotas.",
-        ),
-    )
+    silent = _silent_alert(settings, span, to, where)
+    lossy = _lossy_alert(settings, to, where)
     alerts = (silent, lossy)
     p95 = percentile(95, HTTP_SERVER_DURATION, where=where, by="service", window="2m")
     dashboard = Dashboard(
@@ -122,6 +93,44 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _silent_alert(settings: Settings, span: str, to: Receivers, where: Labels) -> AlertPolicy:
+    return alert(
+        "outside-silent",
+        "A service is silent",
+        _present(where, "1d").excluding(_present(where, settings.silence)),
+        to=to.page,
+        for_="5m",
+        severity=Severity.CRITICAL,
+        condition=f"nothing came for {span}",
+        means=f"A service outside Google has sent no metrics for {span}, and did so within the last day. Either it is "
+        "gone, or it cannot reach Google. No other alert can tell, since all of them need its data.",
+        looks=(
+            "Ask for its address yourself. Does it answer, then only its telemetry is lost; if not, it is down.",
+            "The host's own status and log: a restart loop, no memory, a machine put to sleep for want of visitors.",
+            "`obskit doctor` there: the service account's key in its variable, its permissions, the way to Google.",
+        ),
+    )
+
+
+def _lossy_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPolicy:
+    return alert(
+        "outside-telemetry-lost",
+        "Telemetry is lost",
+        growth(TELEMETRY_LOST, where=where, by=("service", "obskit.signal", "obskit.reason"), window="5m")
+        > settings.lost,
+        to=to.team,
+        for_="10m",
+        condition=f"more than {settings.lost:g} items in 5 min",
+        means="A service drops telemetry instead of delivering it: Google refuses it, or the line is too slow. Charts "
+        "and alerts see less than there is.",
+        looks=(
+            "The label `obskit_reason`: `rejected` is a permission or a quota, `timeout` and `queue_full` the line.",
+            "The service's own log: it says once a minute what is refused, and with which answer.",
+            "Do all services lose telemetry? Then look at Google's status page and at the project's quotas.",
+        ),
+    )
 
 
 def _present(where: Labels, window: DurationLike) -> Query:

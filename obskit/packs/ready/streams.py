@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
+from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_TIME_TO_FIRST_CHUNK, HTTP_SERVER_DURATION
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, ratio, share
@@ -55,52 +56,9 @@ def _make(settings: Settings) -> Objects:
     broke = growth(HTTP_SERVER_DURATION, where=wrong, by=_ROUTE, window="5m")
     ended = growth(HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="5m")
     first = percentile(95, AI_TIME_TO_FIRST_CHUNK, where=own, by=_MODEL, window="5m")
-    broken = alert(
-        "streams-broken",
-        "Streams break",
-        (ratio(broke, ended) > settings.broken).when(ended >= 20),
-        to=to.team,
-        for_="5m",
-        severity=Severity.ERROR,
-        condition=f"more than {settings.broken * 100:g} % end in an error",
-        means=f"More than {settings.broken * 100:g} % of the streams of a route end in an error. Users see half an "
-        "answer, and their browsers connect again.",
-        looks=(
-            "The *streams* dashboard: do streams end at one and the same duration? Then something times out.",
-            "That may be the platform's request timeout, a load balancer's, or a proxy that buffers: send heartbeats.",
-            "*Error Reporting*: the exception within the generator, and a deployment that ended the instances.",
-        ),
-    )
-    late = alert(
-        "streams-first-piece",
-        "Streams begin late",
-        first > whole_seconds(settings.first_piece),
-        to=to.team,
-        for_="5m",
-        condition=f"p95 above {shown_duration(settings.first_piece)}",
-        means=f"One call in twenty waits more than {shown_duration(settings.first_piece)} for the model's first piece. "
-        "Users look at an empty answer.",
-        looks=(
-            "The *llm* dashboard: which model, and do calls wait for the guard before they are made?",
-            "The prompts' size, and thinking: both come before the first piece.",
-            "Does anything between the app and the user buffer? Then users wait longer than this says.",
-        ),
-    )
-    crowded = alert(
-        "streams-open",
-        "Many open streams",
-        _open(where) > settings.open,
-        to=to.mail,
-        for_="10m",
-        condition=f"more than {settings.open:g} at once",
-        means=f"More than {settings.open:g} streams are open at once. Each holds a place in an instance, and often one "
-        "in a pool of connections.",
-        looks=(
-            "The *streams* dashboard: more streams, or the same that last longer?",
-            "Do clients that are gone end their streams, or does the app write to nobody until it times out?",
-            "The instances' limit of requests at once, times their maximum number.",
-        ),
-    )
+    broken = _broken_alert(settings, broke, ended, to)
+    late = _late_alert(settings, first, to)
+    crowded = _crowded_alert(settings, to, where)
     alerts = (broken, late, crowded)
     dashboard = Dashboard(
         id="streams",
@@ -167,6 +125,61 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _broken_alert(settings: Settings, broke: Query, ended: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "streams-broken",
+        "Streams break",
+        (ratio(broke, ended) > settings.broken).when(ended >= 20),
+        to=to.team,
+        for_="5m",
+        severity=Severity.ERROR,
+        condition=f"more than {settings.broken * 100:g} % end in an error",
+        means=f"More than {settings.broken * 100:g} % of the streams of a route end in an error. Users see half an "
+        "answer, and their browsers connect again.",
+        looks=(
+            "The *streams* dashboard: do streams end at one and the same duration? Then something times out.",
+            "That may be the platform's request timeout, a load balancer's, or a proxy that buffers: send heartbeats.",
+            "*Error Reporting*: the exception within the generator, and a deployment that ended the instances.",
+        ),
+    )
+
+
+def _late_alert(settings: Settings, first: Query, to: Receivers) -> AlertPolicy:
+    return alert(
+        "streams-first-piece",
+        "Streams begin late",
+        first > whole_seconds(settings.first_piece),
+        to=to.team,
+        for_="5m",
+        condition=f"p95 above {shown_duration(settings.first_piece)}",
+        means=f"One call in twenty waits more than {shown_duration(settings.first_piece)} for the model's first piece. "
+        "Users look at an empty answer.",
+        looks=(
+            "The *llm* dashboard: which model, and do calls wait for the guard before they are made?",
+            "The prompts' size, and thinking: both come before the first piece.",
+            "Does anything between the app and the user buffer? Then users wait longer than this says.",
+        ),
+    )
+
+
+def _crowded_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPolicy:
+    return alert(
+        "streams-open",
+        "Many open streams",
+        _open(where) > settings.open,
+        to=to.mail,
+        for_="10m",
+        condition=f"more than {settings.open:g} at once",
+        means=f"More than {settings.open:g} streams are open at once. Each holds a place in an instance, and often one "
+        "in a pool of connections.",
+        looks=(
+            "The *streams* dashboard: more streams, or the same that last longer?",
+            "Do clients that are gone end their streams, or does the app write to nobody until it times out?",
+            "The instances' limit of requests at once, times their maximum number.",
+        ),
+    )
 
 
 def _open(where: Labels, by: str = "") -> Query:
