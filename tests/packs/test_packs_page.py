@@ -59,6 +59,12 @@ def test_its_examples_work(tmp_path):
     assert {each.id for each in loaded.definitions} >= {"cloud-sql", "cloud-sql-backups", "service"}
 
 
+def test_init_says_what_the_page_shows(tmp_path):
+    """Line by line."""
+    shown = re.search(r"```console\n\$ obskit init --project shop\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
+    assert CliRunner().invoke(app, ["init", str(tmp_path), "--project", "shop"]).output == shown
+
+
 def test_a_setting_may_differ_from_stack_to_stack():
     """The policy and the line in its chart alike; what the setting does not touch is one for all."""
     objects = PACK.objects(Settings(storage=per_stack({"dev": 0.95, "prod": 0.7})))
