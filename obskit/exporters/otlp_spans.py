@@ -152,8 +152,7 @@ class SpanEncoder:
             self._owner = (
                 resource,
                 _field(_RESOURCE, owner.resource.SerializeToString()) + _field(_SCHEMA_URL, owner.schema_url.encode()),
-                _field(_SCOPE, part.scope.SerializeToString())
-                + _field(_SCHEMA_URL, part.schema_url.encode()),
+                _field(_SCOPE, part.scope.SerializeToString()) + _field(_SCHEMA_URL, part.schema_url.encode()),
             )
         _, of_resource, of_scope = self._owner
         inside = of_scope + b"".join(spans)
