@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,7 +21,7 @@ __all__ = ["Bump", "LogLine", "Sample", "Scenario", "Signal", "drawn"]
 _DAY_MS: Final = 86_400_000
 # Where a value of a lognormal distribution lies, in steps of its spread: twenty values stand for all.
 _QUANTILES: Final = tuple(-1.96 + 3.92 * (place + 0.5) / 20 + (0.9 if place == 19 else 0.0) for place in range(20))
-_EXPONENTIAL: Final = tuple(float(f"{2.0**power:.4g}") for power in range(-7, 25))
+_EXPONENTIAL: Final = tuple(float(f"{2.0 ** (power / 4):.4g}") for power in range(-28, 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,7 @@ def _values(median: float, spread: float, many: int, time_ms: int) -> Iterator[t
 
 
 def _bucket(bounds: tuple[float, ...], size: float) -> int:
-    return next((place for place, bound in enumerate(bounds) if size <= bound), len(bounds))
+    return bisect_left(bounds, size)
 
 
 def _noise(signal: Signal, time_ms: int) -> float:

@@ -239,7 +239,7 @@ def _service(name: str, a_second: float, median_ms: float, instances: float) -> 
             level=a_second * 0.002,
             labels=failed,
             noise=0.4,
-            bumps=(Bump(at=0.66, lasts=0.12, level=60),),
+            bumps=(Bump(at=0.66, lasts=0.12, level=110),),
         ),
         Signal(metric=_LATENCIES, level=a_second, labels=fine, median=median_ms, bumps=(rush,)),
         Signal(
@@ -247,7 +247,7 @@ def _service(name: str, a_second: float, median_ms: float, instances: float) -> 
             level=instances,
             labels=_of(name, state="active"),
             resource_type=kind,
-            noise=0.08,
+            noise=0,
             bumps=(rush,),
         ),
         Signal(
@@ -256,7 +256,7 @@ def _service(name: str, a_second: float, median_ms: float, instances: float) -> 
             labels=_of(name),
             resource_type=kind,
             median=0.3,
-            spread=1.4,
+            spread=1.12,
             bumps=(Bump(at=0.55, lasts=0.25, size=2.2),),
         ),
         Signal(metric=_MEMORY, level=instances / 60, labels=_of(name), resource_type=kind, median=0.45, spread=1.15),
@@ -342,7 +342,7 @@ PACK: Final = Pack(
     make=_make,
     scenario=Scenario(
         says="A rush of visitors: the API's instances reach their maximum, requests wait, and some fail.",
-        signals=(*_service("web", 20, 60, 9), *_service("api", 35, 180, 28)),
+        signals=(*_service("web", 20, 60, 9), *_service("api", 35, 180, 29.4)),
     ),
     cases=_CASES,
 )

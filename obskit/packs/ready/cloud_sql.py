@@ -190,6 +190,14 @@ _SCENARIO: Final = Scenario(
             noise=0.004,
             bumps=(Bump(at=0.5, lasts=0.4, level=1.35, is_gradual=True),),
         ),
+        # One backup, in the first minute.
+        Signal(
+            metric=_BACKUPS,
+            level=1 / 60,
+            labels=_DB,
+            noise=0,
+            bumps=(Bump(at=0.003, lasts=0.001, level=0, is_gradual=True),),
+        ),
         Signal(metric=_CPU, level=0.38, labels=_DB, noise=0.12, bumps=(_SLOW_QUERY,)),
         Signal(metric=_MEMORY, level=0.55, labels=_DB, noise=0.02),
         Signal(metric=_BACKENDS, level=38, labels=_SHOP, noise=0.1, bumps=(Bump(at=0.6, lasts=0.15, level=2.3),)),
