@@ -51,35 +51,46 @@ def test_a_pack_is_shown(name):
     assert all(each.id in text for each in (*objects.alerts, *objects.dashboards))
 
 
-def test_every_pack_can_be_added_together(tmp_path):
-    """All packs in one repository: no problem, no id twice, and what they render to is what the packs make."""
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """A folder with every pack in it."""
+    folder = tmp_path_factory.mktemp("used")
     for name in pack_names():
-        run("packs", "add", name, "--folder", tmp_path)
-    found = loaded(tmp_path)
+        run("packs", "add", name, "--folder", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expanded(tmp_path_factory):
+    """A folder with the definitions of every pack in it."""
+    folder = tmp_path_factory.mktemp("expanded")
+    for name in pack_names():
+        run("packs", "add", name, "--expand", "--folder", folder)
+    return folder
+
+
+def test_every_pack_can_be_added_together(used):
+    """All packs in one repository: no problem, no id twice, and what they render to is what the packs make."""
+    found = loaded(used)
     assert [str(each) for each in found.problems] == []
     wanted = rendered([each for name in pack_names() for each in pack_named(name).objects().all])
     assert rendered(found.definitions) == wanted
 
 
-def test_every_pack_can_be_added_as_definitions(tmp_path):
+def test_every_pack_can_be_added_as_definitions(expanded):
     """Expanded, a pack says the same without obskit.packs, and names no project."""
-    for name in pack_names():
-        run("packs", "add", name, "--expand", "--folder", tmp_path)
-    found = loaded(tmp_path)
+    found = loaded(expanded)
     assert [str(each) for each in check(found, CONTEXT) if "is not set" not in each.problem] == []
     wanted = rendered([each for name in pack_names() for each in pack_named(name).objects().all])
     assert rendered(found.definitions) == wanted
-    texts = [path.read_text() for path in tmp_path.rglob("*.py") if path.name != "receivers.py"]
+    texts = [path.read_text() for path in expanded.rglob("*.py") if path.name != "receivers.py"]
     assert not [text for text in texts if "expanded" in text or "obskit.packs" in text]
 
 
-def test_what_is_written_is_tidy(tmp_path):
+def test_what_is_written_is_tidy(used, expanded):
     """It keeps to a formatter's rules, so that it does not change at the first commit."""
-    for name in pack_names():
-        run("packs", "add", name, "--folder", tmp_path / "used")
-        run("packs", "add", name, "--expand", "--folder", tmp_path / "expanded")
-    (tmp_path / "ruff.toml").write_text("line-length = 120\n")
-    command = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", "--line-length", "120", str(tmp_path)]
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", "--line-length", "120"]
+    command += [str(used), str(expanded)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
