@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import hcl2
 import pytest
@@ -56,8 +57,6 @@ def corpus_items(tmp_path_factory, shared_folder_path):
 
 @pytest.fixture(scope="module")
 def shared_folder_path():
-    from pathlib import Path
-
     return Path(__file__).resolve().parents[3] / "shared"
 
 
@@ -240,6 +239,19 @@ def test_prometheus_reads_the_rules_of_the_corpus(corpus_items, tmp_path):
     )
     assert rules + len(left_out) + len(disabled) == conditions
     assert rules == 32
+
+
+@pytest.mark.needs("prometheus")
+def test_our_own_definitions_are_exported_without_a_loss_that_matters(tmp_path):
+    """Every shipped policy is a rule that promtool takes, and a resource with all its fields."""
+    root = Path(__file__).resolve().parents[2]
+    ours = rendered(load([root / "alerts", root / "dashboards"]), RenderContext(project="p"))
+    policies = [item for item in ours if isinstance(item.definition, AlertPolicy)]
+    assert policies
+    export = as_prometheus(policies)
+    assert promtool(tmp_path, export) == sum(len(item.document["conditions"]) for item in policies)
+    assert all("Alertmanager" in each or "stays as it is" in each for each in losses_of(export))
+    assert as_terraform(ours, project="p").losses == ()
 
 
 def aggregated(aligner, reducer="REDUCE_NONE", *groups):
