@@ -100,6 +100,7 @@ def entries(scenario: Scenario, until_ms: int) -> Iterator[dict[str, Any]]:
             # The line of text that the console's log explorer puts together for an entry without a message.
             texts = [str(value) for key, value in payload.items() if isinstance(value, str) and key != "@type"]
             yield {
+                "logName": f"projects/{PROJECT}/logs/app",
                 **entry,
                 **({"jsonPayload": {"message": " ".join(texts), **payload}} if payload else {}),
                 "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),

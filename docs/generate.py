@@ -1,4 +1,4 @@
-"""Generate the references: configuration from the settings table, metrics from the catalog, commands from --help.
+"""Generate the references: configuration from the settings table, metrics from the catalog, commands, packs.
 
 `python docs/generate.py` writes them; with --check it exits 1 when one on disk is out of date.
 """
@@ -10,10 +10,14 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from obskit.alerts import AlertPolicy
 from obskit.catalog import METRICS, Metric, Route, promql_name
 from obskit.cli import COMMANDS
 from obskit.config import OTHER_ENVIRONMENT, SETTINGS, Setting
+from obskit.packs import Pack, packs
+from obskit.queries.context import RenderContext
 
 HERE = Path(__file__).resolve().parent
 
@@ -116,7 +120,54 @@ def _help(*command: str) -> str:
     return subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
 
-REFERENCES = {"configuration.md": configuration, "metrics.md": metrics, "cli.md": commands}
+def gallery() -> str:
+    """Return the gallery of the packs; its pictures are taken by docs/gallery.py."""
+    found = packs()
+    rows = [
+        "# Gallery of the packs",
+        "",
+        "Generated from `obskit/packs/ready`; do not edit. Each picture is the pack's dashboard in the local backend's",
+        "UI, drawn from the made-up data that the pack ships as its scenario, with its alerts evaluated over it;",
+        "`make gallery` takes them anew. `obskit packs add NAME` puts a pack into a repository.",
+        "",
+        *(f"- [{pack.title}](#{pack.name}): {pack.summary}" for pack in found),
+    ]
+    for pack in found:
+        rows += ["", f"## {pack.name}", "", *_pack_rows(pack)]
+    return "\n".join(rows) + "\n"
+
+
+def _pack_rows(pack: Pack[Any]) -> list[str]:
+    objects = pack.example_objects()
+    alerts = [f"| {each.display_name} | {each.severity} | {_first_condition(each)} |" for each in objects.alerts]
+    rows = [
+        f"**{pack.title}.** {pack.summary}",
+        "",
+        f"![The dashboard of pack {pack.name}](images/packs/{pack.name}.png)",
+        "",
+        f"In the picture: {pack.scenario.says[0].lower()}{pack.scenario.says[1:]}",
+        "",
+        "| alert | severity | fires when |",
+        "|---|---|---|",
+        *alerts,
+    ]
+    if objects.resources:
+        made = ", ".join(f"{each.noun} `{each.id}`" for each in objects.resources)
+        rows += ["", f"It also makes: {made}."]
+    return rows
+
+
+def _first_condition(policy: AlertPolicy) -> str:
+    document = policy.to_dict(RenderContext(project="p"))
+    return _cell("; ".join(str(each["displayName"]) for each in document["conditions"]))
+
+
+REFERENCES = {
+    "configuration.md": configuration,
+    "metrics.md": metrics,
+    "cli.md": commands,
+    "gallery.md": gallery,
+}
 
 
 def main() -> int:
