@@ -8,11 +8,11 @@ from typing import ClassVar, Final
 from obskit.alerts import Severity, ai_calls_wait, ai_circuit_open, daily_cost, gemini_rate_limit, token_spike
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_OPERATION_DURATION, AI_TOKENS
-from obskit.dashboards import XyChart, llm, llm_guard
+from obskit.dashboards import Row, XyChart, llm, llm_guard
 from obskit.dashboards.ready.llm import FAILED
 from obskit.packs.logs import log_distribution
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import alert, chart, charts
+from obskit.packs.parts import alert, chart
 from obskit.packs.ready._gemini_data import CASES, SCENARIO
 from obskit.queries import Query, average, growth, increase, matches, ratio, seen, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -81,7 +81,9 @@ def _make(settings: Settings) -> Objects:
         tokens_per_call=large,
         policies=(down, spike, long),
     )
-    calls = replace(calls, rows=(*calls.rows, charts(_sessions(settings))))
+    *rows, last = calls.rows
+    below = [*last.widgets, _sessions(settings)] if isinstance(last, Row) else [last, _sessions(settings)]
+    calls = replace(calls, rows=(*rows, Row(widgets=below)))
     guard = llm_guard(service=one, policies=(circuit, waits, limit, down))
     alerts = (down, errors, limit, cost, spike, large, cold, long, circuit, waits)
     return Objects(dashboards=(calls, guard), alerts=alerts, resources=(_SESSION_ENDED,))
