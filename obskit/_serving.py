@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from obskit import _setup
 from obskit.errors import Problem
 from obskit.middleware import hooks, plain
+from obskit.middleware.frameworks import installer_of
 
 __all__ = ["on_request", "on_response", "wrap"]
 
@@ -29,7 +30,7 @@ def wrap(app: _App, **settings: Any) -> _App:
     Returns:
         What the server is to serve; `app` itself where it cannot be wrapped, and a warning says why.
     """
-    if _setup.framework_of(app) is not None:
+    if installer_of(app) is not None:
         _setup.instrument(app, **settings)
         return app
     handle = _setup.instrument(None, **settings)

@@ -15,6 +15,7 @@ from obskit._destinations import destinations
 from obskit._handle import Duration, Handle
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
+from obskit.middleware.frameworks import installer_of
 from obskit.signals.gentle import without_collection
 from obskit.signals.places import machine_sign, service_sign
 
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Handle", "instrument"]
 
 _log = logging.getLogger("obskit")
-
-_FRAMEWORKS: Final[Mapping[tuple[str, str], str]] = {
-    ("fastapi", "FastAPI"): "obskit.middleware.fastapi:install",
-    ("starlette", "Starlette"): "obskit.middleware.starlette:install",
-    ("flask", "Flask"): "obskit.middleware.flask:install",
-}
 
 Words = str | Sequence[str]
 
@@ -324,7 +319,7 @@ def observer() -> Observer | None:
 
 
 def _install(app: Any) -> None:
-    path = framework_of(app)
+    path = installer_of(app)
     if path is not None:
         module, _, name = path.partition(":")
         getattr(import_module(module), name)(app, _process.observer)
@@ -337,12 +332,6 @@ def _install(app: Any) -> None:
             way_out="Give the framework's own app object, or serve what `obskit.wrap` returns for it",
         )
     )
-
-
-def framework_of(app: Any) -> str | None:
-    """Return what installs obskit in an app of that kind, None where it is not one of the frameworks'."""
-    paths = (_FRAMEWORKS.get((kind.__module__.partition(".")[0], kind.__name__)) for kind in type(app).__mro__)
-    return next((path for path in paths if path is not None), None)
 
 
 def _warn_of_others(app: Any) -> None:
