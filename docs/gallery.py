@@ -23,6 +23,7 @@ from obskit.catalog import Kind, Metric, Route
 from obskit.engine.series import Distribution
 from obskit.local.clock import Clock
 from obskit.local.evaluate import Evaluator
+from obskit.local.ingest.entries import write_entries
 from obskit.local.notify import Notifier
 from obskit.local.serve import LocalBackend
 from obskit.local.store import Descriptor, SeriesKey, Store
@@ -98,13 +99,21 @@ def entries(scenario: Scenario, until_ms: int) -> Iterator[dict[str, Any]]:
             entry = _local(scenario.logs[place].entry)
             payload = entry.get("jsonPayload") or {}
             # The line of text that the console's log explorer puts together for an entry without a message.
-            texts = [str(value) for key, value in payload.items() if isinstance(value, str) and key != "@type"]
+            texts = _texts({key: value for key, value in payload.items() if key != "@type"})
             yield {
                 "logName": f"projects/{PROJECT}/logs/app",
                 **entry,
                 **({"jsonPayload": {"message": " ".join(texts), **payload}} if payload else {}),
                 "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),
             }
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
 
 
 def _local(document: Any) -> Any:
@@ -132,6 +141,7 @@ def incidents(policies: Sequence[Mapping[str, Any]], scenario: Scenario) -> tupl
         now_ms=lambda: end_ms,
         incident_url=str,
     )
+    write_entries(store, list(entries(scenario, end_ms)))
     evaluator = Evaluator(store=store, clock=Clock(), notifier=notifier)
     for policy in policies:
         store.objects.put(policy)
