@@ -20,6 +20,9 @@ def command(
             help="Seconds that the script takes, more on a busy machine; the demo then ends. Without it, it stays up.",
         ),
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Stay up after the script until Ctrl-C, with --duration too.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option("--check", help="Exit with 1 unless every figure is what the script implies; print them as JSON."),
@@ -34,4 +37,4 @@ def command(
     Nothing leaves this machine: Gemini is a fake one. The backend's clock runs faster than real time during the
     script, so that the shipped alert policies, which want minutes, fire within seconds. Ctrl-C ends everything.
     """
-    sys.exit(run(Options(duration_s=duration, is_checked=check, is_json=json, port=port)))
+    sys.exit(run(Options(duration_s=duration, is_staying=stay, is_checked=check, is_json=json, port=port)))

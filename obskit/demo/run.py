@@ -51,12 +51,14 @@ class Options:
 
     Attributes:
         duration_s: real seconds of the script, after which the demo ends; None stays up until interrupted.
+        is_staying: whether it stays up with a duration, too.
         is_checked: whether the figures decide the exit code.
         is_json: whether stdout gets the summary as JSON and nothing else.
         port: of the web UI.
     """
 
     duration_s: float | None = None
+    is_staying: bool = False
     is_checked: bool = False
     is_json: bool = False
     port: int = 4320
@@ -78,7 +80,7 @@ def run(options: Options) -> int:
         if options.is_checked:
             screen.verdict(summary.checks)
         code = 1 if options.is_checked and summary.mismatches else 0
-        if options.duration_s is None and not interruption.is_set():
+        if (options.is_staying or options.duration_s is None) and not interruption.is_set():
             stage.stay()
         screen.say("Ending everything.")
         stack.close()
