@@ -1,9 +1,10 @@
 """Two runs made the same object at the same moment: one of the two stays, without a lock.
 
 An object that a run has made and then lists stands beside everything that was made before it. So of two makers at
-least the later one sees both. Where the API tells when an object was made, the older one stays and the later maker
-takes his away. Where it does not, the one whose name comes first waits for the others to give way; a maker who does not
-is past his own look, so the waiting one gives way to him.
+least the later one sees both. Where nothing refers to such objects, the one whose name comes first stays, and whoever
+sees others takes them away. Where the API tells when an object was made, the older one stays and the later maker takes
+his away. Else the one whose name comes first waits for the others to give way; a maker who does not is past his own
+look, so the waiting one gives way to him.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class _Look:
 def _settled(made: Made, twins: Sequence[Json], look: _Look, writer: Writer) -> str:
     """Return the name of the one that stays; ours is deleted where it is not that one."""
     kind = made.change.kind
+    if kind.is_leaf:
+        for other in twins[1:]:
+            writer.delete(kind, other["name"])
+        return str(twins[0]["name"])
     has_times = all("creationRecord" in each for each in twins)
     if has_times or twins[0]["name"] != made.name:
         if has_times and twins[0]["name"] == made.name:

@@ -66,6 +66,7 @@ class Kind:
         fixed: fields that cannot change once the object is there.
         is_named: whether the definition chooses the resource name.
         is_serial: whether the API asks for one write at a time in a project.
+        is_leaf: whether nothing refers to such an object by its name.
         is_listed_on_demand: whether it is only listed where something of it is defined, or to prune.
     """
 
@@ -81,6 +82,7 @@ class Kind:
     fixed: tuple[str, ...] = ()
     is_named: bool = False
     is_serial: bool = False
+    is_leaf: bool = False
     is_listed_on_demand: bool = False
 
 
@@ -183,6 +185,7 @@ SNOOZE: Final = Kind(
     marked_field="displayName",
     mask=("displayName", "interval.startTime", "interval.endTime"),
     fixed=("criteria",),
+    is_leaf=True,
 )
 DASHBOARD: Final = Kind(
     name="dashboard",
@@ -191,6 +194,7 @@ DASHBOARD: Final = Kind(
     order=8,
     permissions="monitoring.dashboards",
     labels_field="labels",
+    is_leaf=True,
 )
 BUDGET: Final = Kind(
     name="billing budget",
@@ -200,6 +204,7 @@ BUDGET: Final = Kind(
     permissions="billing.budgets",
     marked_field="displayName",
     mask=("displayName", "budgetFilter", "amount", "thresholdRules", "notificationsRule"),
+    is_leaf=True,
     is_listed_on_demand=True,
 )
 

@@ -76,7 +76,8 @@ def _lines(change: Change) -> Iterator[Text]:
     word = {"orphan": "not defined"}.get(change.action, change.action)
     head = Text(f"  {sign} {word:<11} {change.kind.name:<20} ", style=style)
     head.append(change.id, style="bold")
-    head.append(f'  "{change.display_name}"')
+    if change.display_name:
+        head.append(f'  "{change.display_name}"')
     if change.source:
         head.append(f"  {change.source}", style="dim")
     yield head
