@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -43,6 +44,7 @@ __all__ = ["CHANGES", "Format", "Options", "carry_out", "synchronise"]
 CHANGES = 2
 """Exit code of ``--exit-code`` when the plan has changes."""
 
+_PLANS: Final = 3
 _pause = time.sleep
 
 
@@ -84,9 +86,19 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
     """
     console = Console(stderr=options.format is not Format.TEXT, highlight=False)
     try:
-        backend, plan = _plan(folders, kinds, options, console)
-        print_plan(plan, console)
-        carry_out(plan, backend, options, console)
+        for left in reversed(range(_PLANS)):
+            backend, plan = _plan(folders, kinds, options, console)
+            print_plan(plan, console)
+            try:
+                carry_out(plan, backend, options, console)
+            except ApplyError as error:
+                if not error.is_outdated or not left:
+                    raise
+                console.print(
+                    f"{error}\nThe project was changed meanwhile; planning again.", markup=False, soft_wrap=True
+                )
+            else:
+                break
     except ProblemsError as error:
         _annotate(error, options.format)
         raise

@@ -20,7 +20,7 @@ from obskit.sync.doubles import Made, survivors
 from obskit.sync.plan import Plan
 from obskit.sync.references import Names
 from obskit.sync.verdicts import ailing
-from obskit.sync.write import Writer
+from obskit.sync.write import Writer, is_outdated
 
 __all__ = ["Applied", "ApplyError", "apply", "refuse_ailing"]
 
@@ -41,11 +41,13 @@ class ApplyError(BackendError):
 
     Attributes:
         applied: what was done before.
+        is_outdated: whether the project was changed while the plan was carried out, so that a new plan makes sense.
     """
 
-    def __init__(self, problem: Problem, applied: Sequence[Applied]) -> None:
+    def __init__(self, problem: Problem, applied: Sequence[Applied], *, is_outdated: bool = False) -> None:
         super().__init__(problem)
         self.applied = tuple(applied)
+        self.is_outdated = is_outdated
 
 
 def apply(
@@ -82,7 +84,8 @@ def apply(
                 done[at] = replace(done[at], name=name)
                 names[done[at].change.kind.collection, done[at].change.id] = name
         except _RefusedError as refused:
-            raise ApplyError(_problem(plan, refused.change, refused.failure, len(done)), done) from refused.failure
+            problem = _problem(plan, refused.change, refused.failure, len(done))
+            raise ApplyError(problem, done, is_outdated=is_outdated(refused.failure)) from refused.failure
     return tuple(done)
 
 

@@ -15,7 +15,7 @@ from obskit.sync.kinds import POLICY, Kind
 from obskit.sync.ownership import owner_of, owner_rank
 from obskit.sync.references import Names, resolved, unresolved
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "is_outdated"]
 
 # Source: google.api_core's retry guidance; ABORTED is what "Too many concurrent edits" comes as.
 _RETRYABLE: Final = frozenset({"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"})
@@ -210,3 +210,8 @@ def _waits_for_metric(change: Change, failure: BackendFailure) -> bool:
         and change.action in {"create", "update"}
         and _METRIC.search(failure.message) is not None
     )
+
+
+def is_outdated(failure: BackendFailure) -> bool:
+    """Return whether a write failed because another run took away what it refers to."""
+    return failure.code == "ABORTED" or (failure.code == "NOT_FOUND" and _METRIC.search(failure.message) is None)
