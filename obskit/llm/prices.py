@@ -27,7 +27,7 @@ _log = logging.getLogger("obskit")
 
 _MILLION: Final = 1_000_000
 _PER_MILLION: Final = frozenset({"cache_token_hours"})
-_RATES_S: Final = 60.0
+_RATES_S: Final = 900.0
 _MOST_RATES: Final = 1_000
 _ADJUSTMENTS: Final = frozenset({"discount"})
 _FALLBACKS: Final = {"cached": "input", "cache_write": "input", "tool_use": "input", "thinking": "output"}
@@ -150,17 +150,17 @@ class _Calculator:
         return self._ask(provider, model, usage) if rates is None else rates.cost(usage)
 
     def _rates_of(self, provider: str, model: str, processing: str) -> Rates | None:
-        """Return the rates of plain tokens, None where the list must be asked; looked up anew every minute.
+        """Return the rates of plain tokens, None where the list must be asked; looked up anew each quarter of an hour.
 
-        A price may hold from a day or for some hours of the day only.
+        A price may hold from a day or for some hours of the day only, which begin and end at such a quarter.
         """
-        key, now = (provider, model, processing), time.monotonic()
-        until, rates = self._rates.get(key, (0.0, None))
-        if now >= until:
+        key, now = (provider, model, processing), time.time() // _RATES_S
+        quarter, rates = self._rates.get(key, (-1.0, None))
+        if now != quarter:
             rates = read(partial(self._found, provider, model), processing)
             if len(self._rates) >= _MOST_RATES:
                 self._rates.clear()
-            self._rates[key] = (now + _RATES_S, rates)
+            self._rates[key] = (now, rates)
         return rates
 
     def _ask(self, provider: str, model: str, usage: Usage) -> Decimal:
