@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from obskit import catalog
 from obskit.signals.channels import NO_WAIT, TRY_LOCK, UNLOCK, Channel
+from obskit.signals.gathering import Gathered
 
 __all__ = ["BUFFER_BYTES", "Output"]
 
@@ -63,7 +64,7 @@ class Output:
         self._guard = threading.RLock()
         self._waiting: deque[bytes] = deque()  # each one line, or several
         self._waiting_bytes = 0
-        self._gathered: deque[str] = deque()
+        self._gathered = Gathered()
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
         self._dropped = self._dropped_bytes = 0
         self._has_had_room = False
@@ -84,29 +85,24 @@ class Output:
 
     # ------------------------------------------------------------------ the thread that says the line
 
-    def gather(self, line: str, soon: Callable[[Callable[[], object]], object]) -> None:
-        """Write one line together with those that are said before the event loop's next turn.
+    def gather(self, line: str, loop: Any, now_s: float) -> None:
+        """Write one line together with those that are said soon after.
 
         Args:
             line: ends in a newline.
-            soon: lets the event loop call something in its next turn, e.g. `AbstractEventLoop.call_soon`.
+            loop: the running event loop, or another object with its `call_soon` and `call_later`.
+            now_s: the time by a monotonic clock.
         """
-        gathered = self._gathered
-        gathered.append(line)
-        if len(gathered) == 1:
-            try:
-                soon(self._write_gathered)
-            except RuntimeError:  # it is closed
-                self._write_gathered()
+        self._gathered.add(line, loop, now_s, write=self._write_gathered, wakes_a_reader=self._channel.has_locks)
 
     def _write_gathered(self) -> None:
-        if lines := self._take_gathered():
+        if lines := self._gathered.take():
             self.write(lines)
 
     def write(self, line: str) -> None:
         """Write one line, or several, which end in newlines, whole. Never raises, and never waits for a reader."""
         if self._gathered:
-            line = self._take_gathered() + line
+            line = self._gathered.take() + line
         try:
             data = line.encode()
         except UnicodeEncodeError:
@@ -140,14 +136,6 @@ class Output:
             self._keep(data)
         elif self._waiting:
             self._settle()
-
-    def _take_gathered(self) -> str:
-        lines = []
-        try:
-            while True:  # another thread may be at it too
-                lines.append(self._gathered.popleft())
-        except IndexError:
-            return "".join(lines)
 
     def _write_unlocked(self, channel: Channel, data: bytes) -> int:
         written = os.write(channel.fd, data) if channel.is_patient else _pwritev(channel.fd, (data,), -1, NO_WAIT)

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -319,32 +320,77 @@ def test_an_output_that_does_not_block(pipe: Pipe, kernel: str) -> None:
     assert [line.decode() + "\n" for line in pipe.drain(output)] == said
 
 
+class _Turns:
+    """An event loop's way to be asked for a call; `run` is its next turn."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, Callable[[], object]]] = []
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self.asked.append((0.0, call))
+
+    def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
+        self.asked.append((delay_s, call))
+
+    def run(self) -> None:
+        asked, self.asked = self.asked, []
+        for _, call in asked:
+            call()
+
+
+class _Closed:
+    """An event loop that has ended."""
+
+    def call_soon(self, _: Any) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    def call_later(self, _: float, __: Any) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
 def test_gathered_lines_go_out_together(pipe: Pipe) -> None:
-    """Lines of one turn of the event loop are one write, in order, before a line that is said after them."""
-    output, soon = pipe.output(), []
+    """Lines that are said within two milliseconds are one write, in order, before a line that is said after them."""
+    output, loop = pipe.output(), _Turns()
+    output.write("0\n")
+    assert pipe.read() == b"0\n"
     for line in ("1\n", "2\n", "3\n"):
-        output.gather(line, soon.append)
-    assert len(soon) == 1
+        output.gather(line, loop, 1.0)
+    assert [delay_s for delay_s, _ in loop.asked] == [0.002]
     output.write("4\n")
     assert pipe.read() == b"1\n2\n3\n4\n"
-    soon.pop()()
-    output.gather("5\n", soon.append)
-    soon.pop()()
+    loop.run()
+    output.gather("5\n", loop, 1.003)
+    loop.run()
     assert pipe.read() == b"5\n"
 
 
+def test_gathered_lines_of_a_file_wait_for_one_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to be woken to read a file, so that who looks into it right after a request sees its line."""
+    output, loop = Output(), _Turns()
+    with (tmp_path / "out").open("w+") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output.gather("1\n", loop, 1.0)
+        output.gather("2\n", loop, 1.0)
+        assert [delay_s for delay_s, _ in loop.asked] == [0.0]
+        loop.run()
+        assert (tmp_path / "out").read_text() == "1\n2\n"
+
+
 def test_gathered_lines_do_not_wait_for_a_loop_that_has_ended(pipe: Pipe) -> None:
-    """A closed loop takes no call; a flush needs none."""
-
-    def refuse(_: Any) -> None:
-        raise RuntimeError("Event loop is closed")
-
+    """A closed loop takes no call; a flush needs none; and lines that a loop has left are written by the next one."""
     output = pipe.output()
-    output.gather("1\n", refuse)
+    output.gather("1\n", _Closed(), 1.0)
     assert pipe.read() == b"1\n"
-    output.gather("2\n", lambda _: None)
+    output.gather("2\n", _Turns(), 1.0)
     assert output.flush()
     assert pipe.read() == b"2\n"
+    output.gather("3\n", _Turns(), 1.0)
+    loop = _Turns()
+    output.gather("4\n", loop, 1.01)
+    assert not loop.asked
+    output.gather("5\n", loop, 1.1)
+    loop.run()
+    assert pipe.read() == b"3\n4\n5\n"
 
 
 def test_dropped_lines_are_counted_one_by_one(pipe: Pipe) -> None:
@@ -353,7 +399,7 @@ def test_dropped_lines_are_counted_one_by_one(pipe: Pipe) -> None:
     for line in lines(20, 150_000):
         output.write(line)
     for line in lines(5, 60_000):
-        output.gather(line, lambda _: None)
+        output.gather(line, _Turns(), 1.0)
     dropped = output._dropped
     output._write_gathered()
     assert output._dropped - dropped == 5
