@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,21 @@ import typer
 from rich.console import Console
 
 from obskit.catalog import Route
-from obskit.errors import ConfigError, Problem
+from obskit.errors import ConfigError, Problem, ProblemsError
 from obskit.queries.context import RenderContext
 from obskit.queries.environments import declared_environments, environment
-from obskit.sync.load import check, doubts_about, load, unset_variables
+from obskit.sync.load import Loaded, check, doubts_about, load, unset_variables
 
-__all__ = ["command"]
+__all__ = ["CheckFormat", "command"]
+
+
+class CheckFormat(StrEnum):
+    """How problems and notes are printed on stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    GITLAB = "gitlab"
 
 
 def command(
@@ -33,44 +43,87 @@ def command(
     route: Annotated[
         Route | None, typer.Option(help="Export route that the queries are written for; the stack's own by default.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
+    format: Annotated[  # noqa: A002 - the option's name
+        CheckFormat,
+        typer.Option(
+            help="What is on stdout: text for people, JSON, GitHub's annotations, GitLab's code quality report. "
+            "The last two have the text on stderr."
+        ),
+    ] = CheckFormat.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Check definitions against the platform's rules; prints all problems at once, exits 1 if there are any.
 
     Metrics, labels, aligners and PromQL are checked against obskit's catalog and an index of Google's metrics.
     A metric that the index lacks, or an environment variable that is not set here, is only a note.
     """
-    contexts = _contexts(stack, project, route)
-    chosen = folders or [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
-    if not chosen:
-        raise ConfigError(
-            Problem(
-                place=str(Path.cwd()),
-                problem="has neither a folder alerts nor a folder dashboards",
-                way_out="Go to the folder that has them, or name the folders: obskit check FOLDER",
-            )
+    form = CheckFormat.JSON if as_json else format
+    try:
+        contexts = _contexts(stack, project, route)
+        found = _found(folders or _by_default(), contexts)
+    except ProblemsError as error:
+        _annotate(error.problems, (), form)
+        raise
+    _print(found, form)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a check found, over all stacks."""
+
+    loaded: Loaded
+    stacks: tuple[str, ...]
+    problems: Sequence[Problem]
+    notes: Sequence[Problem]
+
+
+def _by_default() -> list[Path]:
+    chosen = [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
+    if chosen:
+        return chosen
+    raise ConfigError(
+        Problem(
+            place=str(Path.cwd()),
+            problem="has neither a folder alerts nor a folder dashboards",
+            way_out="Go to the folder that has them, or name the folders: obskit check FOLDER",
         )
-    loaded = load(chosen)
+    )
+
+
+def _found(folders: Sequence[Path], contexts: Sequence[RenderContext]) -> _Found:
+    loaded = load(folders)
     unset = {each.stack: unset_variables(loaded, each) for each in contexts}
     wrong = {
         each.stack: [found for found in check(loaded, each) if found not in unset[each.stack]] for each in contexts
     }
-    notes = _joined({each.stack: [*unset[each.stack], *doubts_about(loaded, each)] for each in contexts})
-    problems = _joined(wrong)
-    if as_json:
-        report = {"files": loaded.files, "definitions": len(loaded.definitions), "stacks": list(wrong)}
+    doubtful = {each.stack: [*unset[each.stack], *doubts_about(loaded, each)] for each in contexts}
+    return _Found(loaded=loaded, stacks=tuple(wrong), problems=_joined(wrong), notes=_joined(doubtful))
+
+
+def _print(found: _Found, form: CheckFormat) -> None:
+    loaded, problems, notes = found.loaded, found.problems, found.notes
+    if form is CheckFormat.JSON:
+        report = {"files": loaded.files, "definitions": len(loaded.definitions), "stacks": list(found.stacks)}
         typer.echo(json.dumps({**report, "problems": _rows(problems), "notes": _rows(notes)}))
-    else:
-        console = Console(stderr=bool(problems), highlight=False)
-        for problem in problems:
-            console.print(str(problem), soft_wrap=True, markup=False)
-        for note in notes:
-            console.print(f"note: {note}", soft_wrap=True, markup=False)
-        counts = [(loaded.files, "file"), (len(loaded.definitions), "definition"), (len(problems), "problem")]
-        counts += [(len(contexts), "stack")] if len(contexts) > 1 else []
-        console.print(", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts))
-    if problems:
-        raise typer.Exit(1)
+        return
+    _annotate(problems, notes, form)
+    console = Console(stderr=bool(problems) or form is not CheckFormat.TEXT, highlight=False)
+    for problem in problems:
+        console.print(str(problem), soft_wrap=True, markup=False)
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
+    counts = [(loaded.files, "file"), (len(loaded.definitions), "definition"), (len(problems), "problem")]
+    counts += [(len(found.stacks), "stack")] if len(found.stacks) > 1 else []
+    console.print(", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts))
+
+
+def _annotate(problems: Sequence[Problem], notes: Sequence[Problem], form: CheckFormat) -> None:
+    if form in {CheckFormat.GITHUB, CheckFormat.GITLAB}:
+        from obskit.cli.annotations import annotate  # noqa: PLC0415 - for a CI's job; people do not wait for it
+
+        annotate(problems, form, notes)
 
 
 def _contexts(stack: str, project: str, route: Route | None) -> list[RenderContext]:

@@ -15,7 +15,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "report": ("obskit report --since 30d", "obskit report --since 7d --by model,route"),
     "init": ("obskit init --project my-project", "obskit init shop --project my-project --pack service"),
     "packs": ("obskit packs", "obskit packs show service", "obskit packs add service"),
-    "check": ("obskit check", "obskit check alerts --stack prod", "obskit check --json"),
+    "check": ("obskit check", "obskit check alerts --stack prod", "obskit check --format github"),
     "test-alerts": ("obskit test-alerts", "obskit test-alerts alerts/test_health.py --timelines"),
     "backtest": (
         "obskit backtest latency-p95 --since 30d --project my-project",

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from obskit.catalog import Route
+from obskit.cli.annotations import annotate, folder_in_repository
 from obskit.config import resolve
 from obskit.errors import ConfigError, DefinitionError, Problem, ProblemsError
 from obskit.queries.environments import environment
@@ -28,13 +29,7 @@ from obskit.sync.load import check, load
 from obskit.sync.permissions import refuse_missing
 from obskit.sync.plan import DELETE_SHARE, Plan, make_plan
 from obskit.sync.present import as_json, print_plan
-from obskit.sync.reports import (
-    github_lines,
-    gitlab_report,
-    markdown,
-    problem_github_lines,
-    problem_gitlab_report,
-)
+from obskit.sync.reports import github_lines, gitlab_report, markdown
 from obskit.sync.secrets import SecretManager, stand_in, with_secrets
 from obskit.sync.survey import survey
 from obskit.sync.verdicts import dangling, impossible, narrowed, refuse_unsafe
@@ -100,7 +95,7 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
             else:
                 break
     except ProblemsError as error:
-        _annotate(error, options.format)
+        annotate(error.problems, options.format)
         raise
     if options.is_told_by_exit_code and plan.writes:
         raise typer.Exit(CHANGES)
@@ -182,20 +177,13 @@ def _saved(plan: Plan, applied: Sequence[Applied], options: Options, console: Co
 
 
 def _print_format(plan: Plan, applied: Sequence[Applied] | None, form: Format) -> None:
+    within = folder_in_repository(os.environ)
     match form:
         case Format.JSON:
             sys.stdout.write(json.dumps(as_json(plan, applied)) + "\n")
         case Format.MARKDOWN:
             sys.stdout.write(markdown(plan))
         case Format.GITHUB:
-            sys.stdout.write("".join(f"{line}\n" for line in github_lines(plan)))
+            sys.stdout.write("".join(f"{line}\n" for line in github_lines(plan, within=within)))
         case Format.GITLAB:
-            sys.stdout.write(gitlab_report(plan) + "\n")
-
-
-def _annotate(error: ProblemsError, form: Format) -> None:
-    """Say what is wrong in the CI's own words too."""
-    if form is Format.GITHUB:
-        sys.stdout.write("".join(f"{line}\n" for line in problem_github_lines(error.problems)))
-    elif form is Format.GITLAB:
-        sys.stdout.write(problem_gitlab_report(error.problems) + "\n")
+            sys.stdout.write(gitlab_report(plan, within=within) + "\n")

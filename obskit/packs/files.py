@@ -75,8 +75,9 @@ tests = pack_tests("{name}", objects.alerts)
 '''
 
 _WORKFLOW: Final = """\
-# Checks alerts and dashboards on every pull request. What `obskit sync` would change, and how it is applied on merge
-# with Workload Identity instead of a key, is described in obskit's documentation.
+# Checks alerts and dashboards on every pull request, each problem at its line, and runs their tests. It needs no
+# identity. For the plan as a comment, and for the apply on merge, name a stack and an account instead of `mode: check`:
+# see the page on CI in obskit's documentation.
 name: alerts and dashboards
 on:
   pull_request:
@@ -88,10 +89,9 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with: {python-version: "3.12"}
-      - run: pip install obskit
-      - run: obskit check
+      - uses: obskit/obskit/ci/github@main
+        with:
+          mode: check
       - run: obskit test-alerts --require-both
 """
 

@@ -1,10 +1,16 @@
-"""A plan for other readers: a comment on a pull request, the annotations of a CI job."""
+"""A plan, or problems, for other readers: a comment on a pull request, the annotations of a CI job.
+
+Forges want paths from the root of the repository. Those of definitions begin where the command runs, so `within`, where
+it is taken, is the folder of that place in the repository; empty for its root.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,7 +24,7 @@ __all__ = ["github_lines", "gitlab_report", "markdown", "problem_github_lines", 
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-", "orphan": "?"}
 _MOST_FIELDS: Final = 20
 _MOST_MARKDOWN: Final = 60_000  # GitHub takes 65,536 characters in a comment
-_PLACE: Final = re.compile(r"(?P<file>[^:\s]+\.py):(?P<line>\d+)")
+_PLACE: Final = re.compile(r"(?P<file>[^:\r\n]+\.(?:py|toml))(?::(?P<line>\d+))?(?=:|$)")
 _SEVERITIES: Final = {"create": "info", "update": "info", "delete": "major", "orphan": "minor"}
 
 
@@ -89,25 +95,28 @@ def _told(change: Change) -> str:
 # --------------------------------------------------------------------------- GitHub
 
 
-def github_lines(plan: Plan) -> Iterator[str]:
+def github_lines(plan: Plan, *, within: str = "") -> Iterator[str]:
     """Return workflow commands: a notice for each change, a warning for deletes and what was touched by hand."""
     for change in plan.changes:
         if change.action == "unchanged" and not change.kept:
             continue
         is_loud = change.action in {"delete", "orphan"} or change.drift or change.kept
-        yield _command("warning" if is_loud else "notice", change.source, f"obskit {_word(change)}", _told(change))
-    yield _command("notice", "", "obskit plan", summary(plan))
+        level = "warning" if is_loud else "notice"
+        yield _command(level, _located(change.source, within), f"obskit {_word(change)}", _told(change))
+    yield _command("notice", None, "obskit plan", summary(plan))
 
 
-def problem_github_lines(problems: Sequence[Problem]) -> Iterator[str]:
-    """Return a workflow command for each problem."""
-    for problem in problems:
-        yield _command("error", problem.place, "obskit", str(problem))
+def problem_github_lines(
+    problems: Sequence[Problem], notes: Sequence[Problem] = (), *, within: str = ""
+) -> Iterator[str]:
+    """Return workflow commands: an error for each problem, a notice for each note."""
+    for level, found in (("error", problems), ("notice", notes)):
+        for each in found:
+            yield _command(level, _located(each.place, within), "obskit", str(each))
 
 
-def _command(level: str, place: str, title: str, message: str) -> str:
-    match = _PLACE.match(place)
-    where = f"file={_property(match['file'])},line={match['line']}," if match else ""
+def _command(level: str, place: tuple[str, int] | None, title: str, message: str) -> str:
+    where = f"file={_property(place[0])},line={place[1]}," if place else ""
     escaped = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return f"::{level} {where}title={_property(title)}::{escaped}"
 
@@ -122,36 +131,51 @@ def _property(text: str) -> str:
 # --------------------------------------------------------------------------- GitLab
 
 
-def gitlab_report(plan: Plan) -> str:
+def gitlab_report(plan: Plan, *, within: str = "") -> str:
     """Return a plan as GitLab's code quality report."""
     changes = [change for change in plan.changes if change.action != "unchanged" or change.kept]
-    return json.dumps(
-        [
-            _entry(f"obskit-{change.action}", change.source or "alerts", _told(change), _severity(change))
-            for change in changes
-        ],
-        indent=1,
+    return _report(
+        [(f"obskit-{change.action}", change.source, _told(change), _severity(change)) for change in changes], within
     )
 
 
-def problem_gitlab_report(problems: Sequence[Problem]) -> str:
-    """Return problems as GitLab's code quality report."""
-    return json.dumps([_entry("obskit-problem", each.place, str(each), "critical") for each in problems], indent=1)
+def problem_gitlab_report(problems: Sequence[Problem], notes: Sequence[Problem] = (), *, within: str = "") -> str:
+    """Return problems, and notes, as GitLab's code quality report."""
+    rows = [("obskit-problem", each.place, str(each), "critical") for each in problems]
+    rows += [("obskit-note", each.place, str(each), "info") for each in notes]
+    return _report(rows, within)
 
 
 def _severity(change: Change) -> str:
     return "minor" if change.drift or change.kept else _SEVERITIES.get(change.action, "info")
 
 
-def _entry(name: str, place: str, text: str, severity: str) -> Mapping[str, Any]:
+def _report(rows: Sequence[tuple[str, str, str, str]], within: str) -> str:
+    """Return entries of a check's name, a place, a text and a severity.
+
+    A fingerprint stays when lines move, so that GitLab does not call an old problem a new one; of several problems that
+    would have the same one, the second and later are numbered.
+    """
+    seen: Counter[str] = Counter()
+    entries: list[Mapping[str, Any]] = []
+    for name, place, text, severity in rows:
+        path, line = _located(place, within) or (posixpath.join(within, "alerts"), 1)
+        said = f"{name}\n{path}\n{_PLACE.sub(lambda match: match['file'], text, count=1)}"
+        seen[said] += 1
+        said += f"\n{seen[said]}" if seen[said] > 1 else ""
+        entries.append(
+            {
+                "check_name": name,
+                "description": text,
+                "severity": severity,
+                "fingerprint": hashlib.sha256(said.encode()).hexdigest(),
+                "location": {"path": path, "lines": {"begin": line}},
+            }
+        )
+    return json.dumps(entries, indent=1)
+
+
+def _located(place: str, within: str) -> tuple[str, int] | None:
+    """Return the file and the line that a place begins with, None where it names no file."""
     match = _PLACE.match(place)
-    return {
-        "check_name": name,
-        "description": text,
-        "severity": severity,
-        "fingerprint": hashlib.sha256(f"{name}\n{text}".encode()).hexdigest(),
-        "location": {
-            "path": match["file"] if match else place,
-            "lines": {"begin": int(match["line"]) if match else 1},
-        },
-    }
+    return (posixpath.normpath(posixpath.join(within, match["file"])), int(match["line"] or 1)) if match else None

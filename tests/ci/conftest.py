@@ -151,12 +151,13 @@ def job(shop, ci_backend):
 
 
 def filled_in(text: str, values: dict[str, str]) -> str:
-    """Return a text with its ${{ … }} replaced: names, and `a || b`."""
+    """Return a text with its ${{ … }} replaced: names, and `a || b`; outputs of steps that did not run are empty."""
 
     def value(match: re.Match[str]) -> str:
         for part in match[1].split("||"):
             name = part.strip()
-            found = name.strip("'") if name.startswith("'") else values[name]
+            is_output = name.startswith("steps.")
+            found = name.strip("'") if name.startswith("'") else values.get(name, "") if is_output else values[name]
             if found:
                 return found
         return ""

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from obskit.packs import pack_named
+from obskit.packs.files import WORKFLOW, starting_files
+
 ACTION = Path(__file__).resolve().parents[2] / "ci" / "github" / "action.yml"
 
 
@@ -22,7 +25,7 @@ class Runner:
         self.action, self.job, self.forge, self.fill = action, job, forge, fill
 
     def run(self, event="pull_request", ref="7/merge", **inputs):
-        """Return the result of each bash step and the outputs of the one named sync."""
+        """Return the result of each bash step and the outputs of all."""
         given = {name: str(each.get("default", "")) for name, each in self.action["inputs"].items()}
         given |= {"local": self.job.backend.grpc_address, "project": "shop", "requirement": "", "github-token": "t0k3n"}
         given |= {name.replace("_", "-"): value for name, value in inputs.items()}
@@ -35,10 +38,11 @@ class Runner:
             "GITHUB_OUTPUT": str(output),
             "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_REPOSITORY": "me/shop",
+            "GITHUB_WORKSPACE": str(self.job.folder),
             "GITHUB_REF": f"refs/pull/{ref}" if event == "pull_request" else f"refs/heads/{ref}",
             "GITHUB_API_URL": self.forge.url,
         }
-        results = {}
+        results, outputs = {}, {}
         for step in self.action["runs"]["steps"]:
             if "run" not in step or not self.wanted(step.get("if"), values):
                 continue
@@ -48,8 +52,10 @@ class Runner:
             folder = self.job.folder / self.fill(step.get("working-directory", "."), values)
             done = self.job.bash(step["run"], environ | own, cwd=folder)
             results[step["name"]] = done
-            outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
-            values |= {f"steps.sync.outputs.{name}": value for name, value in outputs.items()}
+            outputs |= dict(line.split("=", 1) for line in output.read_text().splitlines())
+            if "id" in step:
+                values |= {f"steps.{step['id']}.outputs.{name}": value for name, value in outputs.items()}
+            output.write_text("")
             if done.returncode:
                 break
         return results, outputs
@@ -59,7 +65,7 @@ class Runner:
             return True
         parts = [part.split() for part in condition.split("&&")]
         signs = {"==": lambda a, b: a == b, "!=": lambda a, b: a != b}
-        return all(signs[sign](values[name], other.strip("'")) for name, sign, other in parts)
+        return all(signs[sign](values.get(name, ""), other.strip("'")) for name, sign, other in parts)
 
 
 @pytest.fixture
@@ -82,6 +88,7 @@ def test_a_pull_request_gets_the_plan_as_one_comment_and_nothing_is_written(runn
     """A second push replaces the comment; the plan is also the job's summary."""
     results, outputs = runner.run()
     assert {name: done.returncode for name, done in results.items()} == {
+        "Check": 0,
         "Plan or apply": 0,
         "Comment": 0,
         "Result": 0,
@@ -120,7 +127,7 @@ def test_another_branch_is_only_planned(runner, ci_backend):
 
 
 def test_a_definition_with_a_problem_fails_the_job_after_the_comment_has_told_it(runner, shop):
-    """The comment has what `obskit check` would say."""
+    """The comment has what `obskit check` says, and the line is annotated."""
     (shop / "alerts" / "bad.py").write_text(
         'from obskit.alerts import AlertPolicy, PromQLCondition\nx = AlertPolicy(id="x", conditions=PromQLCondition(query="up ="))\n'
     )
@@ -131,6 +138,54 @@ def test_a_definition_with_a_problem_fails_the_job_after_the_comment_has_told_it
     assert "### The plan failed" in comment["body"]
     assert "alerts/bad.py:2" in comment["body"]
     assert "does not parse" in comment["body"]
+    assert results["Check"].stdout.startswith("::error file=alerts/bad.py,line=2,title=obskit::alerts/bad.py:2: ")
+
+
+def test_a_check_needs_no_project_and_no_identity(runner, shop, ci_backend):
+    """In mode check nothing is planned and no comment is posted; a folder's problems stand at their place in the repository."""
+    (shop / "infra" / "alerts").mkdir(parents=True)
+    bad = shop / "infra" / "alerts" / "bad.py"
+    bad.write_text("from obskit.alerts import email\nmail = email('mail', address='100 %')\n")
+    results, outputs = runner.run(mode="check", project="", working_directory="infra")
+    assert {name: done.returncode for name, done in results.items()} == {"Check": 1}
+    assert results["Check"].stdout.startswith("::error file=infra/alerts/bad.py,line=2,title=obskit::")
+    assert "100 %25" in results["Check"].stdout
+    bad.write_text("from obskit.alerts import email\nmail = email('mail', address='a@example.com')\n")
+    results, outputs = runner.run(mode="check", project="", working_directory="infra")
+    assert {name: done.returncode for name, done in results.items()} == {"Check": 0, "Result": 0}
+    assert outputs == {"mode": "check", "status": "0"}
+    assert (runner.forge.comments, ci_backend.store.objects.list("notificationChannels")) == ([], [])
+
+
+def test_nothing_is_applied_while_a_definition_has_a_problem(runner, shop, ci_backend):
+    """Also where it is no problem of the stack that would be written."""
+    (shop / "alerts" / "bad.py").write_text("import nowhere\n")
+    results, _ = runner.run(event="push", ref="main")
+    assert {name: done.returncode for name, done in results.items()} == {"Check": 1}
+    assert ci_backend.store.objects.list("alertPolicies") == []
+
+
+def test_a_mode_that_there_is_not_is_told(runner):
+    """Instead of a plan that was not asked for."""
+    results, _ = runner.run(mode="deploy")
+    assert results["Check"].returncode == 1
+    assert "none of auto, check, plan, apply" in results["Check"].stdout
+
+
+def test_the_workflow_that_init_writes_uses_the_action_and_runs_the_tests_of_alerts(runner, action, shop):
+    """With inputs that there are, and permissions for no more than reading."""
+    workflow = yaml.safe_load(starting_files([pack_named("service")])[WORKFLOW])
+    assert workflow["permissions"] == {"contents": "read"}
+    (_, check, tests) = workflow["jobs"]["check"]["steps"]
+    assert check["uses"] == "obskit/obskit/ci/github@main"
+    assert set(check["with"]) <= set(action["inputs"])
+    results, _ = runner.run(project="", **check["with"])
+    assert results["Result"].returncode == 0, results
+    (shop / "alerts" / "test_all.py").write_text(
+        "from obskit.testing import pack_tests\ntests = pack_tests('service')\n"
+    )
+    done = runner.job.bash(tests["run"], {})
+    assert (done.returncode, "passed" in done.stdout) == (0, True), done.stderr
 
 
 def test_inputs_are_never_run_as_a_script(runner, tmp_path):

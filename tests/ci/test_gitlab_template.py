@@ -40,6 +40,7 @@ class Pipeline:
             "CI_PROJECT_ID": "17",
             "CI_MERGE_REQUEST_IID": "3",
             "GITLAB_TOKEN": "t0k3n",
+            "CI_PROJECT_DIR": str(self.job.folder),
             "GCP_ID_TOKEN": "jwt",
         }
         return self.job.bash("\n".join([*job["before_script"], *job["script"]]) + "\n", environ)
@@ -50,18 +51,32 @@ def pipeline(documents, job, forge):
     return Pipeline(documents, job, forge)
 
 
-def test_the_template_has_inputs_and_two_jobs(documents):
-    """Plan on merge requests, apply on the default branch, one apply at a time; every input is used and described."""
+def test_the_template_has_inputs_and_three_jobs(documents):
+    """Check and plan on merge requests, apply on the default branch, one apply at a time; every input is used and described."""
     header, jobs = documents
     inputs = header["spec"]["inputs"]
     assert all(each["description"] for each in inputs.values())
     text = TEMPLATE.read_text()
     assert all(f"$[[ inputs.{name} ]]" in text for name in inputs)
-    assert set(jobs) == {".obskit", "obskit-plan", "obskit-apply"}
+    assert set(jobs) == {".obskit", "obskit-check", "obskit-plan", "obskit-apply"}
     assert jobs["obskit-plan"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
     assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in jobs["obskit-apply"]["rules"][0]["if"]
     assert jobs["obskit-apply"]["resource_group"] == "obskit-$[[ inputs.stack ]]"
     assert "aud" in jobs[".obskit"]["id_tokens"]["GCP_ID_TOKEN"]
+
+
+def test_the_check_is_a_code_quality_report(documents, pipeline, shop):
+    """Without a problem it is empty; with one it has the place, and the job fails; nothing is planned."""
+    report = shop / documents[1]["obskit-check"]["artifacts"]["reports"]["codequality"]
+    done = pipeline.run("obskit-check", project="")
+    assert (done.returncode, json.loads(report.read_text())) == (0, []), done.stderr
+    (shop / "alerts" / "bad.py").write_text("import nowhere\n")
+    done = pipeline.run("obskit-check", project="")
+    (entry,) = json.loads(report.read_text())
+    assert (done.returncode, entry["severity"]) == (1, "critical")
+    assert entry["location"] == {"path": "alerts/bad.py", "lines": {"begin": 1}}
+    assert "nowhere" in done.stderr
+    assert pipeline.forge.calls == []
 
 
 def test_a_merge_request_gets_the_plan_as_one_note(pipeline, shop):

@@ -115,3 +115,68 @@ def test_a_sync_needs_only_the_folders_that_there_are_unless_it_prunes(obskit, t
     assert (done.returncode, "it does not answer" in done.stderr) == (1, True), done.stderr
     pruned = obskit(*arguments, "--prune")
     assert (pruned.returncode, "dashboards: is not a folder" in pruned.stderr) == (1, True)
+
+
+DOUBTFUL = """\
+from obskit.alerts import AlertPolicy, PromQLCondition, env, webhook
+
+oncall = webhook("oncall", url=env("ONCALL_URL"))
+half = AlertPolicy(id="half", conditions=PromQLCondition(query="up >= 50 %"))
+"""
+
+
+def test_github_gets_an_error_at_each_problem_and_a_notice_at_each_note(obskit, tmp_path):
+    """Workflow commands on stdout, escaped, with paths from the root of the checkout; the text on stderr, exit code 1."""
+    folder = tmp_path / "a, b" / "alerts"
+    folder.mkdir(parents=True)
+    (folder / "one.py").write_text(DOUBTFUL)
+    (folder / "two.py").write_text("raise ValueError('50 %\\n::error::forged')\n")
+    done = obskit("check", "a, b/alerts", "--format", "github", GITHUB_WORKSPACE=str(tmp_path))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert [line.partition(",title")[0] for line in lines] == [
+        "::error file=a%2C b/alerts/two.py,line=1",
+        "::error file=a%2C b/alerts/one.py,line=4",
+        "::notice file=a%2C b/alerts/one.py,line=3",
+    ]
+    assert "50 %25%0A::error::forged" in lines[0]
+    assert "note: a, b/alerts/one.py:3" in done.stderr
+    assert "2 files, 2 definitions, 2 problems" in done.stderr
+
+
+def test_gitlab_gets_a_code_quality_report_whose_fingerprints_survive_moved_lines(obskit, tmp_path):
+    """Each entry has a place and a fingerprint of its own, the same one when the definition stands some lines further down."""
+    (tmp_path / "alerts").mkdir()
+    file = tmp_path / "alerts" / "one.py"
+    same = "AlertPolicy(conditions=PromQLCondition(query='up >'))\n"
+    file.write_text(f"{DOUBTFUL}x = {same}y = {same}")
+    done = obskit("check", "--format", "gitlab")
+    before = json.loads(done.stdout)
+    assert (done.returncode, len(before)) == (1, len({each["fingerprint"] for each in before}))
+    assert {each["severity"] for each in before} == {"critical", "info"}
+    assert {"path": "alerts/one.py", "lines": {"begin": 4}} in [each["location"] for each in before]
+    file.write_text("\n\n" + file.read_text())
+    after = json.loads(obskit("check", "--format", "gitlab").stdout)
+    assert {"path": "alerts/one.py", "lines": {"begin": 6}} in [each["location"] for each in after]
+    assert [each["fingerprint"] for each in after] == [each["fingerprint"] for each in before]
+
+
+def test_a_check_that_has_nothing_to_read_is_annotated_too(obskit, tmp_path):
+    """A wrong directory is one error without a line; GitLab's report is JSON all the same."""
+    done = obskit("check", "--format", "github")
+    assert (done.returncode, done.stdout.startswith("::error title=obskit::")) == (1, True)
+    (entry,) = json.loads(obskit("check", "--format", "gitlab").stdout)
+    assert "neither a folder alerts nor a folder dashboards" in entry["description"]
+
+
+def test_without_a_problem_only_ci_gets_its_formats(obskit, tmp_path):
+    """No annotation, an empty report, and exit code 0; --json is --format json."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "one.py").write_text(
+        "from obskit.alerts import email\nmail = email('mail', address='a@b.com')\n"
+    )
+    told = {form: obskit("check", "--format", form) for form in ("text", "json", "github", "gitlab")}
+    assert {form: done.returncode for form, done in told.items()} == dict.fromkeys(told, 0)
+    assert told["text"].stdout == "1 file, 1 definition, 0 problems\n"
+    assert told["json"].stdout == obskit("check", "--json").stdout
+    assert (told["github"].stdout, json.loads(told["gitlab"].stdout)) == ("", [])
