@@ -11,14 +11,19 @@ from obskit.dashboards import DataSet, IncidentList, Plot, Row, Scorecard, Thres
 from obskit.dashboards.charts import Color, Direction, Spark
 from obskit.dashboards.widgets import Policy
 from obskit.queries.durations import DurationLike
-from obskit.queries.promql import Query
+from obskit.queries.promql import Labels, Query
 
-__all__ = ["PERCENT", "alarm", "alert", "card", "cards", "chart", "charts", "warning"]
+__all__ = ["PERCENT", "alarm", "alert", "card", "cards", "chart", "charts", "only", "warning"]
 
 PERCENT = "10^2.%"
 """The unit of a share of 0 to 1 that is shown in percent."""
 
 Limits = Sequence[Threshold | Policy | float]
+
+
+def only(label: str, name: str) -> Labels:
+    """Return the labels that narrow a query down to one thing, e.g. a queue; none where the name is empty."""
+    return {label: name} if name else {}
 
 
 def alert(

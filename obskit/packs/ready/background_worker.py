@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 from obskit.alerts import Severity, missed_backup
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS
-from obskit.dashboards import Dashboard, Plot
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import GoogleMetric, Query, google, growth, highest, latest, over_time, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -53,82 +53,39 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {"service": settings.service} if settings.service else {}
-    queue: GoogleMetric = google(settings.queue)
-    to, by = settings.receivers, settings.queue_label
-    runs = growth(JOB_DURATION, where=where, by=_JOB, window="15m")
-    failed = growth(JOB_FAILURES, where=where, by=_JOB, window="15m")
-    p95 = percentile(95, JOB_DURATION, where=where, by=_JOB, window="15m")
-    waiting = over_time(queue, "min", by=by, window="10m")
-    long = _long_alert(settings, to, waiting)
-    failing = _failing_alert(settings, failed, runs, to)
-    slow = _slow_alert(settings, p95, to)
-    backup = missed_backup(
-        job=settings.backup_job, max_age=settings.backup_age, service=settings.service or None, channels=to.mail
-    )
-    alerts = (long, failing, slow, backup)
-    age = query(
-        "time() - max by (",
-        LabelList((_JOB,)),
-        ") (max_over_time(",
-        select(JOB_LAST_SUCCESS, where=where, window="1d"),
-        "))",
-    )
+    long, failing, slow = _long(settings), _failing(settings), _slow(settings)
+    alerts = (long, failing, slow, _backup(settings))
     dashboard = Dashboard(
         id="background-worker",
         display_name="Background worker",
         rows=(
-            cards(
-                card(
-                    "Longest queue", highest(latest(queue, by=by)), unit="1", limits=(long, warning(settings.depth / 2))
-                ),
-                card(
-                    "Failed runs",
-                    share(
-                        growth(JOB_FAILURES, where=where, window="15m"), growth(JOB_DURATION, where=where, window="15m")
-                    ),
-                    unit=PERCENT,
-                    limits=(failing,),
-                ),
-                card("Duration, p95 of the slowest job", highest(p95), unit="s", limits=(slow,)),
-                policies=alerts,
-            ),
-            charts(
-                chart("Queues", {f"${{labels.{by}}}": latest(queue, by=by)}, unit="1", label="tasks", limits=(long,)),
-                chart("Time since the last success", {_LEGEND: age}, unit="s"),
-            ),
-            charts(
-                chart(
-                    "Runs",
-                    {_LEGEND: growth(JOB_DURATION, where=where, by=_JOB, window="5m")},
-                    unit="1",
-                    label="in 5 min",
-                    plot=Plot.STACKED_BAR,
-                ),
-                chart(
-                    "Failed runs",
-                    {
-                        "${labels.obskit_job_name} ${labels.error_type}": growth(
-                            JOB_FAILURES, where=where, by=(_JOB, "error.type"), window="5m"
-                        )
-                    },
-                    unit="1",
-                    label="in 5 min",
-                    plot=Plot.STACKED_BAR,
-                ),
-                chart("Duration of a run, p95", {_LEGEND: p95}, unit="s", limits=(slow,)),
-            ),
+            cards(*_numbers(settings, long, failing, slow), policies=alerts),
+            _symptoms(settings, long),
+            *_causes(settings, slow),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _long_alert(settings: Settings, to: Receivers, waiting: Query) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only("service", settings.service)
+
+
+def _queue(settings: Settings) -> GoogleMetric:
+    return google(settings.queue)
+
+
+def _p95(settings: Settings) -> Query:
+    return percentile(95, JOB_DURATION, where=_where(settings), by=_JOB, window="15m")
+
+
+def _long(settings: Settings) -> AlertPolicy:
+    waiting = over_time(_queue(settings), "min", by=settings.queue_label, window="10m")
     return alert(
         "worker-queue",
         "Worker: long queue",
         waiting > settings.depth,
-        to=to.team,
+        to=settings.receivers.team,
         for_="10m",
         condition=f"more than {settings.depth:g} tasks wait",
         means=f"More than {settings.depth:g} tasks have waited for twenty minutes: the worker does not keep up. What "
@@ -141,12 +98,15 @@ def _long_alert(settings: Settings, to: Receivers, waiting: Query) -> AlertPolic
     )
 
 
-def _failing_alert(settings: Settings, failed: Query, runs: Query, to: Receivers) -> AlertPolicy:
+def _failing(settings: Settings) -> AlertPolicy:
+    where = _where(settings)
+    runs = growth(JOB_DURATION, where=where, by=_JOB, window="15m")
+    failed = growth(JOB_FAILURES, where=where, by=_JOB, window="15m")
     return alert(
         "worker-failures",
         "Worker: jobs fail",
         (ratio(failed, runs) > settings.failures).when(failed >= 3),
-        to=to.team,
+        to=settings.receivers.team,
         severity=Severity.ERROR,
         condition=f"more than {settings.failures * 100:g} % of the runs",
         means=f"More than {settings.failures * 100:g} % of the runs of a job end with an exception.",
@@ -158,12 +118,12 @@ def _failing_alert(settings: Settings, failed: Query, runs: Query, to: Receivers
     )
 
 
-def _slow_alert(settings: Settings, p95: Query, to: Receivers) -> AlertPolicy:
+def _slow(settings: Settings) -> AlertPolicy:
     return alert(
         "worker-duration",
         "Worker: slow jobs",
-        p95 > whole_seconds(settings.duration),
-        to=to.mail,
+        _p95(settings) > whole_seconds(settings.duration),
+        to=settings.receivers.mail,
         for_="15m",
         condition=f"p95 above {shown_duration(settings.duration)}",
         means=f"One run in twenty of a job takes longer than {shown_duration(settings.duration)}. The queue grows, and "
@@ -172,6 +132,78 @@ def _slow_alert(settings: Settings, p95: Query, to: Receivers) -> AlertPolicy:
             "A slow trace of the job: its longest span names the culprit.",
             "The *background-worker* dashboard: all jobs or one, slowly or at once?",
             "The database and the providers that it calls; their dashboards at the same time.",
+        ),
+    )
+
+
+def _backup(settings: Settings) -> AlertPolicy:
+    return missed_backup(
+        job=settings.backup_job,
+        max_age=settings.backup_age,
+        service=settings.service or None,
+        channels=settings.receivers.mail,
+    )
+
+
+def _numbers(settings: Settings, long: AlertPolicy, failing: AlertPolicy, slow: AlertPolicy) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    return (
+        card(
+            "Longest queue",
+            highest(latest(_queue(settings), by=settings.queue_label)),
+            unit="1",
+            limits=(long, warning(settings.depth / 2)),
+        ),
+        card(
+            "Failed runs",
+            share(growth(JOB_FAILURES, where=where, window="15m"), growth(JOB_DURATION, where=where, window="15m")),
+            unit=PERCENT,
+            limits=(failing,),
+        ),
+        card("Duration, p95 of the slowest job", highest(_p95(settings)), unit="s", limits=(slow,)),
+    )
+
+
+def _symptoms(settings: Settings, long: AlertPolicy) -> Row:
+    by = settings.queue_label
+    age = query(
+        "time() - max by (",
+        LabelList((_JOB,)),
+        ") (max_over_time(",
+        select(JOB_LAST_SUCCESS, where=_where(settings), window="1d"),
+        "))",
+    )
+    return charts(
+        chart(
+            "Queues", {f"${{labels.{by}}}": latest(_queue(settings), by=by)}, unit="1", label="tasks", limits=(long,)
+        ),
+        chart("Time since the last success", {_LEGEND: age}, unit="s"),
+    )
+
+
+def _causes(settings: Settings, slow: AlertPolicy) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Runs",
+                {_LEGEND: growth(JOB_DURATION, where=where, by=_JOB, window="5m")},
+                unit="1",
+                label="in 5 min",
+                plot=Plot.STACKED_BAR,
+            ),
+            chart(
+                "Failed runs",
+                {
+                    "${labels.obskit_job_name} ${labels.error_type}": growth(
+                        JOB_FAILURES, where=where, by=(_JOB, "error.type"), window="5m"
+                    )
+                },
+                unit="1",
+                label="in 5 min",
+                plot=Plot.STACKED_BAR,
+            ),
+            chart("Duration of a run, p95", {_LEGEND: _p95(settings)}, unit="s", limits=(slow,)),
         ),
     )
 

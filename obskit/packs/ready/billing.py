@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from obskit.alerts import AlertPolicy
-from obskit.alerts.strategies import Channel
 from obskit.catalog import AI_COST
-from obskit.dashboards import Dashboard, Plot, Text
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Text
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import alert, card, cards, chart, charts
@@ -64,15 +63,13 @@ def _grown(metric: GoogleMetric, factor: float, least: float, where: Labels | No
     return grown.when(today > least, on=())
 
 
-def _alert(
-    name: str, title: str, when: Query, settings: Settings, to: Sequence[Channel], what: str, looks: Sequence[str]
-) -> AlertPolicy:
+def _alert(settings: Settings, name: str, title: str, when: Query, what: str, looks: Sequence[str]) -> AlertPolicy:
     share = settings.growth * 100
     return alert(
         name,
         title,
         when,
-        to=to,
+        to=settings.receivers.finance,
         interval="5m",
         condition=f"day above {share:g} % of average",
         means=f"The last 24 hours had more than {share:g} % of the {what} of an average day of the week before. The "
@@ -83,13 +80,43 @@ def _alert(
 
 
 def _make(settings: Settings) -> Objects:
-    to = settings.receivers
-    logs = _alert(
+    alerts = (_logs(settings), _instances(settings))
+    text = f"{_told(settings)}\n\nThe bill is under *Billing*, hours late; this is what it is made of."
+    dashboard = Dashboard(
+        id="billing",
+        display_name="What the bill is made of",
+        rows=(cards(*_numbers(), policies=alerts), Text(content=text, height=5), _calls_and_instances(), _data()),
+    )
+    resources = (_budget(settings),) if settings.account else ()
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=resources)
+
+
+def _budget(settings: Settings) -> BillingBudget:
+    return BillingBudget(
+        id="billing",
+        account=settings.account,
+        amount=settings.amount,
+        thresholds=settings.thresholds,
+        channels=settings.receivers.finance,
+        display_name="Monthly budget",
+    )
+
+
+def _told(settings: Settings) -> str:
+    shares = ", ".join(f"{share * 100:g} %" for share in settings.thresholds)
+    return (
+        f"**Budget** {settings.amount:g} a month, account {settings.account}: finance gets e-mails at {shares}."
+        if settings.account
+        else "There is no budget: give the pack's settings an `account`."
+    )
+
+
+def _logs(settings: Settings) -> AlertPolicy:
+    return _alert(
+        settings,
         "billing-logs",
         "Logs cost more",
         _grown(_LOGS, settings.growth, settings.least_gib * _GIB),
-        settings,
-        to.finance,
         "logs",
         (
             "The *billing* dashboard, logs by resource: which one writes more?",
@@ -97,12 +124,14 @@ def _make(settings: Settings) -> Objects:
             "An exclusion filter on the `_Default` sink stops the cost at once; then change what writes.",
         ),
     )
-    instances = _alert(
+
+
+def _instances(settings: Settings) -> AlertPolicy:
+    return _alert(
+        settings,
         "billing-instances",
         "Instances cost more",
         _grown(_INSTANCES, settings.growth, settings.least_hours * 3600, _SERVICES),
-        settings,
-        to.finance,
         "billable time of Cloud Run instances",
         (
             "The *billing* dashboard, instances by service: which one, and since when?",
@@ -110,73 +139,58 @@ def _make(settings: Settings) -> Objects:
             "The last deployment: a higher minimum of instances, *CPU always allocated*, a lower concurrency.",
         ),
     )
-    alerts = (logs, instances)
-    budget = BillingBudget(
-        id="billing",
-        account=settings.account,
-        amount=settings.amount,
-        thresholds=settings.thresholds,
-        channels=to.finance,
-        display_name="Monthly budget",
+
+
+def _numbers() -> tuple[Scorecard, ...]:
+    return (
+        card("AI calls, 24 h", growth(AI_COST, window="1d"), unit="USD"),
+        card("Logs, 24 h", increase(_LOGS, window="1d"), unit="By"),
+        card("Metrics, 24 h", increase(_METRICS, window="1d"), unit="By"),
+        card("Instances, 24 h", increase(_INSTANCES, where=_SERVICES, window="1d") / 3600, unit="h"),
     )
-    shares = ", ".join(f"{share * 100:g} %" for share in settings.thresholds)
-    told = (
-        f"**Budget** {settings.amount:g} a month, account {settings.account}: finance gets e-mails at {shares}."
-        if settings.account
-        else "There is no budget: give the pack's settings an `account`."
-    )
-    dashboard = Dashboard(
-        id="billing",
-        display_name="What the bill is made of",
-        rows=(
-            cards(
-                card("AI calls, 24 h", growth(AI_COST, window="1d"), unit="USD"),
-                card("Logs, 24 h", increase(_LOGS, window="1d"), unit="By"),
-                card("Metrics, 24 h", increase(_METRICS, window="1d"), unit="By"),
-                card("Instances, 24 h", increase(_INSTANCES, where=_SERVICES, window="1d") / 3600, unit="h"),
-                policies=alerts,
-            ),
-            Text(content=f"{told}\n\nThe bill is under *Billing*, hours late; this is what it is made of.", height=5),
-            charts(
-                chart(
-                    "AI calls by model, per hour",
-                    {"${labels.gen_ai_request_model}": rate(AI_COST, by="gen_ai.request.model", window="10m") * 3600},
-                    unit="USD",
-                    label="USD per hour",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart(
-                    "Cloud Run instances",
-                    {"${labels.service_name}": rate(_INSTANCES, where=_SERVICES, by="service_name", window="5m")},
-                    unit="1",
-                    label="instances paid for",
-                    plot=Plot.STACKED_AREA,
-                ),
-            ),
-            charts(
-                chart(
-                    "Logs by resource, per hour",
-                    {"${labels.resource_type}": rate(_LOGS, by="resource_type", window="10m") * 3600},
-                    unit="By",
-                    label="bytes per hour",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart(
-                    "Cloud Storage, sent by bucket",
-                    {"${labels.bucket_name}": rate(_SENT, by="bucket_name", window="10m")},
-                    unit="By/s",
-                    label="bytes per second",
-                ),
-                chart(
-                    "Cloud Storage, stored by class",
-                    {"${labels.storage_class}": latest(_STORED, by="storage_class")},
-                    unit="By",
-                    label="bytes",
-                ),
-            ),
+
+
+def _calls_and_instances() -> Row:
+    return charts(
+        chart(
+            "AI calls by model, per hour",
+            {"${labels.gen_ai_request_model}": rate(AI_COST, by="gen_ai.request.model", window="10m") * 3600},
+            unit="USD",
+            label="USD per hour",
+            plot=Plot.STACKED_AREA,
+        ),
+        chart(
+            "Cloud Run instances",
+            {"${labels.service_name}": rate(_INSTANCES, where=_SERVICES, by="service_name", window="5m")},
+            unit="1",
+            label="instances paid for",
+            plot=Plot.STACKED_AREA,
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(budget,) if settings.account else ())
+
+
+def _data() -> Row:
+    return charts(
+        chart(
+            "Logs by resource, per hour",
+            {"${labels.resource_type}": rate(_LOGS, by="resource_type", window="10m") * 3600},
+            unit="By",
+            label="bytes per hour",
+            plot=Plot.STACKED_AREA,
+        ),
+        chart(
+            "Cloud Storage, sent by bucket",
+            {"${labels.bucket_name}": rate(_SENT, by="bucket_name", window="10m")},
+            unit="By/s",
+            label="bytes per second",
+        ),
+        chart(
+            "Cloud Storage, stored by class",
+            {"${labels.storage_class}": latest(_STORED, by="storage_class")},
+            unit="By",
+            label="bytes",
+        ),
+    )
 
 
 _RUN: Final = {"service_name": "chat", "location": "europe-west1", "revision_name": "chat-00042"}

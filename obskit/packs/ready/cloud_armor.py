@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, LogsPanel, Plot
+from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -41,70 +41,38 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {_BY: settings.policy} if settings.policy else {}
-    blocked = growth(_REQUESTS, where={**where, **_BLOCKED}, by=_BY, window="5m")
-    every = growth(_REQUESTS, where=where, by=_BY, window="5m")
-    attack = _attack_alert(settings, blocked, every)
+    attack = _attack(settings)
     dashboard = Dashboard(
         id="cloud-armor",
         display_name="Cloud Armor",
         rows=(
-            cards(
-                card(
-                    "Blocked",
-                    share(
-                        growth(_REQUESTS, where={**where, **_BLOCKED}, window="5m"),
-                        growth(_REQUESTS, where=where, window="5m"),
-                    ),
-                    unit=PERCENT,
-                    limits=(attack,),
-                ),
-                card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
-                card(
-                    "Blocked, last 24 h",
-                    growth(_REQUESTS, where={**where, **_BLOCKED}, window="1d").otherwise(0),
-                    unit="1",
-                    spark=None,
-                ),
-                policies=(attack,),
-            ),
-            charts(
-                chart("Blocked, share of requests", {_LEGEND: share(blocked, every)}, unit=PERCENT, limits=(attack,)),
-                chart(
-                    "Requests: passed and blocked",
-                    {"blocked ${labels.blocked}": rate(_REQUESTS, where=where, by="blocked", window="5m")},
-                    unit="1/s",
-                    plot=Plot.STACKED_AREA,
-                ),
-            ),
-            charts(
-                chart(
-                    "Blocked by backend",
-                    {
-                        "${labels.backend_target_name}": rate(
-                            _REQUESTS, where={**where, **_BLOCKED}, by="backend_target_name", window="5m"
-                        )
-                    },
-                    unit="1/s",
-                    plot=Plot.STACKED_BAR,
-                ),
-                chart(
-                    "What rules in preview would block",
-                    {_LEGEND: rate(_PREVIEWED, where={**where, **_BLOCKED}, by=_BY, window="5m")},
-                    unit="1/s",
-                ),
-            ),
+            cards(*_numbers(settings, attack), policies=(attack,)),
+            _symptoms(settings, attack),
+            *_causes(settings),
             LogsPanel(title="Blocked requests", filter='jsonPayload.enforcedSecurityPolicy.outcome="DENY"', height=12),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=(attack,))
 
 
-def _attack_alert(settings: Settings, blocked: Query, every: Query) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.policy)
+
+
+def _blocked(settings: Settings) -> Query:
+    return growth(_REQUESTS, where={**_where(settings), **_BLOCKED}, by=_BY, window="5m")
+
+
+def _every(settings: Settings) -> Query:
+    return growth(_REQUESTS, where=_where(settings), by=_BY, window="5m")
+
+
+def _attack(settings: Settings) -> AlertPolicy:
+    blocked = _blocked(settings)
     return alert(
         "armor-blocked",
         "Cloud Armor: many requests blocked",
-        (blocked / every > settings.blocked).when(blocked > settings.least),
+        (blocked / _every(settings) > settings.blocked).when(blocked > settings.least),
         to=settings.receivers.team,
         for_="5m",
         condition=f"more than {settings.blocked * 100:g} % blocked",
@@ -114,6 +82,68 @@ def _attack_alert(settings: Settings, blocked: Query, every: Query) -> AlertPoli
             "The *cloud-armor* dashboard: more requests than usual (an attack), or the same (a rule)?",
             "Its log, `enforcedSecurityPolicy.priority`: which rule, which addresses, which paths?",
             "A rule that was changed lately: set it back to preview, and look at what it would have blocked.",
+        ),
+    )
+
+
+def _numbers(settings: Settings, attack: AlertPolicy) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    return (
+        card(
+            "Blocked",
+            share(
+                growth(_REQUESTS, where={**where, **_BLOCKED}, window="5m"),
+                growth(_REQUESTS, where=where, window="5m"),
+            ),
+            unit=PERCENT,
+            limits=(attack,),
+        ),
+        card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
+        card(
+            "Blocked, last 24 h",
+            growth(_REQUESTS, where={**where, **_BLOCKED}, window="1d").otherwise(0),
+            unit="1",
+            spark=None,
+        ),
+    )
+
+
+def _symptoms(settings: Settings, attack: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Blocked, share of requests",
+            {_LEGEND: share(_blocked(settings), _every(settings))},
+            unit=PERCENT,
+            limits=(attack,),
+        ),
+        chart(
+            "Requests: passed and blocked",
+            {"blocked ${labels.blocked}": rate(_REQUESTS, where=_where(settings), by="blocked", window="5m")},
+            unit="1/s",
+            plot=Plot.STACKED_AREA,
+        ),
+    )
+
+
+def _causes(settings: Settings) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Blocked by backend",
+                {
+                    "${labels.backend_target_name}": rate(
+                        _REQUESTS, where={**where, **_BLOCKED}, by="backend_target_name", window="5m"
+                    )
+                },
+                unit="1/s",
+                plot=Plot.STACKED_BAR,
+            ),
+            chart(
+                "What rules in preview would block",
+                {_LEGEND: rate(_PREVIEWED, where={**where, **_BLOCKED}, by=_BY, window="5m")},
+                unit="1/s",
+            ),
         ),
     )
 

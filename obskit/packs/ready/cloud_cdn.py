@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Threshold
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, matches, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -43,38 +44,15 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {_BY: settings.url_map} if settings.url_map else {}
-
-    def hit_rate(window: str, *by: str) -> Query:
-        hits = growth(_REQUESTS, where={**where, "cache_result": matches(_HITS)}, by=by, window=window)
-        return share(
-            hits, growth(_REQUESTS, where={**where, "cache_result": matches(_CACHEABLE)}, by=by, window=window)
-        )
-
-    many = growth(_REQUESTS, where={**where, "cache_result": matches(_CACHEABLE)}, by=_BY, window="1h")
-    cold = alert(
-        "cdn-hit-rate",
-        "CDN: cache hit rate",
-        (hit_rate("1h", _BY) < settings.hit_rate).when(many > settings.least),
-        to=settings.receivers.team,
-        for_="15m",
-        condition=f"below {settings.hit_rate * 100:g} %",
-        means=f"Less than {settings.hit_rate * 100:g} % of the cacheable requests are answered by the cache. Users "
-        "wait longer, and the backends have more to do.",
-        looks=(
-            "The last deployment: new `Cache-Control` or `Vary` headers, a cookie on every response, new file names?",
-            "The *cloud-cdn* dashboard: did it fall at once (a purge, a deployment) or slowly (more distinct URLs)?",
-            "Query strings that differ from user to user: leave them out of the cache key.",
-        ),
-        auto_close="1d",
-    )
+    where = only(_BY, settings.url_map)
+    cold = _cold(settings)
     by_result = rate(_REQUESTS, where=where, by="cache_result", window="5m")
     dashboard = Dashboard(
         id="cloud-cdn",
         display_name="Cloud CDN",
         rows=(
             cards(
-                card("Cache hit rate", hit_rate("10m"), unit=PERCENT, limits=(alarm(settings.hit_rate),)),
+                card("Cache hit rate", _hit_rate(settings, "10m"), unit=PERCENT, limits=(alarm(settings.hit_rate),)),
                 card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
                 card("Bytes sent", rate(_BYTES, where=where, window="5m"), unit="By/s"),
                 policies=(cold,),
@@ -82,7 +60,7 @@ def _make(settings: Settings) -> Objects:
             charts(
                 chart(
                     "Cache hit rate",
-                    {_LEGEND: hit_rate("10m", _BY)},
+                    {_LEGEND: _hit_rate(settings, "10m", _BY)},
                     unit=PERCENT,
                     limits=(Threshold(value=settings.hit_rate, label="alert below"),),
                 ),
@@ -109,6 +87,35 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=(cold,))
+
+
+def _requests(settings: Settings, results: str, window: str, *by: str) -> Query:
+    where: Labels = {**only(_BY, settings.url_map), "cache_result": matches(results)}
+    return growth(_REQUESTS, where=where, by=by, window=window)
+
+
+def _hit_rate(settings: Settings, window: str, *by: str) -> Query:
+    return share(_requests(settings, _HITS, window, *by), _requests(settings, _CACHEABLE, window, *by))
+
+
+def _cold(settings: Settings) -> AlertPolicy:
+    many = _requests(settings, _CACHEABLE, "1h", _BY)
+    return alert(
+        "cdn-hit-rate",
+        "CDN: cache hit rate",
+        (_hit_rate(settings, "1h", _BY) < settings.hit_rate).when(many > settings.least),
+        to=settings.receivers.team,
+        for_="15m",
+        condition=f"below {settings.hit_rate * 100:g} %",
+        means=f"Less than {settings.hit_rate * 100:g} % of the cacheable requests are answered by the cache. Users "
+        "wait longer, and the backends have more to do.",
+        looks=(
+            "The last deployment: new `Cache-Control` or `Vary` headers, a cookie on every response, new file names?",
+            "The *cloud-cdn* dashboard: did it fall at once (a purge, a deployment) or slowly (more distinct URLs)?",
+            "Query strings that differ from user to user: leave them out of the cache key.",
+        ),
+        auto_close="1d",
+    )
 
 
 _AT: Final = {"url_map_name": "shop", "response_code_class": "200"}

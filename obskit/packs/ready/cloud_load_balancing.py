@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_share, as_text, definition, given
@@ -47,84 +47,42 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {_BY: settings.url_map} if settings.url_map else {}
-    failed = growth(_REQUESTS, where={**where, **_FAILED}, by=_BY, window="2m")
-    every = growth(_REQUESTS, where=where, by=_BY, window="2m")
-    p95 = percentile(95, _LATENCIES, where=where, by=_BY, window="2m")
-    limit_s, to = whole_seconds(settings.latency), settings.receivers
-    failing = _failing_alert(settings, every, failed, to)
-    slow = _slow_alert(settings, limit_s, p95, to)
-    alerts = (failing, slow)
-    lines = (slow, Threshold(value=1000, label="p95 warning"), Threshold(value=500, label="p95 target"))
+    failing, slow = alerts = (_failing(settings), _slow(settings))
     dashboard = Dashboard(
         id="cloud-load-balancing",
         display_name="Load balancing",
         rows=(
-            cards(
-                card("Requests", rate(_REQUESTS, where=where, window="2m"), unit="1/s"),
-                card("p95, slowest", highest(p95), unit="ms", limits=(slow, warning(1000))),
-                card(
-                    "Failed requests (5xx)",
-                    share(
-                        growth(_REQUESTS, where={**where, **_FAILED}, window="2m"),
-                        growth(_REQUESTS, where=where, window="2m"),
-                    ),
-                    unit=PERCENT,
-                    limits=(failing, warning(0.01)),
-                ),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Latency, seen by users",
-                    {
-                        f"p{percent} {_LEGEND}": percentile(percent, _LATENCIES, where=where, by=_BY, window="2m")
-                        for percent in (50, 95)
-                    },
-                    unit="ms",
-                    limits=lines,
-                ),
-                chart(
-                    "Failed requests (5xx)",
-                    {_LEGEND: share(failed, every)},
-                    unit=PERCENT,
-                    limits=(failing, Threshold(value=0.01, label="target")),
-                ),
-            ),
-            charts(
-                chart(
-                    "Requests by status",
-                    {
-                        "${labels.response_code_class}": rate(
-                            _REQUESTS, where=where, by="response_code_class", window="2m"
-                        )
-                    },
-                    unit="1/s",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart(
-                    "Backends, p95",
-                    {
-                        "${labels.backend_target_name}": percentile(
-                            95, _BACKEND, where=where, by="backend_target_name", window="5m"
-                        )
-                    },
-                    unit="ms",
-                    limits=(Threshold(value=500, label="p95 target"),),
-                ),
-                chart("Bytes sent", {_LEGEND: rate(_BYTES, where=where, by=_BY, window="5m")}, unit="By/s"),
-            ),
+            cards(*_numbers(settings, failing, slow), policies=alerts),
+            _symptoms(settings, failing, slow),
+            *_causes(settings),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receivers) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.url_map)
+
+
+def _failed(settings: Settings) -> Query:
+    return growth(_REQUESTS, where={**_where(settings), **_FAILED}, by=_BY, window="2m")
+
+
+def _every(settings: Settings) -> Query:
+    return growth(_REQUESTS, where=_where(settings), by=_BY, window="2m")
+
+
+def _p95(settings: Settings) -> Query:
+    return percentile(95, _LATENCIES, where=_where(settings), by=_BY, window="2m")
+
+
+def _failing(settings: Settings) -> AlertPolicy:
+    every = _every(settings)
     return alert(
         "load-balancer-errors",
         "Load balancer: error spike",
-        (ratio(failed, every) > settings.errors).when(every >= 10),
-        to=(*to.team, *to.page),
+        (ratio(_failed(settings), every) > settings.errors).when(every >= 10),
+        to=(*settings.receivers.team, *settings.receivers.page),
         for_="2m",
         severity=Severity.CRITICAL,
         condition=f"5xx above {settings.errors * 100:g} %",
@@ -137,12 +95,12 @@ def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receiver
     )
 
 
-def _slow_alert(settings: Settings, limit_s: float, p95: Query, to: Receivers) -> AlertPolicy:
+def _slow(settings: Settings) -> AlertPolicy:
     return alert(
         "load-balancer-latency",
         "Load balancer: high latency",
-        p95 > limit_s * 1000,
-        to=to.page,
+        _p95(settings) > whole_seconds(settings.latency) * 1000,
+        to=settings.receivers.page,
         for_="5m",
         severity=Severity.ERROR,
         condition=f"p95 above {shown_duration(settings.latency)}",
@@ -152,6 +110,68 @@ def _slow_alert(settings: Settings, limit_s: float, p95: Query, to: Receivers) -
             "The *cloud-load-balancing* dashboard: is the backend's part of it? If so, go to the service's dashboard.",
             "If not: larger responses than usual, or users far away whom a CDN would serve?",
             "What changed: a deployment, a new region, caching switched off.",
+        ),
+    )
+
+
+def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    return (
+        card("Requests", rate(_REQUESTS, where=where, window="2m"), unit="1/s"),
+        card("p95, slowest", highest(_p95(settings)), unit="ms", limits=(slow, warning(1000))),
+        card(
+            "Failed requests (5xx)",
+            share(
+                growth(_REQUESTS, where={**where, **_FAILED}, window="2m"),
+                growth(_REQUESTS, where=where, window="2m"),
+            ),
+            unit=PERCENT,
+            limits=(failing, warning(0.01)),
+        ),
+    )
+
+
+def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Latency, seen by users",
+            {
+                f"p{percent} {_LEGEND}": percentile(percent, _LATENCIES, where=_where(settings), by=_BY, window="2m")
+                for percent in (50, 95)
+            },
+            unit="ms",
+            limits=(slow, Threshold(value=1000, label="p95 warning"), Threshold(value=500, label="p95 target")),
+        ),
+        chart(
+            "Failed requests (5xx)",
+            {_LEGEND: share(_failed(settings), _every(settings))},
+            unit=PERCENT,
+            limits=(failing, Threshold(value=0.01, label="target")),
+        ),
+    )
+
+
+def _causes(settings: Settings) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Requests by status",
+                {"${labels.response_code_class}": rate(_REQUESTS, where=where, by="response_code_class", window="2m")},
+                unit="1/s",
+                plot=Plot.STACKED_AREA,
+            ),
+            chart(
+                "Backends, p95",
+                {
+                    "${labels.backend_target_name}": percentile(
+                        95, _BACKEND, where=where, by="backend_target_name", window="5m"
+                    )
+                },
+                unit="ms",
+                limits=(Threshold(value=500, label="p95 target"),),
+            ),
+            chart("Bytes sent", {_LEGEND: rate(_BYTES, where=where, by=_BY, window="5m")}, unit="By/s"),
         ),
     )
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
-from obskit.dashboards import Dashboard, LogsPanel, Plot
+from obskit.alerts.policies import AlertPolicy
+from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.log_alerts import entries_alert, entries_missing
 from obskit.packs.logs import log_metric
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, card, cards, chart, charts, warning
+from obskit.packs.parts import PERCENT, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
 from obskit.queries import differs, increase, share
 from obskit.queries.definitions import as_number, as_text, definition, given
@@ -58,16 +59,47 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {"job_id": settings.job} if settings.job else {}
-    good, bad = {**where, "severity": "INFO"}, {**where, "severity": differs("INFO")}
-    failing = entries_alert(
+    failing = _failing(settings)
+    alerts = (failing, _missing(settings))
+    dashboard = Dashboard(
+        id="cloud-scheduler",
+        display_name="Cloud Scheduler",
+        rows=(
+            cards(*_numbers(settings), policies=alerts),
+            _symptoms(settings, failing),
+            *_causes(settings),
+            LogsPanel(
+                title="Failed attempts",
+                filter=f"{_ENTRIES} AND severity>=WARNING"
+                + (f' AND resource.labels.job_id="{settings.job}"' if settings.job else ""),
+                height=14,
+            ),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_ATTEMPTS,))
+
+
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.job)
+
+
+def _good(settings: Settings) -> Labels:
+    return {**_where(settings), "severity": "INFO"}
+
+
+def _bad(settings: Settings) -> Labels:
+    return {**_where(settings), "severity": differs("INFO")}
+
+
+def _failing(settings: Settings) -> AlertPolicy:
+    return entries_alert(
         "cloud-scheduler-failing",
         "Scheduled job fails",
         _SERIES,
         to=settings.receivers.team,
         more_than=settings.failures,
         within="1h",
-        where=bad,
+        where=_bad(settings),
         by=_BY,
         severity=Severity.ERROR,
         means=f"A job's target has refused more than {settings.failures:g} attempts within an hour, or did not answer. "
@@ -81,13 +113,16 @@ def _make(settings: Settings) -> Objects:
             "Run it by hand with `gcloud scheduler jobs run` once it is mended; the next run is at its usual time.",
         ),
     )
-    missing = entries_missing(
+
+
+def _missing(settings: Settings) -> AlertPolicy:
+    return entries_missing(
         "cloud-scheduler-missed",
         "Scheduled job does not run",
         _SERIES,
         to=settings.receivers.team,
         within=settings.silence,
-        where=good,
+        where=_good(settings),
         by=_BY,
         means=f"A job that has run before has not succeeded for {shown_duration(settings.silence)}. What it makes is "
         "missing or out of date.",
@@ -97,69 +132,67 @@ def _make(settings: Settings) -> Objects:
             "Its schedule and its time zone: is it due less often than this alert expects?",
         ),
     )
-    alerts = (failing, missing)
-    attempts = increase(_SERIES, where=where, window="1h")
-    ok = increase(_SERIES, where=good, window="1h")
-    dashboard = Dashboard(
-        id="cloud-scheduler",
-        display_name="Cloud Scheduler",
-        rows=(
-            cards(
-                card(
-                    "Failed attempts, last hour",
-                    increase(_SERIES, where=bad, window="1h").otherwise(0),
-                    unit="1",
-                    limits=(warning(0.5),),
-                ),
-                card("Attempts, last hour", attempts, unit="1"),
-                card(
-                    "Success, last hour",
-                    share(ok, attempts),
-                    unit=PERCENT,
-                    limits=(warning(0.99, is_below=True),),
-                ),
-                policies=alerts,
+
+
+def _numbers(settings: Settings) -> tuple[Scorecard, ...]:
+    attempts = increase(_SERIES, where=_where(settings), window="1h")
+    ok = increase(_SERIES, where=_good(settings), window="1h")
+    return (
+        card(
+            "Failed attempts, last hour",
+            increase(_SERIES, where=_bad(settings), window="1h").otherwise(0),
+            unit="1",
+            limits=(warning(0.5),),
+        ),
+        card("Attempts, last hour", attempts, unit="1"),
+        card(
+            "Success, last hour",
+            share(ok, attempts),
+            unit=PERCENT,
+            limits=(warning(0.99, is_below=True),),
+        ),
+    )
+
+
+def _symptoms(settings: Settings, failing: AlertPolicy) -> Row:
+    bad = _bad(settings)
+    return charts(
+        chart(
+            "Failed attempts an hour",
+            {_LEGEND: increase(_SERIES, where=bad, by=_BY, window="1h")},
+            unit="1",
+            label="attempts an hour",
+            limits=[failing],
+        ),
+        chart(
+            "Failed attempts by reason",
+            {f"{_LEGEND} ${{labels.status}}": increase(_SERIES, where=bad, by=(_BY, "status"), window="10m")},
+            unit="1",
+            label="attempts in 10 minutes",
+            plot=Plot.STACKED_BAR,
+        ),
+    )
+
+
+def _causes(settings: Settings) -> tuple[Row, ...]:
+    good = _good(settings)
+    return (
+        charts(
+            chart(
+                "Successful runs",
+                {_LEGEND: increase(_SERIES, where=good, by=_BY, window="10m")},
+                unit="1",
+                label="runs in 10 minutes",
+                plot=Plot.STACKED_BAR,
             ),
-            charts(
-                chart(
-                    "Failed attempts an hour",
-                    {_LEGEND: increase(_SERIES, where=bad, by=_BY, window="1h")},
-                    unit="1",
-                    label="attempts an hour",
-                    limits=[failing],
-                ),
-                chart(
-                    "Failed attempts by reason",
-                    {f"{_LEGEND} ${{labels.status}}": increase(_SERIES, where=bad, by=(_BY, "status"), window="10m")},
-                    unit="1",
-                    label="attempts in 10 minutes",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
-            charts(
-                chart(
-                    "Successful runs",
-                    {_LEGEND: increase(_SERIES, where=good, by=_BY, window="10m")},
-                    unit="1",
-                    label="runs in 10 minutes",
-                    plot=Plot.STACKED_BAR,
-                ),
-                chart(
-                    "Successful runs a day",
-                    {_LEGEND: increase(_SERIES, where=good, by=_BY, window="1d")},
-                    unit="1",
-                    label="runs in the last 24 h",
-                ),
-            ),
-            LogsPanel(
-                title="Failed attempts",
-                filter=f"{_ENTRIES} AND severity>=WARNING"
-                + (f' AND resource.labels.job_id="{settings.job}"' if settings.job else ""),
-                height=14,
+            chart(
+                "Successful runs a day",
+                {_LEGEND: increase(_SERIES, where=good, by=_BY, window="1d")},
+                unit="1",
+                label="runs in the last 24 h",
             ),
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_ATTEMPTS,))
 
 
 def _job(name: str) -> dict[str, str]:

@@ -7,11 +7,11 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard
+from obskit.dashboards import Dashboard, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.logs import log_metric, missed
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -63,55 +63,42 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {"database_id": settings.instance} if settings.instance else {}
-    disk = over_time(_UTILIZATION, "max", where=where, by=_BY, window="5m")
-    cpu = over_time(_CPU, "avg", where=where, by=_BY, window="5m")
-    connected = latest(_BACKENDS, where=where, by=_BY) / settings.max_connections
-    to = settings.receivers
-    storage = _storage_alert(settings, disk, to)
-    busy = _busy_alert(settings, cpu, to)
-    crowded = _crowded_alert(settings, connected, to)
-    age = shown_duration(settings.backup_age)
-    backup = _backup_alert(settings, age, to, where)
-    alerts = (storage, busy, crowded, backup)
-    memory = over_time(_MEMORY, "avg", where=where, by=_BY, window="5m")
+    storage, busy, crowded = _storage(settings), _busy(settings), _crowded(settings)
+    alerts = (storage, busy, crowded, _backup(settings))
     dashboard = Dashboard(
         id="cloud-sql",
         display_name="Cloud SQL",
         rows=(
-            cards(
-                card("Fullest disk", highest(disk), unit=PERCENT, limits=(storage, warning(0.7))),
-                card("Busiest CPU", highest(cpu), unit=PERCENT, limits=(busy, warning(0.7))),
-                card("Connections", highest(connected), unit=PERCENT, limits=(crowded, warning(0.7))),
-                policies=alerts,
-            ),
-            charts(
-                chart("CPU", {_LEGEND: cpu}, unit=PERCENT, limits=[busy]),
-                chart("Connections, share of the maximum", {_LEGEND: connected}, unit=PERCENT, limits=[crowded]),
-            ),
-            charts(
-                chart("Disk", {_LEGEND: disk}, unit=PERCENT, limits=[storage]),
-                chart("Memory", {_LEGEND: memory}, unit=PERCENT),
-                chart(
-                    "Disk operations",
-                    {
-                        "reads ${labels.database_id}": rate(_READS, where=where, by=_BY, window="5m"),
-                        "writes ${labels.database_id}": rate(_WRITES, where=where, by=_BY, window="5m"),
-                    },
-                    unit="1/s",
-                ),
-            ),
+            cards(*_numbers(settings, storage, busy, crowded), policies=alerts),
+            _symptoms(settings, busy, crowded),
+            *_causes(settings, storage),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_BACKED_UP,))
 
 
-def _storage_alert(settings: Settings, disk: Query, to: Receivers) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.instance)
+
+
+def _disk(settings: Settings) -> Query:
+    return over_time(_UTILIZATION, "max", where=_where(settings), by=_BY, window="5m")
+
+
+def _cpu(settings: Settings) -> Query:
+    return over_time(_CPU, "avg", where=_where(settings), by=_BY, window="5m")
+
+
+def _connected(settings: Settings) -> Query:
+    return latest(_BACKENDS, where=_where(settings), by=_BY) / settings.max_connections
+
+
+def _storage(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-sql-storage",
         "Database full",
-        disk > settings.storage,
-        to=to.mail,
+        _disk(settings) > settings.storage,
+        to=settings.receivers.mail,
         for_="5m",
         means=f"The disk of a Cloud SQL instance is more than {settings.storage * 100:g} % full. When it is full, "
         "every write fails.",
@@ -123,12 +110,12 @@ def _storage_alert(settings: Settings, disk: Query, to: Receivers) -> AlertPolic
     )
 
 
-def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
+def _busy(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-sql-cpu",
         "Database CPU",
-        cpu > settings.cpu,
-        to=to.mail,
+        _cpu(settings) > settings.cpu,
+        to=settings.receivers.mail,
         for_="5m",
         means=f"A Cloud SQL instance uses more than {settings.cpu * 100:g} % of its CPUs. Queries become slow.",
         looks=(
@@ -139,12 +126,12 @@ def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
     )
 
 
-def _crowded_alert(settings: Settings, connected: Query, to: Receivers) -> AlertPolicy:
+def _crowded(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-sql-connections",
         "Database connections",
-        connected > settings.connections,
-        to=to.mail,
+        _connected(settings) > settings.connections,
+        to=settings.receivers.mail,
         for_="5m",
         severity=Severity.ERROR,
         means=f"More than {settings.connections * 100:g} % of the {settings.max_connections:g} connections that the "
@@ -157,12 +144,13 @@ def _crowded_alert(settings: Settings, connected: Query, to: Receivers) -> Alert
     )
 
 
-def _backup_alert(settings: Settings, age: str, to: Receivers, where: Labels) -> AlertPolicy:
+def _backup(settings: Settings) -> AlertPolicy:
+    age = shown_duration(settings.backup_age)
     return alert(
         "cloud-sql-backup",
         "Database backup missed",
-        missed(_BACKUPS, max_age=settings.backup_age, by=_BY, where=where),
-        to=to.mail,
+        missed(_BACKUPS, max_age=settings.backup_age, by=_BY, where=_where(settings)),
+        to=settings.receivers.mail,
         severity=Severity.CRITICAL,
         condition=f"no successful backup for {age}",
         means=f"No automated backup of a Cloud SQL instance has succeeded for {age}. If the database is lost now, "
@@ -173,6 +161,42 @@ def _backup_alert(settings: Settings, age: str, to: Receivers, where: Labels) ->
             "Make one by hand now: `gcloud sql backups create --instance=…`. It counts as none here, and is one.",
         ),
         auto_close="1d",
+    )
+
+
+def _numbers(
+    settings: Settings, storage: AlertPolicy, busy: AlertPolicy, crowded: AlertPolicy
+) -> tuple[Scorecard, ...]:
+    return (
+        card("Fullest disk", highest(_disk(settings)), unit=PERCENT, limits=(storage, warning(0.7))),
+        card("Busiest CPU", highest(_cpu(settings)), unit=PERCENT, limits=(busy, warning(0.7))),
+        card("Connections", highest(_connected(settings)), unit=PERCENT, limits=(crowded, warning(0.7))),
+    )
+
+
+def _symptoms(settings: Settings, busy: AlertPolicy, crowded: AlertPolicy) -> Row:
+    return charts(
+        chart("CPU", {_LEGEND: _cpu(settings)}, unit=PERCENT, limits=[busy]),
+        chart("Connections, share of the maximum", {_LEGEND: _connected(settings)}, unit=PERCENT, limits=[crowded]),
+    )
+
+
+def _causes(settings: Settings, storage: AlertPolicy) -> tuple[Row, ...]:
+    where = _where(settings)
+    memory = over_time(_MEMORY, "avg", where=where, by=_BY, window="5m")
+    return (
+        charts(
+            chart("Disk", {_LEGEND: _disk(settings)}, unit=PERCENT, limits=[storage]),
+            chart("Memory", {_LEGEND: memory}, unit=PERCENT),
+            chart(
+                "Disk operations",
+                {
+                    "reads ${labels.database_id}": rate(_READS, where=where, by=_BY, window="5m"),
+                    "writes ${labels.database_id}": rate(_WRITES, where=where, by=_BY, window="5m"),
+                },
+                unit="1/s",
+            ),
+        ),
     )
 
 

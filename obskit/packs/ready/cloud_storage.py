@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
 from obskit.packs.cases import Case, Points
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, latest, matches, rate, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -46,73 +46,50 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {_BY: settings.bucket} if settings.bucket else {}
-    wrong: Labels = {**where, "response_code": matches(_FAILED)}
-    refused: Labels = {**where, "response_code": matches(_DENIED)}
-    every, to = growth(_REQUESTS, where=where, by=_BY, window="5m"), settings.receivers
-    failed = growth(_REQUESTS, where=wrong, by=_BY, window="5m")
-    denied = growth(_REQUESTS, where=refused, by=_BY, window="5m") / 5
-    failing = _failing_alert(settings, every, failed, to)
-    locked = _locked_alert(settings, denied, to)
-    alerts = (failing, locked)
+    failing, locked = alerts = (_failing(settings), _locked(settings))
     dashboard = Dashboard(
         id="cloud-storage",
         display_name="Cloud Storage",
         rows=(
-            cards(
-                card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
-                card(
-                    "Failed requests",
-                    share(growth(_REQUESTS, where=wrong, window="5m"), growth(_REQUESTS, where=where, window="5m")),
-                    unit=PERCENT,
-                    limits=(failing, warning(0.01)),
-                ),
-                card(
-                    "Refused a minute",
-                    (growth(_REQUESTS, where=refused, window="5m") / 5).otherwise(0),
-                    unit="1",
-                    limits=(locked,),
-                ),
-                card("Stored", latest(_BYTES, where=where), unit="By"),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Failed requests",
-                    {_LEGEND: share(failed, every)},
-                    unit=PERCENT,
-                    limits=(failing, Threshold(value=0.01, label="target")),
-                ),
-                chart("Refused requests", {_LEGEND: denied}, unit="1", label="a minute", limits=(locked,)),
-            ),
-            charts(
-                chart(
-                    "Requests by code",
-                    {"${labels.response_code}": rate(_REQUESTS, where=where, by="response_code", window="5m")},
-                    unit="1/s",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart(
-                    "Bytes sent and received",
-                    {
-                        f"sent {_LEGEND}": rate(_SENT, where=where, by=_BY, window="5m"),
-                        f"received {_LEGEND}": rate(_RECEIVED, where=where, by=_BY, window="5m"),
-                    },
-                    unit="By/s",
-                ),
-                chart("Stored", {_LEGEND: latest(_BYTES, where=where, by=_BY)}, unit="By", plot=Plot.STACKED_AREA),
-            ),
+            cards(*_numbers(settings, failing, locked), policies=alerts),
+            _symptoms(settings, failing, locked),
+            *_causes(settings),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receivers) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.bucket)
+
+
+def _wrong(settings: Settings) -> Labels:
+    return {**_where(settings), "response_code": matches(_FAILED)}
+
+
+def _refused(settings: Settings) -> Labels:
+    return {**_where(settings), "response_code": matches(_DENIED)}
+
+
+def _every(settings: Settings) -> Query:
+    return growth(_REQUESTS, where=_where(settings), by=_BY, window="5m")
+
+
+def _failed(settings: Settings) -> Query:
+    return growth(_REQUESTS, where=_wrong(settings), by=_BY, window="5m")
+
+
+def _denied(settings: Settings) -> Query:
+    return growth(_REQUESTS, where=_refused(settings), by=_BY, window="5m") / 5
+
+
+def _failing(settings: Settings) -> AlertPolicy:
+    every = _every(settings)
     return alert(
         "storage-errors",
         "Cloud Storage: requests fail",
-        (ratio(failed, every) > settings.errors).when(every >= 20),
-        to=to.team,
+        (ratio(_failed(settings), every) > settings.errors).when(every >= 20),
+        to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
         condition=f"more than {settings.errors * 100:g} % fail",
@@ -126,12 +103,12 @@ def _failing_alert(settings: Settings, every: Query, failed: Query, to: Receiver
     )
 
 
-def _locked_alert(settings: Settings, denied: Query, to: Receivers) -> AlertPolicy:
+def _locked(settings: Settings) -> AlertPolicy:
     return alert(
         "storage-denied",
         "Cloud Storage: access denied",
-        denied > settings.denied,
-        to=to.team,
+        _denied(settings) > settings.denied,
+        to=settings.receivers.team,
         for_="5m",
         condition=f"more than {settings.denied:g} a minute",
         means=f"More than {settings.denied:g} requests a minute to a bucket are refused: a permission is missing, or "
@@ -140,6 +117,61 @@ def _locked_alert(settings: Settings, denied: Query, to: Receivers) -> AlertPoli
             "The *cloud-storage* dashboard, refused requests: since when? A change of IAM, a new service account?",
             "Data access logs of the bucket, if they are on: which principal, which object?",
             "Signed URLs that have expired, or that were signed with a key that was deleted.",
+        ),
+    )
+
+
+def _numbers(settings: Settings, failing: AlertPolicy, locked: AlertPolicy) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    return (
+        card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
+        card(
+            "Failed requests",
+            share(growth(_REQUESTS, where=_wrong(settings), window="5m"), growth(_REQUESTS, where=where, window="5m")),
+            unit=PERCENT,
+            limits=(failing, warning(0.01)),
+        ),
+        card(
+            "Refused a minute",
+            (growth(_REQUESTS, where=_refused(settings), window="5m") / 5).otherwise(0),
+            unit="1",
+            limits=(locked,),
+        ),
+        card("Stored", latest(_BYTES, where=where), unit="By"),
+    )
+
+
+def _symptoms(settings: Settings, failing: AlertPolicy, locked: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Failed requests",
+            {_LEGEND: share(_failed(settings), _every(settings))},
+            unit=PERCENT,
+            limits=(failing, Threshold(value=0.01, label="target")),
+        ),
+        chart("Refused requests", {_LEGEND: _denied(settings)}, unit="1", label="a minute", limits=(locked,)),
+    )
+
+
+def _causes(settings: Settings) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Requests by code",
+                {"${labels.response_code}": rate(_REQUESTS, where=where, by="response_code", window="5m")},
+                unit="1/s",
+                plot=Plot.STACKED_AREA,
+            ),
+            chart(
+                "Bytes sent and received",
+                {
+                    f"sent {_LEGEND}": rate(_SENT, where=where, by=_BY, window="5m"),
+                    f"received {_LEGEND}": rate(_RECEIVED, where=where, by=_BY, window="5m"),
+                },
+                unit="By/s",
+            ),
+            chart("Stored", {_LEGEND: latest(_BYTES, where=where, by=_BY)}, unit="By", plot=Plot.STACKED_AREA),
         ),
     )
 

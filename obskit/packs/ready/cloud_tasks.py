@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
-from obskit.dashboards import Dashboard, LogsPanel, Plot
+from obskit.alerts.policies import AlertPolicy
+from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
-from obskit.queries import differs, google, highest, increase, latest, percentile, rate, ratio, share
+from obskit.queries import Query, differs, google, highest, increase, latest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -50,18 +51,56 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {"queue_id": settings.queue} if settings.queue else {}
-    bad: Labels = {**where, "response_code": _FAILED}
-    to = settings.receivers
-    attempts = increase(_ATTEMPTS, where=where, by=_BY, window="5m")
-    failed = increase(_ATTEMPTS, where=bad, by=_BY, window="5m")
-    depth = latest(_DEPTH, where=where, by=_BY)
-    late = percentile(95, _DELAYS, where=where, by=_BY, window="5m") / 1000
-    failing = alert(
+    failing, slow, waiting = alerts = (_failing(settings), _slow(settings), _waiting(settings))
+    dashboard = Dashboard(
+        id="cloud-tasks",
+        display_name="Cloud Tasks",
+        rows=(
+            cards(*_numbers(settings, failing, slow, waiting), policies=alerts),
+            _symptoms(settings, failing, slow),
+            *_causes(settings, waiting),
+            LogsPanel(
+                title="What the queues say (where their logging is on)",
+                filter='resource.type="cloud_tasks_queue" AND severity>=WARNING'
+                + (f' AND resource.labels.queue_id="{settings.queue}"' if settings.queue else ""),
+                height=12,
+            ),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts)
+
+
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.queue)
+
+
+def _bad(settings: Settings) -> Labels:
+    return {**_where(settings), "response_code": _FAILED}
+
+
+def _attempts(settings: Settings) -> Query:
+    return increase(_ATTEMPTS, where=_where(settings), by=_BY, window="5m")
+
+
+def _failed(settings: Settings) -> Query:
+    return increase(_ATTEMPTS, where=_bad(settings), by=_BY, window="5m")
+
+
+def _depth(settings: Settings) -> Query:
+    return latest(_DEPTH, where=_where(settings), by=_BY)
+
+
+def _late(settings: Settings) -> Query:
+    return percentile(95, _DELAYS, where=_where(settings), by=_BY, window="5m") / 1000
+
+
+def _failing(settings: Settings) -> AlertPolicy:
+    attempts = _attempts(settings)
+    return alert(
         "cloud-tasks-failing",
         "Tasks fail",
-        (ratio(failed, attempts) > settings.failed).when(attempts >= settings.least_attempts),
-        to=to.team,
+        (ratio(_failed(settings), attempts) > settings.failed).when(attempts >= settings.least_attempts),
+        to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
         condition=f"more than {settings.failed * 100:g} % of the attempts fail",
@@ -76,11 +115,14 @@ def _make(settings: Settings) -> Objects:
             "The handler's last deployment: a new path, a changed payload that old tasks do not have.",
         ),
     )
-    waiting = alert(
+
+
+def _waiting(settings: Settings) -> AlertPolicy:
+    return alert(
         "cloud-tasks-backlog",
         "Tasks pile up",
-        depth > settings.depth,
-        to=to.team,
+        _depth(settings) > settings.depth,
+        to=settings.receivers.team,
         for_="10m",
         condition=f"more than {settings.depth:g} tasks in a queue",
         means=f"More than {settings.depth:g} tasks have been in a queue for ten minutes: more come in than are "
@@ -94,11 +136,14 @@ def _make(settings: Settings) -> Objects:
             "The *cloud-tasks* dashboard, tasks created: does one caller create many more than it used to?",
         ),
     )
-    slow = alert(
+
+
+def _slow(settings: Settings) -> AlertPolicy:
+    return alert(
         "cloud-tasks-late",
         "Tasks are late",
-        late > whole_seconds(settings.delay),
-        to=to.team,
+        _late(settings) > whole_seconds(settings.delay),
+        to=settings.receivers.team,
         for_="5m",
         condition=f"p95 of the delay above {shown_duration(settings.delay)}",
         means=f"One attempt in twenty begins more than {shown_duration(settings.delay)} after its time. Users wait for "
@@ -109,75 +154,74 @@ def _make(settings: Settings) -> Objects:
             "The handler's instances: at their maximum, or slow?",
         ),
     )
-    alerts = (failing, slow, waiting)
-    whole = increase(_ATTEMPTS, where=where, window="5m")
-    dashboard = Dashboard(
-        id="cloud-tasks",
-        display_name="Cloud Tasks",
-        rows=(
-            cards(
-                card(
-                    "Failed attempts",
-                    share(increase(_ATTEMPTS, where=bad, window="5m"), whole),
-                    unit=PERCENT,
-                    limits=(failing, warning(settings.failed / 2)),
-                ),
-                card("Delay, p95 of the slowest queue", highest(late), unit="s", limits=(slow,)),
-                card("Tasks in the fullest queue", highest(depth), unit="1", limits=(waiting,)),
-                policies=alerts,
+
+
+def _numbers(
+    settings: Settings, failing: AlertPolicy, slow: AlertPolicy, waiting: AlertPolicy
+) -> tuple[Scorecard, ...]:
+    whole = increase(_ATTEMPTS, where=_where(settings), window="5m")
+    return (
+        card(
+            "Failed attempts",
+            share(increase(_ATTEMPTS, where=_bad(settings), window="5m"), whole),
+            unit=PERCENT,
+            limits=(failing, warning(settings.failed / 2)),
+        ),
+        card("Delay, p95 of the slowest queue", highest(_late(settings)), unit="s", limits=(slow,)),
+        card("Tasks in the fullest queue", highest(_depth(settings)), unit="1", limits=(waiting,)),
+    )
+
+
+def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Row:
+    return charts(
+        chart("Delay of the attempts, p95", {_LEGEND: _late(settings)}, unit="s", label="seconds late", limits=[slow]),
+        chart(
+            "Failed attempts",
+            {_LEGEND: share(_failed(settings), _attempts(settings))},
+            unit=PERCENT,
+            label="share of the attempts",
+            limits=[failing],
+        ),
+    )
+
+
+def _causes(settings: Settings, waiting: AlertPolicy) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart("Tasks in the queue", {_LEGEND: _depth(settings)}, unit="1", label="tasks", limits=[waiting]),
+            chart(
+                "Attempts by response",
+                {
+                    f"{_LEGEND} ${{labels.response_code}}": rate(
+                        _ATTEMPTS, where=where, by=(_BY, "response_code"), window="2m"
+                    )
+                },
+                unit="1/s",
+                label="attempts per second",
+                plot=Plot.STACKED_AREA,
             ),
-            charts(
-                chart("Delay of the attempts, p95", {_LEGEND: late}, unit="s", label="seconds late", limits=[slow]),
-                chart(
-                    "Failed attempts",
-                    {_LEGEND: share(failed, attempts)},
-                    unit=PERCENT,
-                    label="share of the attempts",
-                    limits=[failing],
-                ),
+        ),
+        charts(
+            chart(
+                "Calls of the API",
+                {"${labels.api_method}": rate(_CALLS, where=where, by="api_method", window="2m")},
+                unit="1/s",
+                label="calls per second",
             ),
-            charts(
-                chart("Tasks in the queue", {_LEGEND: depth}, unit="1", label="tasks", limits=[waiting]),
-                chart(
-                    "Attempts by response",
-                    {
-                        f"{_LEGEND} ${{labels.response_code}}": rate(
-                            _ATTEMPTS, where=where, by=(_BY, "response_code"), window="2m"
-                        )
-                    },
-                    unit="1/s",
-                    label="attempts per second",
-                    plot=Plot.STACKED_AREA,
-                ),
-            ),
-            charts(
-                chart(
-                    "Calls of the API",
-                    {"${labels.api_method}": rate(_CALLS, where=where, by="api_method", window="2m")},
-                    unit="1/s",
-                    label="calls per second",
-                ),
-                chart(
-                    "Refused calls of the API",
-                    {
-                        "${labels.api_method} ${labels.response_code}": increase(
-                            _CALLS, where=bad, by=("api_method", "response_code"), window="1m"
-                        )
-                    },
-                    unit="1",
-                    label="calls per minute",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
-            LogsPanel(
-                title="What the queues say (where their logging is on)",
-                filter='resource.type="cloud_tasks_queue" AND severity>=WARNING'
-                + (f' AND resource.labels.queue_id="{settings.queue}"' if settings.queue else ""),
-                height=12,
+            chart(
+                "Refused calls of the API",
+                {
+                    "${labels.api_method} ${labels.response_code}": increase(
+                        _CALLS, where=_bad(settings), by=("api_method", "response_code"), window="1m"
+                    )
+                },
+                unit="1",
+                label="calls per minute",
+                plot=Plot.STACKED_BAR,
             ),
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
 _MAIL: Final = {"queue_id": "mail", "location": "europe-west1", "target_type": "http"}

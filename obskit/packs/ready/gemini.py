@@ -12,7 +12,7 @@ from obskit.dashboards import Row, XyChart, llm, llm_guard
 from obskit.dashboards.ready.llm import FAILED
 from obskit.packs.logs import log_distribution
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import alert, chart
+from obskit.packs.parts import alert, chart, only
 from obskit.packs.ready._gemini_data import CASES, SCENARIO
 from obskit.queries import Query, average, growth, increase, matches, ratio, seen, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -90,7 +90,7 @@ def _make(settings: Settings) -> Objects:
 
 
 def _where(settings: Settings, **more: str) -> Labels:
-    return {**({"service": settings.service} if settings.service else {}), **more}
+    return {**only("service", settings.service), **more}
 
 
 def _calls(where: Labels, window: str) -> Query:

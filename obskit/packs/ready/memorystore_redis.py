@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -50,70 +50,43 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {_BY: settings.instance} if settings.instance else {}
-    memory = over_time(_SYSTEM, "max", where=where, by=_BY, window="5m")
-    # System and user time of the main thread, in seconds a second.
-    cpu = rate(_CPU, where=where, by=_BY, window="5m")
-    refused = growth(_REFUSED, where=where, by=_BY, window="5m")
-    hits, misses = rate(_HITS, where=where, by=_BY, window="5m"), rate(_MISSES, where=where, by=_BY, window="5m")
-    to = settings.receivers
-    full = _full_alert(settings, memory, to)
-    busy = _busy_alert(settings, cpu, to)
-    closed = _closed_alert(settings, refused, to)
-    alerts = (full, busy, closed)
+    full, busy = _full(settings), _busy(settings)
+    alerts = (full, busy, _closed(settings))
     dashboard = Dashboard(
         id="memorystore-redis",
         display_name="Memorystore for Redis",
         rows=(
-            cards(
-                card("Cache hits", _hits_of(where), unit=PERCENT),
-                card("Memory of the fullest", highest(memory), unit=PERCENT, limits=(full, warning(0.7))),
-                card("Main thread of the busiest", highest(cpu), unit=PERCENT, limits=(busy, warning(0.7))),
-                policies=alerts,
-            ),
-            charts(
-                chart("Cache hits", {_LEGEND: hits / (hits + misses)}, unit=PERCENT),
-                chart(
-                    "Commands",
-                    {"${labels.cmd}": rate(_CALLS, where=where, by="cmd", window="5m")},
-                    unit="1/s",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart("Connections", {_LEGEND: latest(_CLIENTS, where=where, by=_BY)}, unit="1"),
-            ),
-            charts(
-                chart(
-                    "Memory",
-                    {
-                        f"system {_LEGEND}": memory,
-                        f"data {_LEGEND}": over_time(_MEMORY, "max", where=where, by=_BY, window="5m"),
-                    },
-                    unit=PERCENT,
-                    limits=(full,),
-                ),
-                chart("Main thread", {_LEGEND: cpu}, unit=PERCENT, limits=(busy,)),
-                chart(
-                    "Evicted keys, refused connections",
-                    {
-                        f"evicted {_LEGEND}": growth(_EVICTED, where=where, by=_BY, window="5m"),
-                        f"refused {_LEGEND}": refused,
-                    },
-                    unit="1",
-                    label="in 5 min",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
+            cards(*_numbers(settings, full, busy), policies=alerts),
+            _symptoms(settings),
+            *_causes(settings, full, busy),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _full_alert(settings: Settings, memory: Query, to: Receivers) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only(_BY, settings.instance)
+
+
+def _memory(settings: Settings) -> Query:
+    return over_time(_SYSTEM, "max", where=_where(settings), by=_BY, window="5m")
+
+
+def _cpu(settings: Settings) -> Query:
+    # System and user time of the main thread, in seconds a second.
+    return rate(_CPU, where=_where(settings), by=_BY, window="5m")
+
+
+def _refused(settings: Settings) -> Query:
+    return growth(_REFUSED, where=_where(settings), by=_BY, window="5m")
+
+
+def _full(settings: Settings) -> AlertPolicy:
     return alert(
         "redis-memory",
         "Redis: memory",
-        memory > settings.memory,
-        to=to.mail,
+        _memory(settings) > settings.memory,
+        to=settings.receivers.mail,
         for_="10m",
         condition=f"above {settings.memory * 100:g} %",
         means=f"A Redis instance uses more than {settings.memory * 100:g} % of its memory, its own needs included. At "
@@ -126,12 +99,12 @@ def _full_alert(settings: Settings, memory: Query, to: Receivers) -> AlertPolicy
     )
 
 
-def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
+def _busy(settings: Settings) -> AlertPolicy:
     return alert(
         "redis-cpu",
         "Redis: CPU",
-        cpu > settings.cpu,
-        to=to.mail,
+        _cpu(settings) > settings.cpu,
+        to=settings.receivers.mail,
         for_="5m",
         condition=f"main thread above {settings.cpu * 100:g} %",
         means=f"The one thread that runs all commands is busy for more than {settings.cpu * 100:g} % of the time. "
@@ -144,12 +117,12 @@ def _busy_alert(settings: Settings, cpu: Query, to: Receivers) -> AlertPolicy:
     )
 
 
-def _closed_alert(settings: Settings, refused: Query, to: Receivers) -> AlertPolicy:
+def _closed(settings: Settings) -> AlertPolicy:
     return alert(
         "redis-refused",
         "Redis: connections refused",
-        refused > settings.refused,
-        to=to.team,
+        _refused(settings) > settings.refused,
+        to=settings.receivers.team,
         severity=Severity.ERROR,
         condition="at the maximum of connections",
         means="A Redis instance has as many connections as it allows and refuses new ones. Requests fail.",
@@ -157,6 +130,58 @@ def _closed_alert(settings: Settings, refused: Query, to: Receivers) -> AlertPol
             "The *memorystore-redis* dashboard, connections: did they jump with a deployment or with the traffic?",
             "One client for each process, with a pool: a new connection for each request is a leak.",
             "The number of the app's instances times the size of its pool, against `maxclients`.",
+        ),
+    )
+
+
+def _numbers(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[Scorecard, ...]:
+    return (
+        card("Cache hits", _hits_of(_where(settings)), unit=PERCENT),
+        card("Memory of the fullest", highest(_memory(settings)), unit=PERCENT, limits=(full, warning(0.7))),
+        card("Main thread of the busiest", highest(_cpu(settings)), unit=PERCENT, limits=(busy, warning(0.7))),
+    )
+
+
+def _symptoms(settings: Settings) -> Row:
+    where = _where(settings)
+    hits = rate(_HITS, where=where, by=_BY, window="5m")
+    misses = rate(_MISSES, where=where, by=_BY, window="5m")
+    return charts(
+        chart("Cache hits", {_LEGEND: hits / (hits + misses)}, unit=PERCENT),
+        chart(
+            "Commands",
+            {"${labels.cmd}": rate(_CALLS, where=where, by="cmd", window="5m")},
+            unit="1/s",
+            plot=Plot.STACKED_AREA,
+        ),
+        chart("Connections", {_LEGEND: latest(_CLIENTS, where=where, by=_BY)}, unit="1"),
+    )
+
+
+def _causes(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Memory",
+                {
+                    f"system {_LEGEND}": _memory(settings),
+                    f"data {_LEGEND}": over_time(_MEMORY, "max", where=where, by=_BY, window="5m"),
+                },
+                unit=PERCENT,
+                limits=(full,),
+            ),
+            chart("Main thread", {_LEGEND: _cpu(settings)}, unit=PERCENT, limits=(busy,)),
+            chart(
+                "Evicted keys, refused connections",
+                {
+                    f"evicted {_LEGEND}": growth(_EVICTED, where=where, by=_BY, window="5m"),
+                    f"refused {_LEGEND}": _refused(settings),
+                },
+                unit="1",
+                label="in 5 min",
+                plot=Plot.STACKED_BAR,
+            ),
         ),
     )
 

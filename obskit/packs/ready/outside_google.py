@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY_LOST
-from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
 from obskit.packs.cases import Case, Points, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_text, definition, given
@@ -41,66 +41,31 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    where: Labels = {"service": settings.service} if settings.service else {}
-    to, span = settings.receivers, shown_duration(settings.silence)
-    silent = _silent_alert(settings, span, to, where)
-    lossy = _lossy_alert(settings, to, where)
-    alerts = (silent, lossy)
-    p95 = percentile(95, HTTP_SERVER_DURATION, where=where, by="service", window="2m")
+    alerts = (_silent(settings), _lossy(settings))
     dashboard = Dashboard(
         id="outside-google",
         display_name="Services outside Google",
         rows=(
-            cards(
-                card("Requests", rate(HTTP_SERVER_DURATION, where=where, window="2m"), unit="1/s"),
-                card("p95, slowest service", highest(p95), unit="s"),
-                card("Failed requests (5xx)", _failed(where), unit=PERCENT),
-                card("Processes", _processes(where), unit="1"),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Latency, p95",
-                    {_LEGEND: p95},
-                    unit="s",
-                    limits=(Threshold(value=2.0, label="alert of the service"), Threshold(value=0.5, label="target")),
-                ),
-                chart("Failed requests (5xx)", {_LEGEND: _failed(where, "service")}, unit=PERCENT),
-            ),
-            charts(
-                chart("Processes that report", {_LEGEND: _processes(where, "service")}, unit="1"),
-                chart(
-                    "Calls of others, p95",
-                    {
-                        "${labels.server_address}": percentile(
-                            95, HTTP_CLIENT_DURATION, where=where, by="server.address", window="5m"
-                        )
-                    },
-                    unit="s",
-                ),
-                chart(
-                    "Telemetry lost",
-                    {
-                        "${labels.obskit_signal} ${labels.obskit_reason}": growth(
-                            TELEMETRY_LOST, where=where, by=("obskit.signal", "obskit.reason"), window="5m"
-                        )
-                    },
-                    unit="1",
-                    label="items in 5 min",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
+            cards(*_numbers(settings), policies=alerts),
+            _symptoms(settings),
+            *_causes(settings),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _silent_alert(settings: Settings, span: str, to: Receivers, where: Labels) -> AlertPolicy:
+def _where(settings: Settings) -> Labels:
+    return only("service", settings.service)
+
+
+def _silent(settings: Settings) -> AlertPolicy:
+    where = _where(settings)
+    span = shown_duration(settings.silence)
     return alert(
         "outside-silent",
         "A service is silent",
         _present(where, "1d").excluding(_present(where, settings.silence)),
-        to=to.page,
+        to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
         condition=f"nothing came for {span}",
@@ -114,13 +79,13 @@ def _silent_alert(settings: Settings, span: str, to: Receivers, where: Labels) -
     )
 
 
-def _lossy_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPolicy:
+def _lossy(settings: Settings) -> AlertPolicy:
     return alert(
         "outside-telemetry-lost",
         "Telemetry is lost",
-        growth(TELEMETRY_LOST, where=where, by=("service", "obskit.signal", "obskit.reason"), window="5m")
+        growth(TELEMETRY_LOST, where=_where(settings), by=("service", "obskit.signal", "obskit.reason"), window="5m")
         > settings.lost,
-        to=to.team,
+        to=settings.receivers.team,
         for_="10m",
         condition=f"more than {settings.lost:g} items in 5 min",
         means="A service drops telemetry instead of delivering it: Google refuses it, or the line is too slow. Charts "
@@ -129,6 +94,60 @@ def _lossy_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPolic
             "The label `obskit_reason`: `rejected` is a permission or a quota, `timeout` and `queue_full` the line.",
             "The service's own log: it says once a minute what is refused, and with which answer.",
             "Do all services lose telemetry? Then look at Google's status page and at the project's quotas.",
+        ),
+    )
+
+
+def _numbers(settings: Settings) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    p95 = percentile(95, HTTP_SERVER_DURATION, where=where, by="service", window="2m")
+    return (
+        card("Requests", rate(HTTP_SERVER_DURATION, where=where, window="2m"), unit="1/s"),
+        card("p95, slowest service", highest(p95), unit="s"),
+        card("Failed requests (5xx)", _failed(where), unit=PERCENT),
+        card("Processes", _processes(where), unit="1"),
+    )
+
+
+def _symptoms(settings: Settings) -> Row:
+    where = _where(settings)
+    p95 = percentile(95, HTTP_SERVER_DURATION, where=where, by="service", window="2m")
+    return charts(
+        chart(
+            "Latency, p95",
+            {_LEGEND: p95},
+            unit="s",
+            limits=(Threshold(value=2.0, label="alert of the service"), Threshold(value=0.5, label="target")),
+        ),
+        chart("Failed requests (5xx)", {_LEGEND: _failed(where, "service")}, unit=PERCENT),
+    )
+
+
+def _causes(settings: Settings) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart("Processes that report", {_LEGEND: _processes(where, "service")}, unit="1"),
+            chart(
+                "Calls of others, p95",
+                {
+                    "${labels.server_address}": percentile(
+                        95, HTTP_CLIENT_DURATION, where=where, by="server.address", window="5m"
+                    )
+                },
+                unit="s",
+            ),
+            chart(
+                "Telemetry lost",
+                {
+                    "${labels.obskit_signal} ${labels.obskit_reason}": growth(
+                        TELEMETRY_LOST, where=where, by=("obskit.signal", "obskit.reason"), window="5m"
+                    )
+                },
+                unit="1",
+                label="items in 5 min",
+                plot=Plot.STACKED_BAR,
+            ),
         ),
     )
 

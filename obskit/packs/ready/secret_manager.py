@@ -9,40 +9,32 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import Severity
-from obskit.dashboards import Dashboard, LogsPanel, Plot
-from obskit.packs.cases import Case, Points, Sizes
+from obskit.alerts.policies import AlertPolicy
+from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.log_alerts import entries_alert
-from obskit.packs.logs import log_metric
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
-from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
-from obskit.queries import google, increase, matches, percentile, rate, ratio, share
+from obskit.packs.ready._secret_manager_data import (
+    CALLS,
+    CASES,
+    CHANGED,
+    CHANGES,
+    LATENCIES,
+    RESOURCE,
+    SCENARIO,
+    SERIES,
+)
+from obskit.queries import Query, increase, matches, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_share, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
 
 __all__ = ["PACK", "Settings"]
 
-_API: Final = "google.cloud.secretmanager.v1.SecretManagerService"
-_CALLS: Final = google("serviceruntime.googleapis.com/api/request_count")
-_LATENCIES: Final = google("serviceruntime.googleapis.com/api/request_latencies")
-_RESOURCE: Final = "consumed_api"
-_WHERE: Final[Labels] = {"monitored_resource": _RESOURCE, "service": "secretmanager.googleapis.com"}
+_WHERE: Final[Labels] = {"monitored_resource": RESOURCE, "service": "secretmanager.googleapis.com"}
 _REFUSED: Final[Labels] = {**_WHERE, "response_code": matches("401|403")}
 _FAILED: Final[Labels] = {**_WHERE, "response_code": matches("429|5..")}
 _METHOD: Final = "${labels.method}"
-# Source: "Secret Manager audit logging": methods of ADMIN_WRITE, which are always logged.
-_CHANGES: Final = (
-    'logName:"cloudaudit.googleapis.com%2Factivity" AND protoPayload.serviceName="secretmanager.googleapis.com"'
-)
-_ENTRIES: Final = "audited_resource"
-_CHANGED, _SERIES = log_metric(
-    "secret-manager-changes",
-    counts=_CHANGES,
-    resource=_ENTRIES,
-    labels={"action": 'REGEXP_EXTRACT(protoPayload.methodName, "SecretManagerService.([A-Za-z]+)$")'},
-    description="Changes of secrets, by what was done.",
-)
 _ENDS: Final = "DestroySecretVersion|DisableSecretVersion|DeleteSecret"
 
 
@@ -66,16 +58,43 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    to = settings.receivers
-    calls = increase(_CALLS, where=_WHERE, window="5m")
-    failed = increase(_CALLS, where=_FAILED, window="5m")
-    refused = increase(_CALLS, where=_REFUSED, by="credential_id", window="5m")
-    p95 = percentile(95, _LATENCIES, where=_WHERE, window="5m")
-    denied = alert(
+    failing, denied, slow = _failing(settings), _denied(settings), _slow(settings)
+    alerts = (failing, denied, slow, _ended(settings))
+    dashboard = Dashboard(
+        id="secret-manager",
+        display_name="Secret Manager",
+        rows=(
+            cards(*_numbers(failing, denied, slow), policies=alerts),
+            _symptoms(slow),
+            *_causes(denied),
+            LogsPanel(title="Who changed what", filter=CHANGES, height=12),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(CHANGED,))
+
+
+def _calls() -> Query:
+    return increase(CALLS, where=_WHERE, window="5m")
+
+
+def _failed() -> Query:
+    return increase(CALLS, where=_FAILED, window="5m")
+
+
+def _refused() -> Query:
+    return increase(CALLS, where=_REFUSED, by="credential_id", window="5m")
+
+
+def _p95() -> Query:
+    return percentile(95, LATENCIES, where=_WHERE, window="5m")
+
+
+def _denied(settings: Settings) -> AlertPolicy:
+    return alert(
         "secret-manager-refused",
         "Secrets are refused",
-        refused > settings.refused,
-        to=to.team,
+        _refused() > settings.refused,
+        to=settings.receivers.team,
         severity=Severity.ERROR,
         condition=f"more than {settings.refused:g} refused calls in 5 minutes",
         means="A caller asks for secrets that it may not read. Either a service has lost a role and does not start, or "
@@ -86,11 +105,15 @@ def _make(settings: Settings) -> Objects:
             "Anybody else: tell who is responsible for security before you change anything.",
         ),
     )
-    failing = alert(
+
+
+def _failing(settings: Settings) -> AlertPolicy:
+    calls = _calls()
+    return alert(
         "secret-manager-failing",
         "Secrets cannot be read",
-        (ratio(failed, calls) > settings.failed).when(calls >= settings.least_calls),
-        to=to.page,
+        (ratio(_failed(), calls) > settings.failed).when(calls >= settings.least_calls),
+        to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
         condition=f"more than {settings.failed * 100:g} % of the calls fail",
@@ -102,11 +125,14 @@ def _make(settings: Settings) -> Objects:
             "5xx: Google Cloud's status page; keep the instances that run, do not deploy.",
         ),
     )
-    slow = alert(
+
+
+def _slow(settings: Settings) -> AlertPolicy:
+    return alert(
         "secret-manager-slow",
         "Secrets are read slowly",
-        p95 > whole_seconds(settings.latency),
-        to=to.team,
+        _p95() > whole_seconds(settings.latency),
+        to=settings.receivers.team,
         for_="10m",
         condition=f"p95 above {shown_duration(settings.latency)}",
         means=f"One call in twenty takes more than {shown_duration(settings.latency)}. Services start later.",
@@ -116,11 +142,14 @@ def _make(settings: Settings) -> Objects:
             "Google Cloud's status page, for the secret's locations.",
         ),
     )
-    ended = entries_alert(
+
+
+def _ended(settings: Settings) -> AlertPolicy:
+    return entries_alert(
         "secret-manager-destroyed",
         "A secret was destroyed",
-        _SERIES,
-        to=to.team,
+        SERIES,
+        to=settings.receivers.team,
         where={"action": matches(_ENDS)},
         by="action",
         severity=Severity.WARNING,
@@ -132,110 +161,67 @@ def _make(settings: Settings) -> Objects:
             "Disabled by mistake: `gcloud secrets versions enable` brings it back at once.",
         ),
     )
-    alerts = (failing, denied, slow, ended)
-    dashboard = Dashboard(
-        id="secret-manager",
-        display_name="Secret Manager",
-        rows=(
-            cards(
-                card("Failed calls (429, 5xx)", share(failed, calls), unit=PERCENT, limits=(failing, warning(0.01))),
-                card(
-                    "Refused calls, 5 min",
-                    increase(_CALLS, where=_REFUSED, window="5m").otherwise(0),
-                    unit="1",
-                    limits=(denied, warning(0.5)),
-                ),
-                card("p95 of a call", p95, unit="s", limits=(slow,)),
-                card("Calls", rate(_CALLS, where=_WHERE, window="5m"), unit="1/s"),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Calls by answer",
-                    {"${labels.response_code}": rate(_CALLS, where=_WHERE, by="response_code", window="2m")},
-                    unit="1/s",
-                    label="calls per second",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart(
-                    "Latency",
-                    {"p50": percentile(50, _LATENCIES, where=_WHERE, window="5m"), "p95": p95},
-                    unit="s",
-                    label="seconds",
-                    limits=[slow],
-                ),
-            ),
-            charts(
-                chart(
-                    "Refused, by caller",
-                    {"${labels.credential_id}": refused},
-                    unit="1",
-                    label="calls in 5 minutes",
-                    limits=[denied],
-                ),
-                chart(
-                    "Calls by method",
-                    {_METHOD: rate(_CALLS, where=_WHERE, by="method", window="2m")},
-                    unit="1/s",
-                    label="calls per second",
-                ),
-                chart(
-                    "Changes",
-                    {"${labels.action}": increase(_SERIES, by="action", window="10m")},
-                    unit="1",
-                    label="changes in 10 minutes",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
-            LogsPanel(title="Who changed what", filter=_CHANGES, height=12),
+
+
+def _numbers(failing: AlertPolicy, denied: AlertPolicy, slow: AlertPolicy) -> tuple[Scorecard, ...]:
+    return (
+        card("Failed calls (429, 5xx)", share(_failed(), _calls()), unit=PERCENT, limits=(failing, warning(0.01))),
+        card(
+            "Refused calls, 5 min",
+            increase(CALLS, where=_REFUSED, window="5m").otherwise(0),
+            unit="1",
+            limits=(denied, warning(0.5)),
+        ),
+        card("p95 of a call", _p95(), unit="s", limits=(slow,)),
+        card("Calls", rate(CALLS, where=_WHERE, window="5m"), unit="1/s"),
+    )
+
+
+def _symptoms(slow: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Calls by answer",
+            {"${labels.response_code}": rate(CALLS, where=_WHERE, by="response_code", window="2m")},
+            unit="1/s",
+            label="calls per second",
+            plot=Plot.STACKED_AREA,
+        ),
+        chart(
+            "Latency",
+            {"p50": percentile(50, LATENCIES, where=_WHERE, window="5m"), "p95": _p95()},
+            unit="s",
+            label="seconds",
+            limits=[slow],
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_CHANGED,))
 
 
-_CHAT: Final = {
-    "service": "secretmanager.googleapis.com",
-    "method": f"{_API}.AccessSecretVersion",
-    "version": "v1",
-    "location": "global",
-    "credential_id": "serviceaccount:104711",
-}
-_BATCH: Final = {**_CHAT, "credential_id": "serviceaccount:104815"}
-_BOUNDS: Final = (0.05, 0.1, 0.5, 1.0, 2.0, 5.0)
-_LIST: Final = {**_CHAT, "method": f"{_API}.ListSecrets"}
-
-
-def _answer(code: str) -> dict[str, str]:
-    return {"response_code": code, "response_code_class": f"{code[0]}xx", "protocol": "grpc"}
-
-
-def _calls(values: str, code: str, who: dict[str, str] = _CHAT) -> Points:
-    return Points(_CALLS, values, {**who, **_answer(code)}, _RESOURCE)
-
-
-def _signal(who: dict[str, str], code: str, level: float, bumps: tuple[Bump, ...] = ()) -> Signal:
-    return Signal(metric=_CALLS, level=level, labels={**who, **_answer(code)}, bumps=bumps, resource_type=_RESOURCE)
-
-
-def _change(action: str, at: tuple[float, ...]) -> LogLine:
-    return LogLine(
-        entry={
-            "logName": "projects/gallery/logs/cloudaudit.googleapis.com%2Factivity",
-            "severity": "NOTICE",
-            "resource": {"type": _ENTRIES, "labels": {"service": "secretmanager.googleapis.com"}},
-            "protoPayload": {
-                "serviceName": "secretmanager.googleapis.com",
-                "methodName": f"{_API}.{action}",
-                "resourceName": "projects/gallery/secrets/mail-api-key/versions/3",
-                "authenticationInfo": {"principalEmail": "deployer@gallery.iam.gserviceaccount.com"},
-            },
-        },
-        at=at,
+def _causes(denied: AlertPolicy) -> tuple[Row, ...]:
+    return (
+        charts(
+            chart(
+                "Refused, by caller",
+                {"${labels.credential_id}": _refused()},
+                unit="1",
+                label="calls in 5 minutes",
+                limits=[denied],
+            ),
+            chart(
+                "Calls by method",
+                {_METHOD: rate(CALLS, where=_WHERE, by="method", window="2m")},
+                unit="1/s",
+                label="calls per second",
+            ),
+            chart(
+                "Changes",
+                {"${labels.action}": increase(SERIES, by="action", window="10m")},
+                unit="1",
+                label="changes in 10 minutes",
+                plot=Plot.STACKED_BAR,
+            ),
+        ),
     )
 
-
-_GONE: Final = {"action": "DisableSecretVersion", "service": "secretmanager.googleapis.com"}
-_NEW: Final = {"action": "AddSecretVersion", "service": "secretmanager.googleapis.com"}
 
 PACK: Final = Pack(
     name="secret-manager",
@@ -244,86 +230,6 @@ PACK: Final = Pack(
     needs=("serviceruntime.googleapis.com", "logging.googleapis.com"),
     settings=Settings,
     make=_make,
-    scenario=Scenario(
-        says="After a new version of a secret the old one is disabled; one batch service has no role on the new one.",
-        signals=(
-            _signal(_CHAT, "200", 3.0),
-            _signal(_BATCH, "200", 0.8, (Bump(at=0.7, lasts=0.5, level=0.1),)),
-            _signal(_BATCH, "403", 0.0005, (Bump(at=0.7, lasts=0.5, level=400.0),)),
-            _signal(_LIST, "200", 0.05),
-            Signal(
-                metric=_LATENCIES, level=4.0, labels=_CHAT, median=0.035, spread=2.0, noise=0.2, resource_type=_RESOURCE
-            ),
-            Signal(
-                metric=_SERIES,
-                level=0.00001,
-                labels=_NEW,
-                resource_type=_ENTRIES,
-                bumps=(Bump(at=0.66, lasts=0.01, level=1700.0),),
-            ),
-            Signal(
-                metric=_SERIES,
-                level=0.00001,
-                labels=_GONE,
-                resource_type=_ENTRIES,
-                bumps=(Bump(at=0.69, lasts=0.01, level=1700.0),),
-            ),
-        ),
-        logs=(_change("AddSecretVersion", (0.664,)), _change("DisableSecretVersion", (0.694,))),
-    ),
-    cases=(
-        Case(
-            alert="secret-manager-refused",
-            says="a service has lost its role",
-            given=(_calls("3x40", "200"), _calls("0x10 3x30", "403", _BATCH)),
-            opens="12m",
-            within="2m",
-            labels={"credential_id": "serviceaccount:104815"},
-            tells={"slack": 1},
-        ),
-        Case(
-            alert="secret-manager-refused",
-            says="one mistyped name",
-            given=_calls("0x10 1x2 0x30", "403", _BATCH),
-        ),
-        Case(
-            alert="secret-manager-failing",
-            says="the quota is used up",
-            given=(_calls("60x10 40x30", "200"), _calls("0x10 20x30", "429")),
-            opens="16m",
-            within="2m",
-            tells={"pagerduty": 1},
-        ),
-        Case(
-            alert="secret-manager-failing",
-            says="a few errors among many calls",
-            given=(_calls("60x40", "200"), _calls("1x40", "503")),
-        ),
-        Case(
-            alert="secret-manager-slow",
-            says="calls take two seconds",
-            given=Sizes(_LATENCIES, {0.04: "60x10 0x40", 1.9: "0x10 60x40"}, _CHAT, _BOUNDS, _RESOURCE),
-            opens="21m",
-            within="2m",
-        ),
-        Case(
-            alert="secret-manager-slow",
-            says="one slow minute",
-            given=Sizes(_LATENCIES, {0.04: "60x10 0 60x30", 1.9: "0x10 60 0x30"}, _CHAT, _BOUNDS, _RESOURCE),
-        ),
-        Case(
-            alert="secret-manager-destroyed",
-            says="a version is disabled",
-            given=Points(_SERIES, "_x10 1 0x30", _GONE, _ENTRIES),
-            opens="10m",
-            closes="16m",
-            within="2m",
-            labels={"action": "DisableSecretVersion"},
-        ),
-        Case(
-            alert="secret-manager-destroyed",
-            says="a version is added",
-            given=Points(_SERIES, "_x10 1 0x30", _NEW, _ENTRIES),
-        ),
-    ),
+    scenario=SCENARIO,
+    cases=CASES,
 )

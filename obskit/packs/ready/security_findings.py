@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 from obskit.alerts import AlertPolicy, LogMatchCondition, Severity
 from obskit.alerts.ready.runbooks import runbook
-from obskit.dashboards import Dashboard, LogsPanel, Plot
+from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Entry, Points
 from obskit.packs.log_alerts import entries_alert
 from obskit.packs.logs import log_metric
@@ -66,8 +66,23 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    to = settings.receivers
-    grave = AlertPolicy(
+    many = _many(settings)
+    alerts = (_grave(settings), many)
+    dashboard = Dashboard(
+        id="security-findings",
+        display_name="Security findings",
+        rows=(
+            cards(*_numbers(), policies=alerts),
+            _symptoms(many),
+            LogsPanel(title="Findings", filter=_FINDINGS, height=14),
+            LogsPanel(title="Who changed permissions", filter=_PERMISSIONS, height=10),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_FOUND, _GRANTED))
+
+
+def _grave(settings: Settings) -> AlertPolicy:
+    return AlertPolicy(
         id="security-finding",
         display_name="Security finding",
         severity=Severity.CRITICAL,
@@ -76,7 +91,7 @@ def _make(settings: Settings) -> Objects:
             label_extractors={"rule": _RULE},
             display_name="a grave finding",
         ),
-        channels=tuple(to.page),
+        channels=tuple(settings.receivers.page),
         documentation=runbook(
             "Security Command Center has found a threat that is not to wait, such as a leaked key in use, malware, or "
             "permissions given to somebody outside. The label `rule` says which.",
@@ -87,11 +102,14 @@ def _make(settings: Settings) -> Objects:
         rate_limit=settings.silence,
         auto_close="1d",
     )
-    many = entries_alert(
+
+
+def _many(settings: Settings) -> AlertPolicy:
+    return entries_alert(
         "security-findings",
         "Many security findings",
         _SERIES,
-        to=to.team,
+        to=settings.receivers.team,
         more_than=settings.findings,
         within="1h",
         by="rule",
@@ -104,52 +122,45 @@ def _make(settings: Settings) -> Objects:
             "Known and harmless: a mute rule in Security Command Center, so that the next one is seen.",
         ),
     )
-    alerts = (grave, many)
-    dashboard = Dashboard(
-        id="security-findings",
-        display_name="Security findings",
-        rows=(
-            cards(
-                card(
-                    "Grave findings, 24 h",
-                    increase(_SERIES, where={"severity": matches("CRITICAL|ALERT|EMERGENCY")}, window="1d").otherwise(
-                        0
-                    ),
-                    unit="1",
-                    limits=(warning(0.5),),
-                ),
-                card("All findings, 24 h", increase(_SERIES, window="1d").otherwise(0), unit="1"),
-                card("Changes of permissions, 24 h", increase(_GRANTS, window="1d").otherwise(0), unit="1"),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Findings by severity",
-                    {"${labels.severity}": increase(_SERIES, by="severity", window="10m")},
-                    unit="1",
-                    label="findings in 10 minutes",
-                    plot=Plot.STACKED_BAR,
-                ),
-                chart(
-                    "Findings by rule",
-                    {"${labels.rule}": increase(_SERIES, by="rule", window="1h")},
-                    unit="1",
-                    label="findings in the last hour",
-                    limits=[many],
-                ),
-                chart(
-                    "Changes of permissions",
-                    {"${labels.service}": increase(_GRANTS, by="service", window="10m")},
-                    unit="1",
-                    label="changes in 10 minutes",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
-            LogsPanel(title="Findings", filter=_FINDINGS, height=14),
-            LogsPanel(title="Who changed permissions", filter=_PERMISSIONS, height=10),
+
+
+def _numbers() -> tuple[Scorecard, ...]:
+    return (
+        card(
+            "Grave findings, 24 h",
+            increase(_SERIES, where={"severity": matches("CRITICAL|ALERT|EMERGENCY")}, window="1d").otherwise(0),
+            unit="1",
+            limits=(warning(0.5),),
+        ),
+        card("All findings, 24 h", increase(_SERIES, window="1d").otherwise(0), unit="1"),
+        card("Changes of permissions, 24 h", increase(_GRANTS, window="1d").otherwise(0), unit="1"),
+    )
+
+
+def _symptoms(many: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Findings by severity",
+            {"${labels.severity}": increase(_SERIES, by="severity", window="10m")},
+            unit="1",
+            label="findings in 10 minutes",
+            plot=Plot.STACKED_BAR,
+        ),
+        chart(
+            "Findings by rule",
+            {"${labels.rule}": increase(_SERIES, by="rule", window="1h")},
+            unit="1",
+            label="findings in the last hour",
+            limits=[many],
+        ),
+        chart(
+            "Changes of permissions",
+            {"${labels.service}": increase(_GRANTS, by="service", window="10m")},
+            unit="1",
+            label="changes in 10 minutes",
+            plot=Plot.STACKED_BAR,
         ),
     )
-    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(_FOUND, _GRANTED))
 
 
 def _finding(rule: str, severity: str) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_TIME_TO_FIRST_CHUNK, HTTP_SERVER_DURATION
-from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
 from obskit.packs.cases import Case, Sizes
-from obskit.packs.packs import Objects, Pack, PackSettings, Receivers
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -49,90 +49,50 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    own: Labels = {"service": settings.service} if settings.service else {}
-    where: Labels = {**own, _ROUTE: matches(settings.routes)}
-    wrong: Labels = {**where, "error.type": matches(_WRONG)}
-    to = settings.receivers
-    broke = growth(HTTP_SERVER_DURATION, where=wrong, by=_ROUTE, window="5m")
-    ended = growth(HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="5m")
-    first = percentile(95, AI_TIME_TO_FIRST_CHUNK, where=own, by=_MODEL, window="5m")
-    broken = _broken_alert(settings, broke, ended, to)
-    late = _late_alert(settings, first, to)
-    crowded = _crowded_alert(settings, to, where)
-    alerts = (broken, late, crowded)
+    broken, late, crowded = alerts = (_broken(settings), _late(settings), _crowded(settings))
     dashboard = Dashboard(
         id="streams",
         display_name="Streams",
         rows=(
-            cards(
-                card("First piece, p95 of the slowest model", highest(first), unit="s", limits=(late, warning(1.5))),
-                card(
-                    "Broken streams",
-                    share(
-                        growth(HTTP_SERVER_DURATION, where=wrong, window="5m"),
-                        growth(HTTP_SERVER_DURATION, where=where, window="5m"),
-                    ),
-                    unit=PERCENT,
-                    limits=(broken, warning(0.01)),
-                ),
-                card("Open at once", _open(where), unit="1", limits=(crowded,)),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Time to the first piece",
-                    {
-                        f"p{percent} ${{labels.gen_ai_request_model}}": percentile(
-                            percent, AI_TIME_TO_FIRST_CHUNK, where=own, by=_MODEL, window="5m"
-                        )
-                        for percent in (50, 95)
-                    },
-                    unit="s",
-                    limits=(late,),
-                ),
-                chart(
-                    "Broken streams",
-                    {_LEGEND: share(broke, ended)},
-                    unit=PERCENT,
-                    limits=(broken, Threshold(value=0.01, label="target")),
-                ),
-            ),
-            charts(
-                chart(
-                    "Open at once, of those that have ended",
-                    {_LEGEND: _open(where, _ROUTE)},
-                    unit="1",
-                    limits=(crowded,),
-                ),
-                chart(
-                    "Duration of a stream",
-                    {
-                        f"p{percent} {_LEGEND}": percentile(
-                            percent, HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="10m"
-                        )
-                        for percent in (50, 95)
-                    },
-                    unit="s",
-                ),
-                chart(
-                    "Streams that ended",
-                    {_LEGEND: growth(HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="1m")},
-                    unit="1",
-                    label="in a minute",
-                    plot=Plot.STACKED_BAR,
-                ),
-            ),
+            cards(*_numbers(settings, broken, late, crowded), policies=alerts),
+            _symptoms(settings, broken, late),
+            *_causes(settings, crowded),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
-def _broken_alert(settings: Settings, broke: Query, ended: Query, to: Receivers) -> AlertPolicy:
+def _own(settings: Settings) -> Labels:
+    return only("service", settings.service)
+
+
+def _where(settings: Settings) -> Labels:
+    return {**_own(settings), _ROUTE: matches(settings.routes)}
+
+
+def _wrong(settings: Settings) -> Labels:
+    return {**_where(settings), "error.type": matches(_WRONG)}
+
+
+def _broke(settings: Settings) -> Query:
+    return growth(HTTP_SERVER_DURATION, where=_wrong(settings), by=_ROUTE, window="5m")
+
+
+def _ended(settings: Settings) -> Query:
+    return growth(HTTP_SERVER_DURATION, where=_where(settings), by=_ROUTE, window="5m")
+
+
+def _first(settings: Settings) -> Query:
+    return percentile(95, AI_TIME_TO_FIRST_CHUNK, where=_own(settings), by=_MODEL, window="5m")
+
+
+def _broken(settings: Settings) -> AlertPolicy:
+    ended = _ended(settings)
     return alert(
         "streams-broken",
         "Streams break",
-        (ratio(broke, ended) > settings.broken).when(ended >= 20),
-        to=to.team,
+        (ratio(_broke(settings), ended) > settings.broken).when(ended >= 20),
+        to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
         condition=f"more than {settings.broken * 100:g} % end in an error",
@@ -146,12 +106,12 @@ def _broken_alert(settings: Settings, broke: Query, ended: Query, to: Receivers)
     )
 
 
-def _late_alert(settings: Settings, first: Query, to: Receivers) -> AlertPolicy:
+def _late(settings: Settings) -> AlertPolicy:
     return alert(
         "streams-first-piece",
         "Streams begin late",
-        first > whole_seconds(settings.first_piece),
-        to=to.team,
+        _first(settings) > whole_seconds(settings.first_piece),
+        to=settings.receivers.team,
         for_="5m",
         condition=f"p95 above {shown_duration(settings.first_piece)}",
         means=f"One call in twenty waits more than {shown_duration(settings.first_piece)} for the model's first piece. "
@@ -164,12 +124,12 @@ def _late_alert(settings: Settings, first: Query, to: Receivers) -> AlertPolicy:
     )
 
 
-def _crowded_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPolicy:
+def _crowded(settings: Settings) -> AlertPolicy:
     return alert(
         "streams-open",
         "Many open streams",
-        _open(where) > settings.open,
-        to=to.mail,
+        _open(_where(settings)) > settings.open,
+        to=settings.receivers.mail,
         for_="10m",
         condition=f"more than {settings.open:g} at once",
         means=f"More than {settings.open:g} streams are open at once. Each holds a place in an instance, and often one "
@@ -178,6 +138,76 @@ def _crowded_alert(settings: Settings, to: Receivers, where: Labels) -> AlertPol
             "The *streams* dashboard: more streams, or the same that last longer?",
             "Do clients that are gone end their streams, or does the app write to nobody until it times out?",
             "The instances' limit of requests at once, times their maximum number.",
+        ),
+    )
+
+
+def _numbers(settings: Settings, broken: AlertPolicy, late: AlertPolicy, crowded: AlertPolicy) -> tuple[Scorecard, ...]:
+    where = _where(settings)
+    return (
+        card("First piece, p95 of the slowest model", highest(_first(settings)), unit="s", limits=(late, warning(1.5))),
+        card(
+            "Broken streams",
+            share(
+                growth(HTTP_SERVER_DURATION, where=_wrong(settings), window="5m"),
+                growth(HTTP_SERVER_DURATION, where=where, window="5m"),
+            ),
+            unit=PERCENT,
+            limits=(broken, warning(0.01)),
+        ),
+        card("Open at once", _open(where), unit="1", limits=(crowded,)),
+    )
+
+
+def _symptoms(settings: Settings, broken: AlertPolicy, late: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Time to the first piece",
+            {
+                f"p{percent} ${{labels.gen_ai_request_model}}": percentile(
+                    percent, AI_TIME_TO_FIRST_CHUNK, where=_own(settings), by=_MODEL, window="5m"
+                )
+                for percent in (50, 95)
+            },
+            unit="s",
+            limits=(late,),
+        ),
+        chart(
+            "Broken streams",
+            {_LEGEND: share(_broke(settings), _ended(settings))},
+            unit=PERCENT,
+            limits=(broken, Threshold(value=0.01, label="target")),
+        ),
+    )
+
+
+def _causes(settings: Settings, crowded: AlertPolicy) -> tuple[Row, ...]:
+    where = _where(settings)
+    return (
+        charts(
+            chart(
+                "Open at once, of those that have ended",
+                {_LEGEND: _open(where, _ROUTE)},
+                unit="1",
+                limits=(crowded,),
+            ),
+            chart(
+                "Duration of a stream",
+                {
+                    f"p{percent} {_LEGEND}": percentile(
+                        percent, HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="10m"
+                    )
+                    for percent in (50, 95)
+                },
+                unit="s",
+            ),
+            chart(
+                "Streams that ended",
+                {_LEGEND: growth(HTTP_SERVER_DURATION, where=where, by=_ROUTE, window="1m")},
+                unit="1",
+                label="in a minute",
+                plot=Plot.STACKED_BAR,
+            ),
         ),
     )
 
