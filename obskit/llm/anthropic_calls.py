@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import re
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
 
 from obskit.llm import stainless
 from obskit.llm.bodies import Asked, BodyReply, get, number, request_attributes
+from obskit.llm.kept import Kept
 from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name
+from obskit.llm.record import Call, is_suppressed
 from obskit.llm.usage import Usage
 
 __all__ = ["AnthropicReply", "follow_calls", "patches", "usage_of"]
 
 patches: Final = Patches("anthropic")
 
+_log = logging.getLogger("obskit")
+
 _OPERATIONS: Final = {"/v1/messages": "chat", "/v1/complete": "text_completion"}
+_RESULTS: Final = re.compile(r"/messages/batches/([^/?]+)/results")
 _PROVIDERS: Final = {"Bedrock": "aws.bedrock", "Vertex": "gcp.vertex_ai"}
 
 
@@ -28,15 +37,17 @@ def follow_calls(sdk: ModuleType) -> None:
 class _Dialect:
     """Anthropic's requests."""
 
+    def __init__(self) -> None:
+        self._batches = Kept()
+
     def describe(self, client: Any, options: Any) -> Asked | None:
         operation = _OPERATIONS.get("/" + str(options.url).partition("?")[0].strip("/"))
         if operation is None or str(options.method).lower() != "post":
             return None
         body = options.json_data if isinstance(options.json_data, Mapping) else {}
-        kind = type(client).__name__
         return Asked(
             operation=operation,
-            provider=next((name for part, name in _PROVIDERS.items() if part in kind), "anthropic"),
+            provider=provider_of(client),
             model=model_name(str(body.get("model") or "")),
             attributes=request_attributes(getattr(client, "base_url", ""), body),
             arguments=body,
@@ -44,7 +55,70 @@ class _Dialect:
         )
 
     def seen(self, client: Any, options: Any, result: Any) -> None:
-        """Nothing else tells of usage."""
+        """Count the results of a batch as the app reads them, each once."""
+        found = _RESULTS.search(str(options.url))
+        lines = getattr(result, "_iterator", None) if found else None
+        if found is None or lines is None:
+            return
+        counter = self._batches.get(found[1]) or _Counter(provider_of(client))
+        self._batches.put(found[1], counter)
+        result._iterator = (  # noqa: SLF001 - what its own iteration goes through
+            _counted_async(lines, counter) if hasattr(lines, "__anext__") else _counted(lines, counter)
+        )
+
+
+class _Counter:
+    """Counts the results of one batch: their order is that of a file, and is the same each time.
+
+    Args:
+        provider: of the batch.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def take(self, place: int, line: Any) -> None:
+        """Account for a result, unless it has been read before. Never raises."""
+        with self._lock:
+            if place < self._count:
+                return
+            self._count = place + 1
+        try:
+            message = get(get(line, "result"), "message")
+            if message is not None and not is_suppressed():
+                self._account(message)
+        except Exception as error:  # noqa: BLE001 - the app must get its result
+            _log.warning("obskit could not read a result of a batch: %s: %s", type(error).__name__, error)
+
+    def _account(self, message: Any) -> None:
+        reply = AnthropicReply()
+        reply.observe(message)
+        model = model_name(str(get(message, "model") or ""))
+        call = Call(operation="chat", provider=self._provider, model=model, is_late=True)
+        usage = reply.tell(call)
+        call.end(usage=usage and replace(usage, processing="batch"))
+
+
+def _counted(lines: Iterator[Any], counter: _Counter) -> Iterator[Any]:
+    for place, line in enumerate(lines):
+        counter.take(place, line)
+        yield line
+
+
+async def _counted_async(lines: AsyncIterator[Any], counter: _Counter) -> AsyncIterator[Any]:
+    place = 0
+    async for line in lines:
+        counter.take(place, line)
+        place += 1
+        yield line
+
+
+def provider_of(client: Any) -> str:
+    """Return `gen_ai.provider.name` of a client."""
+    kind = type(client).__name__
+    return next((name for part, name in _PROVIDERS.items() if part in kind), "anthropic")
 
 
 class AnthropicReply(BodyReply):

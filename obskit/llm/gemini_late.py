@@ -8,8 +8,6 @@ were asked for, at its creation and when its life is made longer, so one that is
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import ModuleType
@@ -17,6 +15,7 @@ from typing import Any, Final
 
 from obskit.llm.gemini_call import Reply, fail, provider_of, request_attributes
 from obskit.llm.hooks import hooks
+from obskit.llm.kept import Kept
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_suppressed
 from obskit.llm.usage import Usage
@@ -32,36 +31,14 @@ Tell = Callable[[str], None]
 _log = logging.getLogger("obskit")
 
 _VIDEO_S: Final = 8.0  # Source: Veo's guide, `durationSeconds`: 8 unless another length is asked for
-_MOST_KEPT: Final = 10_000
 
 Seen = Callable[[Any, dict[str, Any], Any], None]
 """Looks at a method's result: (the part of the client, the keywords, the result)."""
 
 
-class _Kept:
-    """Remembers the newest things by name, within a limit."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._things: OrderedDict[str, Any] = OrderedDict()
-
-    def put(self, name: str, thing: Any) -> bool:
-        """Keep a thing; returns whether there was none of that name."""
-        with self._lock:
-            is_new = name not in self._things
-            self._things[name] = thing
-            while len(self._things) > _MOST_KEPT:
-                self._things.popitem(last=False)
-            return is_new
-
-    def get(self, name: str) -> Any:
-        """Return the thing of that name, or None."""
-        return self._things.get(name)
-
-
-_videos: Final = _Kept()
-_done: Final = _Kept()
-_caches: Final = _Kept()
+_videos: Final = Kept()
+_done: Final = Kept()
+_caches: Final = Kept()
 
 
 def patch(genai: ModuleType, replace: Replace, tell: Tell) -> None:

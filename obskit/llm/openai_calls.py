@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
+from decimal import Decimal
 from types import ModuleType
 from typing import Any, Final
 
 from obskit.llm import stainless
 from obskit.llm.bodies import Asked, BodyReply, get, number, request_attributes
+from obskit.llm.kept import Kept
 from obskit.llm.patches import Patches
-from obskit.llm.prices import model_name
+from obskit.llm.prices import exact_price, model_name
 from obskit.llm.record import Call
 from obskit.llm.settings import settings
 from obskit.llm.usage import Usage
@@ -53,7 +53,7 @@ _TELLS_USAGE: Final = ("api.openai.com", "openai.azure.com")
 _PROCESSING: Final = {"flex": "flex", "priority": "priority", "batch": "batch"}
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _WAITING: Final = frozenset({"queued", "in_progress"})
-_MOST_KEPT: Final = 10_000
+_DONE: Final = frozenset({"completed", "expired", "cancelled"})  # what was made until then is billed
 
 
 def follow_calls(sdk: ModuleType) -> None:
@@ -77,8 +77,7 @@ class _Dialect:
     """OpenAI's requests."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, str] = OrderedDict()
+        self._waiting, self._batches = Kept(), Kept()
 
     def describe(self, client: Any, options: Any) -> Asked | None:
         path = "/" + str(options.url).partition("?")[0].strip("/")
@@ -93,31 +92,54 @@ class _Dialect:
             model=model_name(str(body.get("model") or "")),
             attributes=request_attributes(getattr(client, "base_url", ""), body),
             arguments=body,
-            reply=lambda: OpenAIReply(body, operation, is_usage_ours=is_ours, waiting=self._wait),
+            reply=lambda: OpenAIReply(body, operation, is_usage_ours=is_ours, waiting=self._waiting.put),
             body={**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
             if is_ours
             else None,
         )
 
-    def _wait(self, reply_id: str, model: str) -> None:
-        with self._lock:
-            self._waiting[reply_id] = model
-            while len(self._waiting) > _MOST_KEPT:
-                self._waiting.popitem(last=False)
-
     def seen(self, client: Any, options: Any, result: Any) -> None:
-        """Count a response that was made in the background, once, when it is seen to be done."""
-        stem, _, reply_id = str(options.url).partition("?")[0].strip("/").rpartition("/")
-        if stem != "responses" or get(result, "usage") is None:
+        """Count what was made in the background or in a batch, once, when it is seen to be done."""
+        if get(result, "usage") is None:
             return
-        with self._lock:
-            model = self._waiting.pop(reply_id, None)
+        url = str(options.url)
+        if get(result, "object") == "batch":
+            is_done = get(result, "status") in _DONE and number(get(result, "usage"), "total_tokens")
+            if is_done and self._batches.put(str(get(result, "id")), None):
+                _account_batch(client, result)
+            return
+        stem, _, reply_id = url.partition("?")[0].strip("/").rpartition("/")
+        model = self._waiting.take(reply_id) if stem == "responses" else None
         if model is None:
             return
         reply = OpenAIReply({}, "chat")
         reply.observe(result)
         call = Call(operation="chat", provider=provider_of(client), model=model, is_late=True)
         call.end(usage=reply.tell(call))
+
+
+def _account_batch(client: Any, batch: Any) -> None:
+    """Count what a batch has used: it tells the sum of its requests."""
+    endpoint = "/" + str(get(batch, "endpoint") or "").partition("/v1/")[2]
+    provider, model = provider_of(client), model_name(str(get(batch, "model") or ""))
+    usage = usage_of(get(batch, "usage"), processing="batch")
+    cost = _cost_of(provider, model, usage, requests=number(get(batch, "request_counts"), "completed"))
+    call = Call(operation=_OPERATIONS.get(endpoint, "chat"), provider=provider, model=model, is_late=True)
+    call.end(usage=usage, cost_usd=None if cost is None else float(cost))
+
+
+def _cost_of(provider: str, model: str, usage: Usage, *, requests: int) -> Decimal | None:
+    """Return the cost of so many requests; where long ones cost more by the token, all are taken to be alike."""
+    if requests < 2:
+        return exact_price(provider, (model,), usage, settings().prices)
+    counts = {kind: getattr(usage, kind) for kind in ("input", "cached", "cache_write", "output", "thinking")}
+    one = {kind: count // requests for kind, count in counts.items()}
+    last = {kind: count - (requests - 1) * one[kind] for kind, count in counts.items()}
+    costs = [
+        exact_price(provider, (model,), Usage(**each, processing=usage.processing), settings().prices)
+        for each in (one, last)
+    ]
+    return None if costs[0] is None or costs[1] is None else (requests - 1) * costs[0] + costs[1]
 
 
 def _must_ask(client: Any, body: Mapping[str, Any]) -> bool:

@@ -166,6 +166,23 @@ def refused(url: str, name: str) -> str:
     return "refused"
 
 
+@scenario()
+def batch(url: str, name: str) -> list[int]:
+    batches = client(url, name).messages.batches
+    left = 0
+    for _ in batches.results("msgbatch_1"):
+        left += 1
+        if left == 2:
+            break
+    return [left, *(len(list(batches.results("msgbatch_1"))) for _ in range(2))]
+
+
+@scenario()
+async def abatch(url: str, name: str) -> int:
+    async with aclient(url, name) as sdk:
+        return len([line async for line in await sdk.messages.batches.results("msgbatch_2")])
+
+
 @scenario(capture_prompts=True)
 def prompts(url: str, name: str) -> None:
     sdk = client(url, name)

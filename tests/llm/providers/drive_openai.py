@@ -165,6 +165,18 @@ def background(url: str, name: str) -> Any:
 
 
 @scenario()
+def batch(url: str, name: str) -> list[str]:
+    batches = client(url, name).batches
+    return [batches.retrieve(each).status for each in ("batch_running", "batch_1", "batch_1", "batch_running")]
+
+
+@scenario()
+async def abatch(url: str, name: str) -> str:
+    async with aclient(url, name) as sdk:
+        return str((await sdk.batches.retrieve("batch_long")).status)
+
+
+@scenario()
 def embeddings(url: str, name: str) -> None:
     client(url, name).embeddings.create(model="text-embedding-3-small", input=["one", "two"])
 

@@ -50,8 +50,12 @@ class Server:
         path = request.url.path
         if path.endswith("/count_tokens"):
             return JSONResponse({"input_tokens": _size(body)})
+        if path.startswith("/v1/messages/batches"):
+            return self._message_batch(scenario, path)
         if path.startswith("/v1/messages"):
             return self._message(scenario, body)
+        if "/batches/" in path:
+            return JSONResponse(self._batch(scenario, path.rpartition("/")[2]))
         for end, make in _OPENAI.items():
             if path.endswith(end) and request.method == "POST":
                 return make(self, scenario, body, end)
@@ -148,7 +152,45 @@ class Server:
         self.bill(scenario, "speech", {"characters": len(body["input"])})
         return Response(b"RIFF" * 1000, media_type="audio/wav")
 
+    def _batch(self, scenario: str, name: str) -> dict[str, Any]:
+        batch: dict[str, Any] = {
+            "id": name, "object": "batch", "endpoint": "/v1/chat/completions", "input_file_id": "f", "created_at": 1,
+            "completion_window": "24h", "status": "in_progress", "model": "gpt-4o",
+            "usage": {
+                "input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
+                "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0,
+            },
+        }  # fmt: skip
+        if name == "batch_running":
+            return batch
+        usage = {
+            "input_tokens": 900_007, "input_tokens_details": {"cached_tokens": 2_048}, "output_tokens": 4_001,
+            "output_tokens_details": {"reasoning_tokens": 500}, "total_tokens": 904_008,
+        }  # fmt: skip
+        counts = {"total": 101, "completed": 100, "failed": 1}
+        model = "gpt-5.4" if name == "batch_long" else "gpt-4o"
+        done = {**batch, "status": "completed", "model": model, "usage": usage, "request_counts": counts}
+        return self.bill(scenario, "batch", done)
+
     # ------------------------------------------------------------------ Anthropic
+
+    def _message_batch(self, scenario: str, path: str) -> Response:
+        if not path.endswith("/results"):
+            return JSONResponse({
+                "id": path.rpartition("/")[2], "type": "message_batch", "processing_status": "ended", "created_at": "2026-01-01T00:00:00Z",
+                "expires_at": "2026-01-02T00:00:00Z", "results_url": f"{self.url}{path}/results",
+                "request_counts": {"processing": 0, "succeeded": 3, "errored": 1, "canceled": 0, "expired": 0},
+            })  # fmt: skip
+        lines: list[dict[str, Any]] = []
+        self.ledger.pop(scenario, None)  # read again, it is the same batch
+        for number in range(3):
+            whole = _message({"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "x" * number}]})
+            whole["usage"]["service_tier"] = "batch"
+            lines.append({"type": "succeeded", "message": self.bill(scenario, "batch", whole)})
+        error = {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}
+        lines.insert(1, {"type": "errored", "error": error})
+        text = "".join(json.dumps({"custom_id": str(at), "result": line}) + "\n" for at, line in enumerate(lines))
+        return Response(text, media_type="application/x-jsonl")
 
     def _message(self, scenario: str, body: dict[str, Any]) -> Response:
         whole = self.bill(scenario, "default", _message(body))

@@ -100,6 +100,24 @@ def test_counting_tokens_is_no_call(run: Any) -> None:
     assert run["seen"]["counted"]["calls"] == 0
 
 
+@pytest.mark.parametrize("scenario", ["batch", "abatch"])
+def test_a_batch_counts_each_result_once(run: Any, scenario: str) -> None:
+    """However often its results are read, and wherever the app stops: at half the price, and not as calls."""
+    seen = run["seen"][scenario]
+    assert seen["returned"] == ([2, 4, 4] if scenario == "batch" else 4)
+    usages = [entry["body"]["usage"] for entry in run["ledger"][scenario]]
+    assert seen["tokens"]["input"] == sum(usage["input_tokens"] for usage in usages)
+    assert seen["tokens"]["cache_write"] == 3 * 700
+    assert (seen["calls"], len(seen["spans"]), seen["unpriced"]) == (0, 3, 0)
+    whole = [
+        extract_usage(
+            {**entry["body"], "usage": {**entry["body"]["usage"], "service_tier": "standard"}}, provider_id="anthropic"
+        )
+        for entry in run["ledger"][scenario]
+    ]
+    assert seen["cost"] == pytest.approx(sum(float(each.calc_price().total_price) for each in whole) / 2, rel=1e-9)
+
+
 def test_retries_are_events(run: Any) -> None:
     """Each attempt that the SDK makes again is an event with its status, and no call."""
     seen = run["seen"]["retried"]

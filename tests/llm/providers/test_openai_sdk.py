@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from genai_prices import extract_usage
+from genai_prices import Usage, calc_price, extract_usage
 
 VERSIONS = [
     pytest.param(("openai-3", "openai>=3,<4"), id="3"),
@@ -20,6 +20,7 @@ TOLD = (
     "transcription", "raw", "raw_stream", "streamed_raw", "astreamed_body", "retried", "aretried", "azure", "who",
 )  # fmt: skip
 """Scenarios whose usage the server tells, so that obskit must have all of it."""
+IN_A_BATCH = {"input_tokens": 897_959, "cache_read_tokens": 2_048, "output_tokens": 4_001}
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -39,6 +40,18 @@ def listed(run: Any, scenario: str, provider: str) -> float:
     for entry in run["ledger"][scenario]:
         found = extract_usage(entry["body"], provider_id=provider, api_flavor=entry["flavor"])
         total += float(found.calc_price().total_price)
+    return total
+
+
+def in_a_batch(model: str, **tokens: int) -> float:
+    """Return what so many tokens of short requests in a batch cost, by the list's own reckoning of a few of them."""
+    total = 0.0
+    for kind, count in tokens.items():
+        few = Usage(**{"input_tokens": 0, "output_tokens": 0, kind: 1_000})
+        if kind == "cache_read_tokens":
+            few.input_tokens = 1_000
+        listed = calc_price(few, model, provider_id="openai", price_context={"processing": "batch"})
+        total += float(listed.total_price) * count / 1_000
     return total
 
 
@@ -136,6 +149,20 @@ def test_a_background_response_counts_once(run: Any) -> None:
     seen = run["seen"]["background"]
     assert seen["returned"] == ["completed", "completed"]
     assert seen["calls"] == 1
+
+
+def test_a_batch_counts_once(run: Any) -> None:
+    """Its usage is told when it is done, however often it is asked for; at the price of batches, and not as a call."""
+    seen = run["seen"]["batch"]
+    assert seen["returned"] == ["in_progress", "completed", "completed", "in_progress"]
+    assert seen["tokens"] == {"input": 897_959, "cached": 2_048, "output": 3_501, "thinking": 500}
+    assert (seen["calls"], len(seen["spans"]), seen["unpriced"]) == (0, 1, 0)
+    assert seen["cost"] == pytest.approx(in_a_batch("gpt-4o", **IN_A_BATCH), rel=1e-9)
+
+
+def test_a_batch_of_many_short_requests_is_not_priced_as_a_long_one(run: Any) -> None:
+    """It tells their sum, which is longer than where this model's long prices begin; each of them is not."""
+    assert run["seen"]["abatch"]["cost"] == pytest.approx(in_a_batch("gpt-5.4", **IN_A_BATCH), rel=1e-9)
 
 
 def test_retries_are_events(run: Any) -> None:
