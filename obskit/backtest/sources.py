@@ -73,7 +73,7 @@ class Folder:
 
     def list_series(self, filter: Filter, start_ms: int, end_ms: int) -> Sequence[TypedSeries]:  # noqa: A002
         """Return the series of a filter."""
-        return self.store.metrics.list_series(filter, start_ms, end_ms)
+        return self.store.series.list_series(filter, start_ms, end_ms)
 
 
 class Prometheus:

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 from obskit.engine.series import Distribution
 
-__all__ = ["difference", "percentile", "portion", "total"]
+__all__ = ["count_within", "difference", "percentile", "portion", "total"]
 
 
 def difference(later: Distribution, earlier: Distribution) -> Distribution:
@@ -60,6 +60,15 @@ def _count_below(bound: float, bounds: Sequence[float], known: Sequence[int]) ->
     if bound <= low or bounds[place] == low:
         return float(known[place] if bound >= bounds[place] else below)
     return below + (known[place] - below) * (bound - low) / (bounds[place] - low)
+
+
+def count_within(value: Distribution, low: float, high: float) -> float:
+    """Return about how many values lie from `low` to `high`, evenly within each bucket; bounds may be infinite."""
+    if not value.bounds or not value.bucket_counts:
+        return float(value.count) if low <= value.mean <= high else 0.0
+    known = list(accumulate(value.bucket_counts))
+    below = 0.0 if low <= min(0.0, value.bounds[0]) else _count_below(low, value.bounds, known)
+    return max(0.0, (known[-1] if math.isinf(high) else _count_below(high, value.bounds, known)) - below)
 
 
 def percentile(value: Distribution, share: float) -> float | None:

@@ -10,7 +10,7 @@ from typing import Final
 from obskit.engine.distributions import difference, portion, total
 from obskit.engine.series import Distribution, Point, TypedSeries
 
-__all__ = ["Value", "gained", "sum_of"]
+__all__ = ["Increment", "Value", "gained", "increments", "sum_of"]
 
 Value = float | Distribution
 
@@ -20,7 +20,9 @@ _LONG: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Increment:
+class Increment:
+    """What a series gained: from one moment to another, in milliseconds since the epoch."""
+
     start_ms: int
     end_ms: int
     value: Value
@@ -40,7 +42,7 @@ def gained(item: TypedSeries, ends_ms: Sequence[int], width_ms: int) -> list[Val
     if not ends_ms:
         return []
     begin = ends_ms[0] - width_ms
-    for each in _increments(item):
+    for each in increments(item):
         if each.end_ms - each.start_ms <= width_ms * _LONG:
             place = -((begin - each.end_ms) // width_ms) - 1
             if 0 <= place < len(parts):
@@ -53,20 +55,21 @@ def gained(item: TypedSeries, ends_ms: Sequence[int], width_ms: int) -> list[Val
     return [sum_of(part) if part else None for part in parts]
 
 
-def _increments(item: TypedSeries) -> Iterator[_Increment]:
+def increments(item: TypedSeries) -> Iterator[Increment]:
+    """Yield what a ``CUMULATIVE`` or ``DELTA`` series gained with each of its points; resets add up."""
     if item.kind == "DELTA":
         for point in item.points:
-            yield _Increment(point.start_ms, point.end_ms, point.value)
+            yield Increment(point.start_ms, point.end_ms, point.value)
         return
     previous: Point | None = None
     for point in item.points:
         if previous is not None and not _is_reset(point, previous):
-            yield _Increment(previous.end_ms, point.end_ms, _minus(point.value, previous.value))
+            yield Increment(previous.end_ms, point.end_ms, _minus(point.value, previous.value))
         elif point.start_ms < point.end_ms:  # all of it since its start; a point without a start only tells the level
             start = point.start_ms if previous is None else max(point.start_ms, previous.end_ms)
-            yield _Increment(start, point.end_ms, point.value)
+            yield Increment(start, point.end_ms, point.value)
         elif previous is not None:
-            yield _Increment(previous.end_ms, point.end_ms, point.value)
+            yield Increment(previous.end_ms, point.end_ms, point.value)
         previous = point
 
 
@@ -84,7 +87,7 @@ def _minus(later: Value, earlier: Value) -> Value:
     return later if isinstance(earlier, Distribution) else later - earlier
 
 
-def _part(each: _Increment, start_ms: int, end_ms: int, value_type: str) -> Value:
+def _part(each: Increment, start_ms: int, end_ms: int, value_type: str) -> Value:
     length = each.end_ms - each.start_ms
     low = max(0, start_ms - each.start_ms) / length
     high = min(length, end_ms - each.start_ms) / length

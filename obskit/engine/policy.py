@@ -230,7 +230,8 @@ class PolicyMachine:
                     watch.due_ms = now_ms + watch.condition.interval_ms
                     watch.follow(measured, now_ms, self._auto_close_ms)
         except QueryError as error:
-            self._state, self._error = "error", str(error)
+            self._state = "unsupported" if isinstance(error, UnsupportedError) else "error"
+            self._error = str(error)
             raise
         events = list(self._events(now_ms))
         is_pending = any(track.since_ms is not None for watch in self._watches for track in watch.tracks.values())

@@ -1,6 +1,7 @@
 """The filter of a condition: Monitoring's filters, and the selectors of SLOs, whose series are the platform's own.
 
-Nothing here works out an SLO. Its series are found under the selector's own text: in a test that gives them.
+The series of an SLO are found under the selector's own text, as if that were a metric type: a source works them out, or
+a test gives them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import Final
 from obskit.queries import filters
 from obskit.queries.filters import Filter
 
-__all__ = ["parsed_filter", "slo_metric", "slo_selector"]
+__all__ = ["parsed_filter", "slo_metric", "slo_of_metric", "slo_selector"]
 
 # Source: "Retrieving SLO data" in Cloud Monitoring's documentation: select_slo_burn_rate("NAME", "60m") and others.
 _SELECTOR: Final = re.compile(
     r'\s*(?P<name>select_slo_\w+)\s*\(\s*"(?P<slo>[^"]+)"\s*(?:,\s*"(?P<window>[^"]+)"\s*)?\)\s*'
 )
+_METRIC: Final = re.compile(r"(?P<name>select_slo_\w+)\((?P<slo>[^,()]+),(?P<window>\d+)s\)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -34,6 +36,12 @@ def slo_selector(text: str) -> tuple[str, str, int] | None:
 def slo_metric(name: str, slo: str, window_s: int) -> str:
     """Return the metric type under which the series of a selector are looked for."""
     return f"{name}({slo},{window_s}s)"
+
+
+def slo_of_metric(metric_type: str) -> tuple[str, str, int] | None:
+    """Return function, SLO and window of what `slo_metric` made, None for another metric type."""
+    match = _METRIC.fullmatch(metric_type)
+    return None if match is None else (match["name"], match["slo"], int(match["window"]))
 
 
 def parsed_filter(text: str) -> Filter:

@@ -141,7 +141,7 @@ class Evaluator:
         watched.next_ms = at_ms + watched.machine.interval_ms
         watched.last_ms = at_ms
         try:
-            events = watched.machine.evaluate(at_ms, self._store.metrics, self._store.metrics, self._store.logs)
+            events = watched.machine.evaluate(at_ms, self._store.metrics, self._store.series, self._store.logs)
         except ObskitError as error:
             if watched.problem != str(error):
                 watched.problem = str(error)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from obskit.catalog import Kind, Metric, Route
 from obskit.engine.logs import MemoryLogs
+from obskit.engine.objectives import burn_rate
 from obskit.engine.selectors import slo_metric
 from obskit.engine.series import Distribution, Matcher, MemorySource, Series, TypedSeries
 from obskit.local.store.metrics import Descriptor, MetricStore, SeriesKey
@@ -173,7 +174,7 @@ class Budget:
     def _rate(self, first: int, last: int) -> float | None:
         """How many times faster than allowed the budget is spent, None without an event."""
         good, total = (self._gain(cells, first, last) for cells in (self.good, self.total))
-        return (1 - good / total) / (1 - self.goal) if total > 0 else None
+        return burn_rate(good, total, self.goal)
 
     def _gain(self, cells: Cells, first: int, last: int) -> float:
         return (cells[last] or 0.0) - (cells[first] or 0.0)

@@ -16,6 +16,7 @@ from obskit.local.http.pages import page_routes
 from obskit.local.http.prometheus import prometheus_routes
 from obskit.local.http.replies import HANDLERS, ApiError, on_api_error
 from obskit.local.http.security import SecurityMiddleware
+from obskit.local.http.states import state_routes
 from obskit.local.http.ui import ui_routes
 
 __all__ = ["build_app"]
@@ -30,6 +31,7 @@ def build_app(backend: BackendContext, feed: LiveFeed) -> ASGIApp:
     """
     routes = [
         *ui_routes(),
+        *state_routes(),
         *feed.routes(),
         *prometheus_routes(),
         *google_routes(),

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from obskit.engine.align import aggregate, period_ms
+from obskit.engine.selectors import parsed_filter
 from obskit.local.http.context import backend_of
 from obskit.local.http.objects import OBJECT_SERVICES, refused
 from obskit.local.http.replies import ApiError, JsonReply, Parameters, body_of
@@ -24,7 +25,6 @@ from obskit.local.ingest.entries import write_entries
 from obskit.local.rpc.calls import carry_out
 from obskit.local.rpc.failure import Refused
 from obskit.local.rpc.rules import dashboard_faults
-from obskit.queries import filters
 
 __all__ = ["GOOGLE_SERVICES", "google_routes"]
 
@@ -136,7 +136,7 @@ def _list_time_series(request: Request) -> Response:
     first = aggregation_of(params)
     second = aggregation_of(params, "secondaryAggregation")
     reach_ms = _REACH_MS + 2 * period_ms(first) if first else 0
-    found = backend.store.metrics.list_series(filters.parse(asked.text("filter")), start_ms - reach_ms, end_ms)
+    found = backend.store.series.list_series(parsed_filter(asked.text("filter")), start_ms - reach_ms, end_ms)
     for aggregation in (first, second):
         if aggregation:
             found = aggregate(found, aggregation, start_ms, end_ms)

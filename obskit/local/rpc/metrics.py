@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from obskit.engine.align import aggregate
+from obskit.engine.selectors import parsed_filter
 from obskit.engine.series import Distribution, TypedSeries
 from obskit.errors import QueryError
 from obskit.local.ingest.series import MOST_DESCRIPTORS, MOST_SERIES, RESOURCE_TYPES, write_series
@@ -155,7 +156,7 @@ def get_resource_descriptor(store: Store, request: Any) -> Answer:
 
 def _filter(text: str) -> filters.Filter:
     try:
-        return filters.parse(text)
+        return parsed_filter(text)
     except QueryError as error:
         raise invalid(f"Field filter had an invalid value: {error.problems[0].problem}.") from error
 
@@ -167,8 +168,8 @@ def list_time_series(store: Store, request: Any) -> Answer:
         raise invalid("Field filter must name one metric.type.")
     end_ms = ms_of(request.interval.end_time)
     start_ms = ms_of(request.interval.start_time) if request.interval.HasField("start_time") else end_ms
-    found: Sequence[TypedSeries] = store.metrics.list_series(parsed, start_ms, end_ms)
     try:
+        found: Sequence[TypedSeries] = store.series.list_series(parsed, start_ms, end_ms)
         for field in ("aggregation", "secondary_aggregation"):
             if request.HasField(field):
                 found = aggregate(found, json_format.MessageToDict(getattr(request, field)), start_ms, end_ms)

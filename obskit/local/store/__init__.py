@@ -15,6 +15,7 @@ from obskit.local.store.errors import ErrorEvent, ErrorStore
 from obskit.local.store.incidents import IncidentStore, NotificationStore
 from obskit.local.store.logs import EntryRow, LogStore
 from obskit.local.store.metrics import Descriptor, MetricStore, SeriesKey
+from obskit.local.store.objectives import ObjectiveSeries
 from obskit.local.store.objects import ObjectStore
 from obskit.local.store.traces import SpanRow, TraceStore
 
@@ -54,6 +55,7 @@ class Store:
         self.logs = LogStore(self._database, self.changed)
         self.errors = ErrorStore(self._database, self.changed)
         self.objects = ObjectStore(self._database, self.changed)
+        self.series = ObjectiveSeries(self.metrics, self.objects)
         self.incidents = IncidentStore(self._database, self.changed)
         self.notifications = NotificationStore(self._database, self.changed)
         for row in self._database.rows("SELECT body FROM series"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
@@ -12,11 +13,13 @@ from typing import Any, Final
 from obskit.catalog import prometheus_label, promql_name
 from obskit.engine.series import Distribution, Matcher, Point, Series, TypedSeries
 from obskit.local.store import samples
-from obskit.queries.filters import Comparison, Filter, Node
+from obskit.local.store.selection import types_of
+from obskit.queries.filters import Filter
 
 __all__ = ["Descriptor", "MetricStore", "SeriesKey"]
 
 _POINTS_KEPT: Final = 50_000  # per series; at one in 30 s that is 17 days
+_SETTLE_MS: Final = 600_000  # how long after the newest point of all others are still expected
 _BYTES_KEPT: Final = 512 * 1024 * 1024  # of all series, roughly
 _POINT_BYTES: Final = 24
 _DISTRIBUTION_BYTES: Final = 200
@@ -104,6 +107,8 @@ class MetricStore:
         self._series: dict[SeriesKey, _Stored] = {}
         self._by_type: dict[str, list[_Stored]] = {}
         self._by_name: dict[str, list[tuple[_Stored, str]]] = {}
+        self._newest_ms = 0
+        self._late: Counter[str] = Counter()
         self.descriptors: dict[str, Descriptor] = {}
 
     def __len__(self) -> int:
@@ -142,6 +147,7 @@ class MetricStore:
             for stored in self._by_type.pop(metric_type, ()):
                 self._bytes -= stored.cut(len(stored.ends))
                 del self._series[stored.key]
+            self._late[metric_type] += 1
             for name, entries in list(self._by_name.items()):
                 kept = [entry for entry in entries if entry[0].key.metric_type != metric_type]
                 if len(kept) != len(entries):
@@ -162,6 +168,9 @@ class MetricStore:
             stored = self._series.get(key) or self._new(key, descriptor)
             for start_ms, end_ms, value in points:
                 self._bytes += stored.append(start_ms, end_ms, value)
+                if end_ms <= self._newest_ms - _SETTLE_MS:
+                    self._late[key.metric_type] += 1
+                self._newest_ms = max(self._newest_ms, end_ms)
                 if len(stored.ends) > _POINTS_KEPT:
                     self._bytes -= stored.cut(len(stored.ends) - _POINTS_KEPT)
             while self._bytes > self._most_bytes:
@@ -214,8 +223,23 @@ class MetricStore:
 
     def list_series(self, filter: Filter, start_ms: int, end_ms: int) -> Sequence[TypedSeries]:  # noqa: A002
         """Return the series that fit a filter, with the points of the window."""
+        return self._listed(filter, start_ms, end_ms, 0)
+
+    def list_with_leads(self, filter: Filter, start_ms: int, end_ms: int) -> Sequence[TypedSeries]:  # noqa: A002
+        """Return the same, with the newest point before the window too, where there is one."""
+        return self._listed(filter, start_ms, end_ms, 1)
+
+    def settled(self, types: Iterable[str]) -> tuple[int, int]:
+        """Return up to when points of some metric types have settled, and how many have come later than that.
+
+        Whoever has worked something out of settled points has to do so again when the second number changes.
+        """
         with self._lock:
-            types = _types_of(filter.root)
+            return self._newest_ms - _SETTLE_MS, sum(self._late[each] for each in types)
+
+    def _listed(self, filter: Filter, start_ms: int, end_ms: int, leads: int) -> Sequence[TypedSeries]:  # noqa: A002
+        with self._lock:
+            types = types_of(filter.root)
             candidates = (
                 list(self._series.values())
                 if types is None
@@ -227,7 +251,7 @@ class MetricStore:
                 resource = dict(key.resource_labels)
                 resource.setdefault("project_id", self._project)
                 if filter.matches(key.metric_type, dict(key.metric_labels), key.resource_type, resource):
-                    item = _as_typed(stored, resource, start_ms, end_ms)
+                    item = _as_typed(stored, resource, (start_ms, end_ms), leads)
                     if item.points:
                         found.append(item)
             return found
@@ -284,21 +308,6 @@ def _promql_labels(key: SeriesKey, project: str) -> tuple[dict[str, str], dict[s
     return labels, utf8_names
 
 
-def _types_of(node: Node) -> frozenset[str] | None:
-    """Return the metric types that a filter can fit, None when it may be any."""
-    if isinstance(node, Comparison):
-        is_exact = node.field == "metric.type" and node.op in {"=", "one_of"}
-        return frozenset(node.values) if is_exact else None
-    kind, parts = node
-    if kind == "not":
-        return None
-    found = [_types_of(part) for part in parts]
-    known = [types for types in found if types is not None]
-    if kind == "and":
-        return frozenset.intersection(*known) if known else None
-    return frozenset().union(*known) if len(known) == len(found) else None
-
-
 def _as_promql(
     stored: _Stored, name: str, suffix: str, bounds: Sequence[Matcher], window_ms: tuple[int, int]
 ) -> list[Series]:
@@ -319,8 +328,8 @@ def _as_promql(
     ]
 
 
-def _as_typed(stored: _Stored, resource: Mapping[str, str], start_ms: int, end_ms: int) -> TypedSeries:
-    low, high = bisect_right(stored.ends, start_ms), bisect_right(stored.ends, end_ms)
+def _as_typed(stored: _Stored, resource: Mapping[str, str], window_ms: tuple[int, int], leads: int) -> TypedSeries:
+    low, high = max(0, bisect_right(stored.ends, window_ms[0]) - leads), bisect_right(stored.ends, window_ms[1])
     is_distribution = stored.descriptor.value_type == "DISTRIBUTION"
     values: Sequence[Any] = stored.distributions if is_distribution else stored.values
     points = [Point(stored.starts[i], stored.ends[i], values[i]) for i in range(low, high)]

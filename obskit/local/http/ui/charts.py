@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from obskit.engine.align import aggregate, period_ms
 from obskit.engine.conditions import ratio
+from obskit.engine.selectors import parsed_filter
 from obskit.engine.series import Distribution, TypedSeries
 from obskit.local.http.context import backend_of
 from obskit.local.http.replies import ApiError, JsonReply, body_of
-from obskit.queries import filters
 
 __all__ = ["timeseries"]
 
@@ -25,7 +25,7 @@ _REACH_MS: Final = 600_000  # a counter's growth needs the point before the wind
 async def timeseries(request: Request) -> Response:
     """Answer ``POST /api/timeseries``."""
     body = await body_of(request)
-    source = backend_of(request).store.metrics
+    source = backend_of(request).store.series
     series = await run_in_threadpool(_answer, source, body)
     return JsonReply({"series": [_shown(each) for each in series]})
 
@@ -57,7 +57,7 @@ def _filtered(source: Any, query: Mapping[str, Any], start_ms: int, end_ms: int,
     aggregation = _widened(query.get("aggregation"), step_ms)
     reach_ms = max(_REACH_MS, 2 * period_ms(aggregation))
     found: Sequence[TypedSeries] = source.list_series(
-        filters.parse(str(query.get("filter", ""))), start_ms - reach_ms, end_ms
+        parsed_filter(str(query.get("filter", ""))), start_ms - reach_ms, end_ms
     )
     found = aggregate(found, aggregation, start_ms, end_ms)
     return aggregate(found, _widened(query.get("secondaryAggregation"), step_ms), start_ms, end_ms)

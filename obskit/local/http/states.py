@@ -1,0 +1,63 @@
+"""How objects are that the backend works out: ``/api/objectives`` has the state of each SLO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from obskit.engine.conditions import UnsupportedError
+from obskit.errors import QueryError
+from obskit.local.http.context import BackendContext, backend_of
+from obskit.local.http.replies import JsonReply
+
+__all__ = ["state_routes"]
+
+_HOUR_MS = 3_600_000
+
+
+async def _objectives(request: Request) -> Response:
+    backend = backend_of(request)
+    rows = await run_in_threadpool(lambda: [_objective(backend, each) for each in _stored(backend)])
+    return JsonReply({"objectives": rows})
+
+
+def _stored(backend: BackendContext) -> list[Mapping[str, Any]]:
+    return list(backend.store.objects.list("serviceLevelObjectives"))
+
+
+def _objective(backend: BackendContext, document: Mapping[str, Any]) -> dict[str, Any]:
+    """An SLO's state: ok, violated (its budget is spent), no_data, unsupported or error, each with the reason."""
+    now_ms = backend.clock.now_ms()
+    row: dict[str, Any] = {
+        "name": document["name"],
+        "display_name": document.get("displayName", ""),
+        "goal": document.get("goal"),
+        "state": "no_data",
+        "error": "",
+    }
+    try:
+        objective = backend.store.series.objective(str(document["name"]), now_ms)
+    except QueryError as error:
+        return {**row, "state": "unsupported" if isinstance(error, UnsupportedError) else "error", "error": str(error)}
+    budget = objective.budget(now_ms)
+    if budget.fraction is not None:
+        row["state"] = "ok" if budget.left >= 0 else "violated"
+    return {
+        **row,
+        "period_start_ms": objective.period_start(now_ms),
+        "good": budget.good,
+        "total": budget.total,
+        "compliance": budget.compliance,
+        "budget_fraction": budget.fraction,
+        "burn_rate_1h": objective.burn_rate(now_ms, _HOUR_MS),
+    }
+
+
+def state_routes() -> list[Route]:
+    """Return the routes of this topic."""
+    return [Route("/api/objectives", _objectives, methods=["GET"])]
