@@ -32,7 +32,7 @@ from obskit.sync.present import as_json, print_plan
 from obskit.sync.reports import github_lines, gitlab_report, markdown
 from obskit.sync.secrets import SecretManager, stand_in, with_secrets
 from obskit.sync.survey import survey
-from obskit.sync.verdicts import dangling, impossible, narrowed, refuse_unsafe
+from obskit.sync.verdicts import dangling, impossible, is_torn, narrowed, refuse_unsafe
 
 __all__ = ["CHANGES", "Format", "Options", "carry_out", "synchronise"]
 
@@ -40,6 +40,8 @@ CHANGES = 2
 """Exit code of ``--exit-code`` when the plan has changes."""
 
 _PLANS: Final = 3
+_LOOKS: Final = 3
+_BETWEEN_LOOKS_S: Final = 0.5
 _pause = time.sleep
 
 
@@ -111,33 +113,43 @@ def _plan(
         raise ConfigError(Problem(place="sync", problem="no project is named", way_out=way_out))
     context = replace(chosen, project=settings.project).context(os.environ)
     loaded = load(folders)
-    if problems := check(loaded, context):
-        raise DefinitionError(problems)
+    if wrong := check(loaded, context):
+        raise DefinitionError(wrong)
     backend = GoogleBackend(settings.project, endpoint=settings.local_endpoint)
     definitions = loaded.of(kinds)
     read = stand_in if settings.local_endpoint else SecretManager().read
     context = with_secrets(definitions, context, read=read)
-    seen = survey(backend, definitions, context, kinds=kinds, is_pruning=options.is_pruning)
+    for left in reversed(range(_LOOKS)):
+        seen = survey(backend, definitions, context, kinds=kinds, is_pruning=options.is_pruning)
+        plan = make_plan(
+            definitions,
+            seen.objects,
+            context,
+            kinds=kinds,
+            prune=options.is_pruning,
+            is_overruling=options.is_overruling,
+            is_adopting=options.is_adopting,
+        )
+        refuse_unsafe(plan, defined=len(definitions), folders=loaded.folders, share=options.max_delete_share)
+        if options.targets:
+            plan = _narrowed(plan, options.targets)
+        problems = (*impossible(plan), *dangling(plan, seen.objects))
+        if not problems or not left or not is_torn(seen.objects):
+            break
+        _pause(_BETWEEN_LOOKS_S)
     for note in seen.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-    plan = make_plan(
-        definitions,
-        seen.objects,
-        context,
-        kinds=kinds,
-        prune=options.is_pruning,
-        is_overruling=options.is_overruling,
-        is_adopting=options.is_adopting,
-    )
-    refuse_unsafe(plan, defined=len(definitions), folders=loaded.folders, share=options.max_delete_share)
-    if options.targets:
-        plan = narrowed(plan, options.targets)
-        if not plan.changes:
-            way_out = "Name an id, or a pattern of ids, that the plan without --target shows"
-            raise ConfigError(Problem(place="--target", problem="nothing has such an id", way_out=way_out))
-    if problems := (*impossible(plan), *dangling(plan, seen.objects)):
+    if problems:
         raise DefinitionError(problems)
     return backend, plan
+
+
+def _narrowed(plan: Plan, targets: Sequence[str]) -> Plan:
+    found = narrowed(plan, targets)
+    if not found.changes:
+        way_out = "Name an id, or a pattern of ids, that the plan without --target shows"
+        raise ConfigError(Problem(place="--target", problem="nothing has such an id", way_out=way_out))
+    return found
 
 
 def carry_out(plan: Plan, backend: Backend, options: Options, console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from obskit.sync.canonical import content_hash
@@ -15,6 +16,11 @@ __all__ = ["Owner", "is_hashed", "key_of", "name_tail", "owner_of", "owner_rank"
 
 _MANAGED_BY, _STACK, _ID, _HASH = "managed-by", "obskit-stack", "obskit-id", "obskit-hash"
 _OBJECTIVE: Final = re.compile(r"(?P<service>[^/]+)/serviceLevelObjectives/(?P<id>[^/]+)$")
+
+# Source: google.protobuf.Timestamp in JSON: RFC 3339 with 0, 3, 6 or 9 digits of a second.
+_MOMENT: Final = re.compile(
+    r"(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +80,24 @@ def key_of(owner: Owner | Definition, kind: Kind, name: str = "") -> str:
     return f"{getattr(owner, 'service_id', '')}/{owner.id}"
 
 
-def owner_rank(document: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what decides which of two objects with one id is the one to keep: the older, else the first by name."""
-    return str((document.get("creationRecord") or {}).get("mutateTime", "")), str(document["name"])
+def owner_rank(document: Mapping[str, Any]) -> tuple[datetime, int, str]:
+    """Return what decides which of two objects with one id is the one to keep: the older, else the first by name.
+
+    An object that tells no time of its creation counts as the oldest.
+    """
+    return *_created_at(document), str(document["name"])
+
+
+def _created_at(document: Mapping[str, Any]) -> tuple[datetime, int]:
+    """Return the second of an object's creation, and the nanoseconds in it.
+
+    The API leaves zeros out: as texts, ``…48Z`` would come after ``…48.020Z``.
+    """
+    match = _MOMENT.fullmatch(str((document.get("creationRecord") or {}).get("mutateTime", "")))
+    if match is None:
+        return datetime.min.replace(tzinfo=UTC), 0
+    second = datetime.fromisoformat(match["second"] + match["zone"]).astimezone(UTC)
+    return second, int((match["fraction"] or "").ljust(9, "0")[:9])
 
 
 def name_tail(name: str) -> str:

@@ -13,7 +13,7 @@ from obskit.sync.kinds import BUDGET, CHANNEL, POLICY, SNOOZE, Kind
 from obskit.sync.plan import DELETE_SHARE, Objects, Plan
 from obskit.sync.references import unresolved
 
-__all__ = ["ailing", "dangling", "impossible", "narrowed", "refuse_unsafe"]
+__all__ = ["ailing", "dangling", "impossible", "is_torn", "narrowed", "refuse_unsafe"]
 
 _LONGEST_NAMES: Final = {BUDGET: 60, SNOOZE: 512}
 
@@ -65,7 +65,7 @@ def dangling(plan: Plan, existing: Objects | None = None) -> tuple[Problem, ...]
         existing: the project's objects; with them, channels that are named in full are looked for too.
     """
     coming = {(change.kind.collection, change.id) for change in plan.changes if change.action == "create"}
-    channels = None if existing is None else existing.get(CHANNEL)
+    known = None if existing is None or CHANNEL not in existing else _numbers(existing[CHANNEL])
     problems = []
     for change in plan.writes:
         for reference in unresolved(change.document or {}):
@@ -78,19 +78,32 @@ def dangling(plan: Plan, existing: Objects | None = None) -> tuple[Problem, ...]
                 problem = f"asks for channels with {unquote_plus(target[5:])}, and the project has none"
                 way_out = "Make one in the console, or mend existing(…)"
             problems.append(_problem(change, problem, way_out))
-        problems += [
-            _problem(change, f"notifies {name}, which does not exist", "Mend the name of the channel")
-            for name in _gone_channels(change, channels)
-        ]
+        if change.kind is POLICY and known is not None:
+            problems += [
+                _problem(change, f"notifies {name}, which does not exist", "Mend the name of the channel")
+                for name in _gone_channels(change.document or {}, known)
+            ]
     return tuple(dict.fromkeys(problems))
 
 
-def _gone_channels(change: Change, channels: Sequence[Mapping[str, Any]] | None) -> list[str]:
-    if channels is None or change.kind is not POLICY:
-        return []
-    # The project may be written as its number.
-    known = {each["name"].rpartition("/")[2] for each in channels}
-    told = (change.document or {}).get("notificationChannels") or ()
+def is_torn(existing: Objects) -> bool:
+    """Return whether the lists of policies and channels are not of one moment, because another run writes.
+
+    No channel can be deleted while a policy notifies it.
+    """
+    if POLICY not in existing or CHANNEL not in existing:
+        return False
+    known = _numbers(existing[CHANNEL])
+    return any(_gone_channels(policy, known) for policy in existing[POLICY])
+
+
+def _numbers(channels: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the last parts of the names: the project may be written as its id or its number."""
+    return frozenset(str(each["name"]).rpartition("/")[2] for each in channels)
+
+
+def _gone_channels(policy: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    told = policy.get("notificationChannels") or ()
     return [name for name in told if "obskit:" not in name and name.rpartition("/")[2] not in known]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 
 import pytest
@@ -15,7 +16,7 @@ from obskit.queries.context import RenderContext
 from obskit.sync import write
 from obskit.sync.apply import apply
 from obskit.sync.google import GoogleBackend
-from obskit.sync.kinds import KINDS
+from obskit.sync.kinds import CHANNEL, KINDS
 from obskit.sync.load import load
 from obskit.sync.plan import make_plan
 
@@ -181,6 +182,38 @@ def test_what_changed_between_plan_and_write_is_not_lost(checkout, monkeypatch):
     after = checkout.policy()
     assert after["enabled"] is False
     assert "600s" in json.dumps(after["conditions"])
+
+
+@pytest.mark.fault(38)
+def test_lists_that_are_not_of_one_moment_are_read_again(checkout, monkeypatch):
+    """Another run makes a channel and a policy between our two lists: ours looks again instead of refusing its plan."""
+    checkout.sync()
+    theirs, policy = checkout.objects("notificationChannels")[0], checkout.policy()
+    checkout.local.store.objects.delete(policy["name"])
+    faults = checkout.local.store.faults
+    faults.clear()
+    called = faults.called
+
+    def listed(self, kind, parents=()):
+        found = original(self, kind, parents)
+        if kind is CHANNEL and not made.is_set():
+            late = {**theirs, "name": "projects/shop/notificationChannels/2", "userLabels": {}}
+            checkout.local.store.objects.put(late)
+            checkout.local.store.objects.put({**policy, "notificationChannels": [late["name"]]})
+            made.set()
+        return found
+
+    def watch(method):
+        if method == "ListAlertPolicies":
+            made.wait(10)
+        return called(method)
+
+    made, original = threading.Event(), GoogleBackend.list
+    monkeypatch.setattr(GoogleBackend, "list", listed)
+    monkeypatch.setattr(faults, "called", watch)
+    checkout.sync()
+    assert faults.calls["ListNotificationChannels"] == 2
+    assert checkout.policy()["notificationChannels"] == [theirs["name"], "projects/shop/notificationChannels/2"]
 
 
 @pytest.mark.fault(38)
