@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from obskit.alerts.documentation import Documentation
 from obskit.alerts.policies import AlertPolicy, Combiner, Severity
+from obskit.alerts.ready.runbooks import runbook as written
 from obskit.alerts.selectors import BurnRateSelector
 from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import ThresholdCondition
@@ -123,13 +123,12 @@ def _policy(slo: ServiceLevelObjective, rate: BurnRate, channels: Channels, runb
         conditions=conditions,
         channels=tuple(channels),
         runbook=runbook,
-        documentation=Documentation(
-            content=f"`{slo.service_id}` breaks its promise `{slo.id}` ({slo.goal:.4%} good) so fast that {spent} of "
-            f"the error budget of {shown_duration(slo.period)} is gone within {long}: {factor:g} times the rate that "
-            "would spend it just in time.\n\n"
-            "1. Look at the SLO's page: since when, and does it still go on?\n"
-            "2. Look for what changed then: deployments, configuration, traffic, a provider.\n"
-            "3. Undo it, or shed the load that fails; find the cause afterwards.\n\n"
-            "To silence it: snooze this policy; the budget that is spent stays spent."
+        documentation=written(
+            f"`{slo.service_id}` breaks its promise `{slo.id}` ({slo.goal * 100:g} % good) so fast that {spent} of the "
+            f"error budget of {shown_duration(slo.period)} is gone within {long}: {factor:g} times the pace that "
+            "spends it just in time.",
+            "The SLO's page: since when, and does it still go on?",
+            "What changed then: deployments, configuration, traffic, a provider.",
+            "Undo it, or shed the load that fails; find the cause afterwards. The budget that is spent stays spent.",
         ),
     )

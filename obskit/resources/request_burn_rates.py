@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from obskit.alerts.conditions import PromQLCondition
-from obskit.alerts.documentation import Documentation
 from obskit.alerts.policies import AlertPolicy, Severity
+from obskit.alerts.ready.runbooks import runbook as written
 from obskit.alerts.strategies import Channel
 from obskit.catalog import HTTP_SERVER_DURATION
 from obskit.errors import DefinitionError, Problem, report
@@ -160,14 +160,13 @@ def _policy(
         conditions=PromQLCondition(query=over, display_name=f"burn rate above {factor:g} over {long}"),
         channels=tuple(channels),
         runbook=runbook,
-        documentation=Documentation(
-            content=f"The promise is that {good:.4%} of the {promise}. More than {limit:.3%} did not, over {long} and "
-            f"still over {shown_duration(rate.short)}: {spent} of the error budget of {shown_duration(period)} went "
-            f"within {long}, {factor:g} times as fast as it may.\n\n"
-            "1. Look at the service's dashboard: one route or all, since when, and does it still go on?\n"
-            "2. Look for what changed then: deployments, configuration, traffic, a provider.\n"
-            "3. Undo it, or shed the load that fails; find the cause afterwards.\n\n"
-            "To silence it: snooze this policy; the budget that is spent stays spent."
+        documentation=written(
+            f"The promise is that {good * 100:g} % of the {promise}. More than {limit * 100:g} % did not, over {long} "
+            f"and still over {shown_duration(rate.short)}: {spent} of the error budget of {shown_duration(period)} "
+            f"went within {long}, at {factor:g} times the pace that spends it just in time.",
+            "The service's dashboard: one route or all, since when, and does it still go on?",
+            "What changed then: deployments, configuration, traffic, a provider.",
+            "Undo it, or shed the load that fails; find the cause afterwards. The budget that is spent stays spent.",
         ),
     )
 

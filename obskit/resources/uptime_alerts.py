@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obskit.alerts.documentation import Documentation
 from obskit.alerts.policies import AlertPolicy, Severity
+from obskit.alerts.ready.runbooks import runbook as written
 from obskit.alerts.selectors import UptimeSelector
 from obskit.alerts.strategies import Channel
 from obskit.alerts.thresholds import Comparison, ThresholdCondition
@@ -61,12 +61,12 @@ def uptime_alert(
         ),
         channels=tuple(channels),
         runbook=runbook,
-        documentation=Documentation(
-            content=f"The uptime check `{check.id}` of {check.host or check.function or 'the service'} fails.\n\n"
-            "1. Ask for the page yourself: is it the service, its name (DNS), its certificate or one region?\n"
-            "2. Look at the service's latest deployment and its error logs.\n"
-            "3. Look at what it needs: database, providers, quotas.\n\n"
-            "To silence it: snooze this policy in Cloud Monitoring for as long as the work takes."
+        documentation=written(
+            f"The uptime check `{check.id}` of {check.host or check.function or 'the service'} fails. Users from there "
+            "get no answer.",
+            "Ask for the page yourself: is it the service, its name (DNS), its certificate or one region?",
+            "The service's latest deployment and its error logs.",
+            "What it needs: database, providers, quotas.",
         ),
     )
 
@@ -111,12 +111,12 @@ def certificate_alert(
         ),
         channels=tuple(channels),
         runbook=runbook,
-        documentation=Documentation(
-            content=f"The TLS certificate of {check.host or check.id} is not renewed in time.\n\n"
-            "1. See who renews it: a managed certificate's status says what hinders it.\n"
-            "2. Look at the name's DNS records; most renewals fail on these.\n"
-            "3. Renew by hand if fewer than three days are left.\n\n"
-            "To silence it: snooze this policy; it closes by itself after the renewal."
+        documentation=written(
+            f"The TLS certificate of {check.host or check.id} is not renewed in time. When it ends, browsers and apps "
+            "refuse to connect.",
+            "Who renews it: a managed certificate's status says what hinders it.",
+            "The name's DNS records; most renewals fail on these.",
+            "Renew by hand if fewer than three days are left; this closes by itself after the renewal.",
         ),
     )
 
