@@ -19,6 +19,7 @@ from obskit.engine.policy import Closed, Incident, Opened, PolicyMachine
 from obskit.errors import ObskitError
 from obskit.local.clock import Clock
 from obskit.local.notify import Notifier
+from obskit.local.snoozing import snooze_of, told_of
 from obskit.local.store import Store
 
 __all__ = ["Evaluator"]
@@ -44,6 +45,7 @@ class _Watched:
     problem: str = ""
     last_ms: int | None = None
     open: dict[str, dict[str, Any]] = field(default_factory=dict)
+    untold: set[str] = field(default_factory=set)  # open incidents of which a snooze has kept the notification back
 
 
 class Evaluator:
@@ -149,33 +151,56 @@ class Evaluator:
             return
         watched.problem = ""
         for event in events:
-            self._take(watched, event)
+            self._take(watched, event, at_ms)
+        for identity in sorted(watched.untold):
+            self._wake(watched, watched.open[identity], at_ms)
 
-    def _take(self, watched: _Watched, event: Opened | Closed) -> None:
+    def _take(self, watched: _Watched, event: Opened | Closed, at_ms: int) -> None:
         row = _incident_row(event.incident, watched.policy)
         if isinstance(event, Opened):
             watched.open[row["id"]] = row
-            self._announce(watched.policy, row, "open")
+            if self._announce(watched.policy, row, "open", at_ms):
+                watched.untold.add(row["id"])
         else:
-            watched.open.pop(row["id"], None)
-            self._announce(watched.policy, {**row, "state": "closed"}, "closed")
+            self._close(watched, {**watched.open[row["id"]], **row, "state": "closed"}, at_ms)
+
+    def _wake(self, watched: _Watched, row: dict[str, Any], at_ms: int) -> None:
+        """Tell of an incident that is still open when its snooze is over."""
+        if snooze_of(self._store.objects, row, at_ms) is None:
+            watched.untold.discard(row["id"])
+            self._announce(watched.policy, row, "open", at_ms)
+
+    def _close(self, watched: _Watched, row: dict[str, Any], at_ms: int) -> None:
+        watched.open.pop(row["id"], None)
+        if row["id"] in watched.untold:  # nobody has heard of it
+            watched.untold.discard(row["id"])
+            self._store.incidents.put(row)
+            self._notifier.notify(row, watched.policy, state="closed", withheld=told_of(row["snooze"]))
+            return
+        self._announce(watched.policy, row, "closed", at_ms)
 
     def _cancel(self, watched: _Watched, now_ms: int, reason: str) -> None:
-        for row in watched.open.values():
-            closed = {**row, "state": "closed", "ended_at_ms": now_ms, "close_reason": reason}
-            self._announce(watched.policy, closed, "closed")
-        watched.open.clear()
+        for row in list(watched.open.values()):
+            self._close(watched, {**row, "state": "closed", "ended_at_ms": now_ms, "close_reason": reason}, now_ms)
 
     def _close_leftovers(self) -> None:
         policies = {policy["name"]: policy for policy in self._store.objects.list("alertPolicies")}
         for row in self._store.incidents.list(state="open"):
             policy = policies.get(row["policy_name"], {"displayName": row["policy_display_name"]})
-            closed = {**row, "state": "closed", "ended_at_ms": self._clock.now_ms(), "close_reason": _RESTARTED}
-            self._announce(policy, closed, "closed")
+            now_ms = self._clock.now_ms()
+            closed = {**row, "state": "closed", "ended_at_ms": now_ms, "close_reason": _RESTARTED}
+            self._announce(policy, closed, "closed", now_ms)
 
-    def _announce(self, policy: Mapping[str, Any], row: dict[str, Any], state: str) -> None:
+    def _announce(self, policy: Mapping[str, Any], row: dict[str, Any], state: str, at_ms: int) -> bool:
+        """Store an incident and tell of it; return whether a snooze keeps the notification back."""
+        snooze = snooze_of(self._store.objects, row, at_ms)
+        row["snooze"] = snooze or row.get("snooze")
         self._store.incidents.put(row)
-        self._notifier.notify(row, policy, state=state)
+        if snooze is None:
+            self._notifier.notify(row, policy, state=state)
+        else:
+            self._notifier.notify(row, policy, state=state, withheld=told_of(snooze))
+        return snooze is not None
 
 
 def _watch(policy: Mapping[str, Any], behaviour: str, now_ms: int) -> _Watched:

@@ -159,13 +159,14 @@ class Notifier:
         self._lock = threading.Lock()
         self._is_closed = False
 
-    def notify(self, incident: Mapping[str, Any], policy: Mapping[str, Any], *, state: str) -> int:
+    def notify(self, incident: Mapping[str, Any], policy: Mapping[str, Any], *, state: str, withheld: str = "") -> int:
         """Queue one notification for each channel of the policy, and return how many.
 
         Args:
             incident: the incident as it is stored.
             policy: the policy's REST JSON.
             state: ``open`` or ``closed``; skipped where the policy's ``notificationPrompts`` leave it out.
+            withheld: why it is not delivered but only kept in the inbox; empty to deliver it.
         """
         prompts = (policy.get("alertStrategy") or {}).get("notificationPrompts") or ["OPENED", "CLOSED"]
         if {"open": "OPENED", "closed": "CLOSED"}[state] not in prompts:
@@ -179,9 +180,12 @@ class Notifier:
             "policy_display_name": policy.get("displayName", ""),
             "state": state,
             "payload": payload,
+            "withheld": withheld,
         }
         for name in names:
-            self._lane(name).submit({**notification, "id": uuid.uuid4().hex, "channel_name": name})
+            self._lane(name).submit(
+                {**notification, "id": uuid.uuid4().hex, "channel_name": name, "withheld": withheld}
+            )
         return len(names)
 
     def drain(self, timeout_s: float) -> bool:
@@ -211,9 +215,12 @@ class Notifier:
             return lane
 
     def _deliver(self, notification: dict[str, Any], is_stopping: threading.Event) -> None:
-        name = notification["channel_name"]
+        name, withheld = notification["channel_name"], notification.pop("withheld")
         channel = self._find_channel(name)
-        outcome = self._outcome(channel, notification, is_stopping)
+        is_kept = bool(withheld) and channel is not None
+        outcome = (
+            Delivery(delivery="inbox", error=withheld) if is_kept else self._outcome(channel, notification, is_stopping)
+        )
         found = channel or {}
         self._record(
             {

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from obskit.errors import QueryError
 from obskit.local.rpc.documents import existing, json_of, merged, number, refuse, refuse_filters
 from obskit.local.rpc.failure import invalid, missing
 from obskit.local.rpc.paging import page_of
 from obskit.local.rpc.times import ms_of
 from obskit.local.store import Store
+from obskit.queries import filters
 
 __all__ = ["create_snooze", "get_snooze", "list_snoozes", "update_snooze"]
 
@@ -27,6 +29,21 @@ def _faults(snooze: Mapping[str, Any]) -> Iterator[str]:
         yield f"Field snooze.criteria.policies had {count} elements, must have 1 to 16."
     if criteria.get("filter") and count != 1:
         yield "Field snooze.criteria.filter needs exactly one policy."
+    yield from _filter_faults(str(criteria.get("filter") or ""))
+
+
+def _filter_faults(text: str) -> Iterator[str]:
+    """Source: Snooze.Criteria.filter, "one or more resource labels with specific label values", joined by AND."""
+    if not text:
+        return
+    try:
+        leaves = filters.parse(text).comparisons()
+    except QueryError as error:
+        yield f"Field snooze.criteria.filter had an invalid value: {error.problems[0].problem}."
+        return
+    for leaf in leaves:
+        if leaf.op != "=" or not leaf.field.startswith(("resource.labels.", "metric.labels.")):
+            yield f"Field snooze.criteria.filter may only compare labels with =, not {leaf.field} with {leaf.op}."
 
 
 def _refuse_interval(message: Any) -> None:
