@@ -12,7 +12,7 @@ from obskit.engine.log_filters import compile_filter, values_at
 from obskit.engine.series import SeriesSource, TimeSeriesSource
 from obskit.errors import Problem, QueryError
 
-__all__ = ["LogMatch", "LogSource", "MemoryLogs"]
+__all__ = ["Entry", "LogMatch", "LogSource", "MemoryLogs", "extractor_of"]
 
 Entry = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ class LogMatch:
             way_out = "Write for example severity>=ERROR"
             raise QueryError(Problem(place=f'condition "{display}"', problem="it has no filter", way_out=way_out))
         extractors = {
-            str(label): _extractor(str(label), str(expression), display)
+            str(label): extractor_of(f'label "{label}"', str(expression), f'condition "{display}"')
             for label, expression in (body.get("labelExtractors") or {}).items()
         }
         return cls(name, display, compile_filter(text), extractors)
@@ -90,8 +90,19 @@ class LogMatch:
         return violating > 0
 
 
-def _extractor(label: str, expression: str, display: str) -> Callable[[Entry], str]:
-    """Source: "Labels extracted from log entries": ``EXTRACT(field)`` and ``REGEXP_EXTRACT(field, "(group)")``."""
+def extractor_of(subject: str, expression: str, place: str) -> Callable[[Entry], str]:
+    """Return what takes a text from an entry, an empty one where there is none.
+
+    Args:
+        subject: what the text is for, for messages.
+        expression: ``EXTRACT(field)`` or ``REGEXP_EXTRACT(field, "(group)")``.
+        place: of the expression, for messages.
+
+    Raises:
+        QueryError: it is neither.
+
+    Source: "Labels extracted from log entries", and LogMetric.value_extractor.
+    """
     whole = _EXTRACTOR.fullmatch(expression)
     with_pattern = _WITH_PATTERN.fullmatch(whole[2]) if whole else None
     try:
@@ -101,19 +112,23 @@ def _extractor(label: str, expression: str, display: str) -> Callable[[Entry], s
             quoted = with_pattern["quoted"][1:-1].replace('\\"', '"').replace("\\\\", "\\")
             return _field(with_pattern["field"], re.compile(quoted))
     except re.error as error:
-        problem = f'label "{label}": the regular expression does not compile: {error}'
+        problem = f"{subject}: the regular expression does not compile: {error}"
     else:
-        problem = f'label "{label}": {expression!r} is no extractor'
+        problem = f"{subject}: {expression!r} is no extractor"
     way_out = 'Write EXTRACT(jsonPayload.user) or REGEXP_EXTRACT(textPayload, "code=(\\\\d+)")'
-    raise QueryError(Problem(place=f'condition "{display}"', problem=problem, way_out=way_out))
+    raise QueryError(Problem(place=place, problem=problem, way_out=way_out))
 
 
 def _field(path: str, pattern: re.Pattern[str] | None) -> Callable[[Entry], str]:
     def extract(entry: Entry) -> str:
-        text = next((str(value) for value in values_at(entry, path)), "")
+        text = next((_text(value) for value in values_at(entry, path)), "")
         if pattern is None:
             return text
         match = pattern.search(text)
         return "" if match is None else match[1] if pattern.groups else match[0]
 
     return extract
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""How objects are that the backend works out: ``/api/objectives`` has the state of each SLO."""
+"""How objects are that the backend works out: each SLO, and each log-based metric."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ def _objective(backend: BackendContext, document: Mapping[str, Any]) -> dict[str
     }
 
 
+def _log_metrics(request: Request) -> Response:
+    return JsonReply({"log_metrics": backend_of(request).store.log_metrics.states()})
+
+
 def state_routes() -> list[Route]:
     """Return the routes of this topic."""
-    return [Route("/api/objectives", _objectives, methods=["GET"])]
+    return [
+        Route("/api/objectives", _objectives, methods=["GET"]),
+        Route("/api/log_metrics", _log_metrics, methods=["GET"]),
+    ]

@@ -73,6 +73,8 @@ def write_entries(
     if problems and not is_partial:
         raise EntryRefused(problems, indices)
     store.logs.put(rows)
+    if store.log_metrics.count(rows):
+        store.changed("metrics")
     for error in errors:
         store.errors.put(error)
     if problems:

@@ -1,4 +1,4 @@
-"""MetricsServiceV2: log-based metrics. They are kept, and count nothing here."""
+"""MetricsServiceV2: log-based metrics. What they count is worked out where entries come in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import grpc
 
+from obskit.engine.conditions import UnsupportedError
+from obskit.engine.log_filters import compile_filter
+from obskit.errors import QueryError
 from obskit.local.rpc.documents import existing, json_of, refuse
 from obskit.local.rpc.failure import Refused, invalid, missing
 from obskit.local.rpc.paging import page_of
@@ -36,8 +39,19 @@ def _faults(metric: Mapping[str, Any]) -> Iterator[str]:
     for extractor in (*extractors.values(), *([metric["valueExtractor"]] if metric.get("valueExtractor") else ())):
         if not _EXTRACT.fullmatch(extractor):
             yield f"{extractor!r} is not a valid extractor."
+    yield from _filter_faults(str(metric.get("filter") or ""))
     if bool(metric.get("valueExtractor")) != (described.get("valueType") == "DISTRIBUTION"):
         yield "Field metric.value_extractor goes with the value type DISTRIBUTION."
+
+
+def _filter_faults(text: str) -> Iterator[str]:
+    """A filter that Cloud Logging takes and that is not matched here is no fault; the metric counts nothing then."""
+    try:
+        compile_filter(text)
+    except UnsupportedError:
+        return
+    except QueryError as error:
+        yield f"Field metric.filter had an invalid value: {error.problems[0].place}: {error.problems[0].problem}."
 
 
 def _shown(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +98,7 @@ def create_log_metric(store: Store, request: Any) -> Answer:
     if store.objects.get(document["name"]) is not None:
         raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Metric {metric['name']} already exists.")
     store.objects.put(document)
+    store.log_metrics.count(())
     return _shown(document)
 
 
@@ -114,11 +129,14 @@ def update_log_metric(store: Store, request: Any) -> Answer:
             if current["metricDescriptor"][field] != document["metricDescriptor"][field]:
                 raise invalid(f"Field metric.metric_descriptor.{field} cannot change.")
     store.objects.put(document)
+    store.log_metrics.count(())
     return _shown(document)
 
 
 def delete_log_metric(store: Store, request: Any) -> Answer:
-    """Delete a metric."""
-    if not store.objects.delete(_named(request.metric_name)):
+    """Delete a metric, and what it has counted."""
+    document = store.objects.get(_named(request.metric_name))
+    if document is None or not store.objects.delete(document["name"]):
         raise missing(request.metric_name)
+    store.metrics.forget(document["metricDescriptor"]["type"])
     return {}

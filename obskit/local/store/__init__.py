@@ -13,6 +13,7 @@ from obskit.local.store.database import Database, load, text_of
 from obskit.local.store.deltas import Deltas
 from obskit.local.store.errors import ErrorEvent, ErrorStore
 from obskit.local.store.incidents import IncidentStore, NotificationStore
+from obskit.local.store.log_metrics import LogMetrics
 from obskit.local.store.logs import EntryRow, LogStore
 from obskit.local.store.metrics import Descriptor, MetricStore, SeriesKey
 from obskit.local.store.objectives import ObjectiveSeries
@@ -56,6 +57,7 @@ class Store:
         self.errors = ErrorStore(self._database, self.changed)
         self.objects = ObjectStore(self._database, self.changed)
         self.series = ObjectiveSeries(self.metrics, self.objects)
+        self.log_metrics = LogMetrics(self.objects, self.metrics, self.clock)
         self.incidents = IncidentStore(self._database, self.changed)
         self.notifications = NotificationStore(self._database, self.changed)
         for row in self._database.rows("SELECT body FROM series"):
@@ -68,6 +70,8 @@ class Store:
 
     def changed(self, kind: str) -> None:
         """Tell everybody that something of a kind has changed."""
+        if kind == "objects":
+            self.log_metrics.objects_changed()
         for listener in tuple(self._listeners):
             try:
                 listener({kind})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -131,6 +132,33 @@ class ErrorStore:
         )
         return [dict(row) for row in rows]
 
+    def within(
+        self, start_ms: int, end_ms: int, *, services: Sequence[str] = (), versions: Sequence[str] = (), bins: int = 30
+    ) -> list[dict[str, Any]]:
+        """Return the groups that have events in a time, in the UI's form, the most frequent first.
+
+        Args:
+            start_ms: begin, inclusive, in milliseconds since the epoch.
+            end_ms: end, inclusive.
+            services: only events of these; of all when empty.
+            versions: only events of these versions of a service; of all when empty.
+            bins: into how many equal parts of the time the events of a group are counted, as ``counts``.
+        """
+        places = (("e.service", services), ("json_extract(e.body, '$.version')", versions))
+        chosen = "".join(f" AND {field} IN ({','.join('?' * len(some))})" for field, some in places if some)
+        rows = self._database.rows(
+            "SELECT g.id, g.type, g.message, e.service, e.user, e.time_ms "  # noqa: S608 - placeholders alone
+            "FROM error_events e JOIN error_groups g ON g.id = e.group_id "
+            f"WHERE e.time_ms BETWEEN ? AND ?{chosen} ORDER BY e.time_ms",
+            [start_ms, end_ms, *services, *versions],
+        )
+        events = defaultdict(list)
+        for row in rows:
+            events[row["id"]].append(row)
+        width_ms = max(1.0, (end_ms - start_ms) / bins)
+        found = [_summary(own, start_ms, width_ms, bins) for own in events.values()]
+        return sorted(found, key=lambda group: (-group["count"], -group["last_ms"]))
+
     def group(self, group_id: str) -> dict[str, Any] | None:
         """Return one group, None when there is none of that id."""
         return next((group for group in self.groups() if group["id"] == group_id), None)
@@ -148,3 +176,19 @@ class ErrorStore:
             "error_groups": self._database.one("SELECT COUNT(*) FROM error_groups"),
             "error_events": self._database.one("SELECT COUNT(*) FROM error_events"),
         }
+
+
+def _summary(rows: Sequence[Any], start_ms: int, width_ms: float, bins: int) -> dict[str, Any]:
+    """One group of its events, the oldest first."""
+    counts = [0] * bins
+    for row in rows:
+        counts[min(bins - 1, int((row["time_ms"] - start_ms) / width_ms))] += 1
+    last = rows[-1]
+    return {
+        **{key: last[key] for key in ("id", "type", "message", "service")},
+        "count": len(rows),
+        "first_ms": rows[0]["time_ms"],
+        "last_ms": last["time_ms"],
+        "affected_users": len({row["user"] for row in rows if row["user"]}),
+        "counts": counts,
+    }

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from obskit.catalog import prometheus_label, promql_name
+from obskit.catalog import promql_name
+from obskit.engine.distributions import total
 from obskit.engine.series import Distribution, Matcher, Point, Series, TypedSeries
 from obskit.local.store import samples
+from obskit.local.store.naming import promql_labels
 from obskit.local.store.selection import types_of
 from obskit.queries.filters import Filter
 
@@ -177,9 +179,25 @@ class MetricStore:
                 longest = max(self._series.values(), key=lambda each: len(each.ends) * each.point_bytes)
                 self._bytes -= longest.cut(len(longest.ends) // 4 or 1)
 
+    def grow(
+        self, key: SeriesKey, descriptor: Descriptor, start_ms: int, end_ms: int, value: float | Distribution
+    ) -> None:
+        """Add to the point of a delta series that ends at `end_ms`, or make it."""
+        with self._lock:
+            stored = self._series.get(key)
+            index = bisect_left(stored.ends, end_ms) if stored is not None else 0
+            if stored is None or index == len(stored.ends) or stored.ends[index] != end_ms:
+                self.put(key, descriptor, [(start_ms, end_ms, value)])
+                return
+            if isinstance(value, Distribution):
+                stored.distributions[index] = total((stored.distributions[index], value))
+            else:
+                stored.values[index] += value
+            self._late[key.metric_type] += end_ms <= self._newest_ms - _SETTLE_MS
+
     def _new(self, key: SeriesKey, descriptor: Descriptor) -> _Stored:
         stored = _Stored(key, self.describe(descriptor))
-        stored.labels, stored.utf8_names = _promql_labels(key, self._project)
+        stored.labels, stored.utf8_names = promql_labels(key, self._project)
         self._series[key] = stored
         self._by_type.setdefault(key.metric_type, []).append(stored)
         suffixes = samples.SUFFIXES if descriptor.value_type == "DISTRIBUTION" else ("",)
@@ -284,28 +302,6 @@ class MetricStore:
 
 def _pairs(items: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in items)
-
-
-def _promql_labels(key: SeriesKey, project: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the labels as PromQL sees them, and the plain spelling of each one that has another in UTF-8.
-
-    Where metric and resource have a label of the same name, it is the resource's, and the metric's is ``metric_NAME``.
-    Source: "Resolving label conflicts" in "Mapping Cloud Monitoring metrics to PromQL".
-    """
-    labels = {"project_id": project, "monitored_resource": key.resource_type}
-    utf8_names = {}
-    resource = {prometheus_label(name) for name, value in key.resource_labels if value}
-    named = [(name, name, value) for name, value in key.resource_labels]
-    for name, value in key.metric_labels:
-        prefix = "metric_" if prometheus_label(name) in resource else ""
-        named.append((prefix + name, prefix + prometheus_label(name), value))
-    for name, spelled, value in named:
-        plain = prometheus_label(spelled)
-        if value:
-            labels[plain] = value
-        if plain != name:
-            utf8_names[name] = plain
-    return labels, utf8_names
 
 
 def _as_promql(
