@@ -35,6 +35,11 @@ class Applied:
     name: str
     document: Mapping[str, Any] | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the object was made: also in place of one that was gone when it was to be updated."""
+        return self.change.action == "create" or (self.change.action == "update" and self.name != self.change.name)
+
 
 class ApplyError(BackendError):
     """A write was refused for good.
@@ -74,16 +79,8 @@ def apply(
     done: list[Applied] = []
     run = _Run(plan, Writer(backend, told, pause, metric_wait_s), told)
     for _, group in groupby(plan.writes, key=lambda change: (change.kind, change.action == "delete")):
-        changes = tuple(group)
-        try:
-            for made in run.write_all(changes, names):
-                done.append(made)
-                names[made.change.kind.collection, made.change.id] = made.name
-            for index, name in run.without_doubles(done[-len(changes) :]):
-                at = len(done) - len(changes) + index
-                done[at] = replace(done[at], name=name)
-                names[done[at].change.kind.collection, done[at].change.id] = name
-        except _RefusedError as refused:
+        refused = run.carry_out(tuple(group), names, done)
+        if refused is not None:
             problem = _problem(plan, refused.change, refused.failure, len(done))
             raise ApplyError(problem, done, is_outdated=is_outdated(refused.failure)) from refused.failure
     return tuple(done)
@@ -120,7 +117,34 @@ class _Run:
     writer: Writer
     told: Callable[[str], None]
 
-    def write_all(self, changes: Sequence[Change], names: Names) -> Iterator[Applied]:
+    def carry_out(
+        self, changes: Sequence[Change], names: dict[tuple[str, str], str], done: list[Applied]
+    ) -> _RefusedError | None:
+        """Write changes of one kind, note them in `names` and `done`, and return the first that was refused.
+
+        What was made before a refusal is compared with what other runs made all the same: nobody else would do it.
+        """
+        refused: _RefusedError | None = None
+        first = len(done)
+
+        def note(index: int, name: str) -> None:
+            done[index] = replace(done[index], name=name)
+            names[done[index].change.kind.collection, done[index].change.id] = name
+
+        try:
+            for made in self._written(changes, names):
+                done.append(made)
+                note(len(done) - 1, made.name)
+        except _RefusedError as error:
+            refused = error
+        try:
+            for index, name in self._without_doubles(done[first:]):
+                note(first + index, name)
+        except _RefusedError as error:
+            refused = refused or error
+        return refused
+
+    def _written(self, changes: Sequence[Change], names: Names) -> Iterator[Applied]:
         """Write changes of one kind, and yield each that is done."""
         if changes[0].kind.is_serial or len(changes) == 1:
             yield from (self._write(change, names) for change in changes)
@@ -145,12 +169,12 @@ class _Run:
             raise _RefusedError(change, failure) from failure
         return Applied(change=change, name=made.get("name", change.name), document=made or None)
 
-    def without_doubles(self, made: Sequence[Applied]) -> Iterator[tuple[int, str]]:
+    def _without_doubles(self, made: Sequence[Applied]) -> Iterator[tuple[int, str]]:
         """Yield which of the created objects gave way to those of another run, and the names to use instead."""
         created = {
             index: Made(change=each.change, name=each.name)
             for index, each in enumerate(made)
-            if each.change.action == "create" and not each.change.kind.is_named
+            if each.is_new and not each.change.kind.is_named
         }
         if not created:
             return

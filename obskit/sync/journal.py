@@ -56,7 +56,7 @@ def save(plan: Plan, applied: Sequence[Applied], folder: Path) -> Path | None:
         return None
     rows = [
         {
-            "action": _done(made),
+            "action": "create" if made.is_new else made.change.action,
             "kind": made.change.kind.name,
             "id": made.change.id,
             "name": made.name,
@@ -75,12 +75,6 @@ def save(plan: Plan, applied: Sequence[Applied], folder: Path) -> Path | None:
     with os.fdopen(descriptor, "w") as file:
         json.dump({**report, "entries": rows}, file, indent=1)
     return path
-
-
-def _done(made: Applied) -> str:
-    """Return what was done: an object that was gone when it was to be updated has been created."""
-    is_new = made.change.action == "update" and made.name != made.change.name
-    return "create" if is_new else made.change.action
 
 
 def newest(folder: Path, project: str, stack: str) -> Path:

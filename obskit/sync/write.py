@@ -12,7 +12,7 @@ from obskit.sync.backend import Backend, BackendFailure
 from obskit.sync.canonical import canonical
 from obskit.sync.changes import Change
 from obskit.sync.kinds import POLICY, Kind
-from obskit.sync.ownership import owner_of, owner_rank
+from obskit.sync.ownership import Owner, owner_of, owner_rank
 from obskit.sync.references import Names, resolved, unresolved
 
 __all__ = ["Writer", "is_outdated"]
@@ -145,11 +145,12 @@ class Writer:
                 if failure.code == "NOT_FOUND":
                     return None
                 raise
-            theirs = owner_of(found, kind)
-            is_ours = theirs is not None and owner is not None and (theirs.stack, theirs.id) == (owner.stack, owner.id)
-            return found if is_ours else None
-        ours = [each for each in self.backend.list(kind, [change.parent] if change.parent else []) if owner]
-        ours = [each for each in ours if owner_of(each, kind) == owner]
+            return found if owner is not None and _is_same(owner_of(found, kind), owner) else None
+        ours = [
+            each
+            for each in self.backend.list(kind, [change.parent] if change.parent else [])
+            if owner is not None and _is_same(owner_of(each, kind), owner)
+        ]
         return min(ours, key=owner_rank, default=None)
 
     def _as_wanted(self, change: Change, found: Json, names: Names) -> Json:
@@ -169,6 +170,9 @@ class Writer:
             again = change.again(None, names) if failure.code == "NOT_FOUND" and change.again is not None else None
             if again is None:
                 raise
+            # Another run may have taken it away because there is an older one.
+            if (found := self._find(change, document)) is not None:
+                return self._as_wanted(change, found, names)
             self.told(f"{change.id}: it is gone since it was planned; making it again")
             return self._create(again, document, names, is_retry=False)
         if change.actual is not None and change.again is not None and _differs(current, change.actual, kind):
@@ -187,6 +191,11 @@ class Writer:
         if current.get("etag"):
             document = {**document, "etag": current["etag"]}
         return self.backend.update(kind, current["name"], document)
+
+
+def _is_same(one: Owner | None, other: Owner) -> bool:
+    """Return whether two objects are of one definition, be it in another version."""
+    return one is not None and (one.stack, one.id) == (other.stack, other.id)
 
 
 def _differs(current: Json, planned: Json, kind: Kind) -> bool:

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from obskit.alerts import email
-from obskit.sync.backend import MemoryBackend
+from obskit.alerts import AlertPolicy, PromQLCondition, email
+from obskit.sync.apply import ApplyError, apply
+from obskit.sync.backend import BackendFailure, MemoryBackend
 from obskit.sync.doubles import Made, survivors
-from obskit.sync.kinds import CHANNEL
+from obskit.sync.kinds import CHANNEL, POLICY
 from obskit.sync.ownership import owner_rank
 from obskit.sync.plan import make_plan
 from obskit.sync.write import Writer
@@ -64,3 +65,57 @@ def test_a_plan_takes_the_older_one_too(context, pair):
     for existing in (both, both[::-1]):
         changes = make_plan([mail], {CHANNEL: existing}, context, kinds=[CHANNEL]).changes
         assert [(each.action, each.name) for each in changes] == [("unchanged", OLD), ("orphan", NEW)]
+
+
+class Contested(MemoryBackend):
+    """A project in which another run makes the same policies a moment earlier, and takes a channel away."""
+
+    def __init__(self, project: str, *, refused: str = "") -> None:
+        super().__init__(project)
+        self.refused = refused
+
+    def create(self, kind, document, *, parent="", name=""):
+        if document["displayName"] == self.refused:
+            raise BackendFailure("NOT_FOUND", "Notification channel 7 was not found")
+        made = super().create(kind, document, parent=parent, name=name)
+        theirs = {**document, "name": f"{made['name']}0", "creationRecord": {"mutateTime": "2026-11-21T16:20:48Z"}}
+        ours = {**made, "creationRecord": {"mutateTime": "2026-11-21T16:20:48.020Z"}}
+        self.objects |= {theirs["name"]: theirs, ours["name"]: ours}
+        return ours
+
+
+def policies() -> list[AlertPolicy]:
+    return [
+        AlertPolicy(id=name, display_name=name, conditions=PromQLCondition(query="up == 0")) for name in ("one", "two")
+    ]
+
+
+def test_a_run_that_is_refused_half_way_leaves_no_duplicate_of_what_it_made(context):
+    """What it made before is compared with the other run's all the same; a new plan then has nothing to make twice."""
+    backend = Contested(context.project, refused="two")
+    plan = make_plan(policies(), {}, context, kinds=[POLICY])
+    with pytest.raises(ApplyError) as caught:
+        apply(plan, backend)
+    assert caught.value.is_outdated
+    assert list(backend.objects) == ["projects/test-project/alertPolicies/10"]
+    again = make_plan(policies(), {POLICY: backend.list(POLICY)}, context, kinds=[POLICY])
+    assert [each.action for each in again.changes] == ["unchanged", "create"]
+
+
+def test_an_object_that_gave_way_to_another_one_is_not_made_again(context):
+    """The update of a policy that its maker took away since the plan goes to the one that stayed."""
+    backend = MemoryBackend(context.project)
+    before, _ = policies()
+    apply(make_plan([before], {}, context, kinds=[POLICY]), backend)
+    plan = make_plan(
+        [AlertPolicy(id="one", display_name="new", conditions=PromQLCondition(query="up == 0"))],
+        {POLICY: backend.list(POLICY)},
+        context,
+        kinds=[POLICY],
+    )
+    (old,) = backend.objects.values()
+    stayed = {**old, "name": "projects/test-project/alertPolicies/77"}
+    backend.objects = {stayed["name"]: stayed}
+    (done,) = apply(plan, backend)
+    assert (done.name, list(backend.objects)) == (stayed["name"], [stayed["name"]])
+    assert backend.objects[stayed["name"]]["displayName"] == "new"
