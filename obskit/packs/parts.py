@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote
 
-from obskit.alerts import AlertPolicy, PromQLCondition, Severity
+from obskit.alerts import AlertPolicy, Documentation, Link, PromQLCondition, Severity
 from obskit.alerts.ready.runbooks import runbook
 from obskit.alerts.strategies import Channel
 from obskit.dashboards import DataSet, IncidentList, Plot, Row, Scorecard, Threshold, XyChart
@@ -13,10 +16,25 @@ from obskit.dashboards.widgets import Policy
 from obskit.queries.durations import DurationLike
 from obskit.queries.promql import Labels, Query
 
-__all__ = ["PERCENT", "alarm", "alert", "card", "cards", "chart", "charts", "only", "warning"]
+__all__ = [
+    "PERCENT",
+    "alarm",
+    "alert",
+    "card",
+    "cards",
+    "chart",
+    "charts",
+    "early",
+    "line",
+    "logged",
+    "only",
+    "warning",
+]
 
 PERCENT = "10^2.%"
 """The unit of a share of 0 to 1 that is shown in percent."""
+
+_LOGS: Final = "https://console.cloud.google.com/logs/query;query={query}?project=${{project}}"
 
 Limits = Sequence[Threshold | Policy | float]
 
@@ -71,7 +89,7 @@ def chart(
     lines: Mapping[str, Query] | Query,
     *,
     unit: str,
-    label: str = "",
+    label: str,
     limits: Limits = (),
     plot: Plot = Plot.LINE,
 ) -> XyChart:
@@ -81,7 +99,7 @@ def chart(
         title: above it.
         lines: legend (``${labels.NAME}`` stands for a label's value) → query; or one query without a legend.
         unit: in UCUM notation, e.g. ``s``, ``By``, ``1/s``; `PERCENT` for shares.
-        label: of the value axis.
+        label: of the value axis: what is counted, per what.
         limits: lines: alert policies (whose own threshold is drawn), `Threshold`s with a label, or numbers.
         plot: how it is drawn.
     """
@@ -132,11 +150,44 @@ def cards(*widgets: Scorecard, policies: Sequence[Policy]) -> Row:
     return Row(height=8, widgets=(*sized, IncidentList(policies=tuple(policies))))
 
 
-def alarm(value: float) -> Threshold:
-    """Return the red limit of a card that is bad below it; above, the policy itself is one."""
-    return Threshold(value=value, color=Color.RED, direction=Direction.BELOW)
+def alarm(policy: AlertPolicy) -> Threshold:
+    """Return the red limit of a card that is bad below what an alert allows; above it, the policy itself is one."""
+    return Threshold(value=_number(policy), color=Color.RED, direction=Direction.BELOW)
+
+
+def early(policy: AlertPolicy, share: float) -> Threshold:
+    """Return the yellow limit of a card, at a share of what an alert allows."""
+    return warning(round(_number(policy) * share, 9))
+
+
+def line(policy: AlertPolicy, share: float, label: str) -> Threshold:
+    """Return a line of a chart, such as a target, at a share of what an alert allows."""
+    return Threshold(value=round(_number(policy) * share, 9), label=label)
+
+
+def _number(policy: AlertPolicy) -> float:
+    if policy.threshold is None:
+        raise ValueError(f"policy {policy.id} compares with no number")
+    return policy.threshold
 
 
 def warning(value: float, *, is_below: bool = False) -> Threshold:
-    """Return the yellow limit of a card."""
+    """Return the yellow limit of a card that has no alert's threshold to go by."""
     return Threshold(value=value, color=Color.YELLOW, direction=Direction.BELOW if is_below else Direction.ABOVE)
+
+
+def logged(entries: str, *policies: AlertPolicy) -> tuple[AlertPolicy, ...]:
+    """Return policies whose notifications have a link to the log entries to look at, in the console.
+
+    Args:
+        entries: Cloud Logging's filter.
+        policies: without links so far.
+    """
+    link = Link(name="Logs", url=_LOGS.format(query=quote(entries, safe="")))
+    return tuple(_linked(each, link) for each in policies)
+
+
+def _linked(policy: AlertPolicy, link: Link) -> AlertPolicy:
+    if not isinstance(policy.documentation, Documentation):
+        raise TypeError(f"policy {policy.id} has no runbook")
+    return replace(policy, documentation=replace(policy.documentation, links=(link,)))

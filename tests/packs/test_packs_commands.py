@@ -125,7 +125,7 @@ def test_init_writes_a_set_that_is_checked_and_tested(tmp_path):
     assert [str(each) for each in found.problems] == []
     assert {each.id for each in found.definitions} >= {"latency-p95", "error-spike", "service", "llm", "pagerduty"}
     assert 'project = "shop"' in (tmp_path / "pyproject.toml").read_text()
-    assert "obskit check" in (tmp_path / ".github" / "workflows" / "obskit.yml").read_text()
+    assert "mode: check" in (tmp_path / ".github" / "workflows" / "obskit.yml").read_text()
     command = [sys.executable, "-m", "obskit.cli", "test-alerts", "--require-both"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,9 +14,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_UNITS, AI_UNPRICED_CALLS, PROVIDER_STATUS
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, early, warning
 from obskit.packs.ready._ai_providers_data import CASES, PROVIDER, SCENARIO
-from obskit.queries import Query, growth, matches, over_time, percentile, rate, ratio, share
+from obskit.queries import Query, growth, matches, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given, many
 from obskit.queries.promql import LabelList, Labels, Matching, query, select
 
@@ -48,14 +48,14 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    failing, dear = _failing(settings), _dear(settings)
-    alerts = (_down(settings), failing, dear, _unknown(settings))
+    down, failing, dear = _down(settings), _failing(settings), _dear(settings)
+    alerts = (down, failing, dear, _unknown(settings))
     dashboard = Dashboard(
         id="ai-providers",
         display_name="AI providers",
         rows=(
-            cards(*_numbers(settings, failing), policies=alerts),
-            _symptoms(settings, dear),
+            cards(*_numbers(settings, down, failing), policies=alerts),
+            _symptoms(settings, down, failing, dear),
             *_causes(settings),
         ),
     )
@@ -106,14 +106,21 @@ def _down(settings: Settings) -> AlertPolicy:
     )
 
 
+def _calls(settings: Settings) -> Query:
+    return growth(AI_OPERATION_DURATION, where=_where(settings), by=PROVIDER, window="15m")
+
+
+def _failed(settings: Settings) -> Query:
+    where = {**_where(settings), "error.type": _FAILED}
+    return growth(AI_OPERATION_DURATION, where=where, by=PROVIDER, window="15m")
+
+
 def _failing(settings: Settings) -> AlertPolicy:
-    where = _where(settings)
-    calls = growth(AI_OPERATION_DURATION, where=where, by=PROVIDER, window="15m")
-    failed = growth(AI_OPERATION_DURATION, where={**where, "error.type": _FAILED}, by=PROVIDER, window="15m")
+    calls = _calls(settings)
     return alert(
         "ai-providers-failing",
         "AI provider: calls fail",
-        (ratio(failed, calls) > settings.failed).when(calls >= settings.least_calls),
+        (ratio(_failed(settings), calls) > settings.failed).when(calls >= settings.least_calls),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
@@ -165,14 +172,14 @@ def _unknown(settings: Settings) -> AlertPolicy:
     )
 
 
-def _numbers(settings: Settings, failing: AlertPolicy) -> tuple[Scorecard, ...]:
+def _numbers(settings: Settings, down: AlertPolicy, failing: AlertPolicy) -> tuple[Scorecard, ...]:
     where = _where(settings)
     return (
         card(
-            "Healthy providers",
-            over_time(PROVIDER_STATUS, "avg", where=_checked(settings), window="3m"),
+            "Healthy, worst provider",
+            query("min(", _healthy(settings), ")"),
             unit=PERCENT,
-            limits=(warning(1, is_below=True),),
+            limits=(alarm(down), warning(1, is_below=True)),
         ),
         card(
             "Failed calls, 15 min",
@@ -181,7 +188,7 @@ def _numbers(settings: Settings, failing: AlertPolicy) -> tuple[Scorecard, ...]:
                 growth(AI_OPERATION_DURATION, where=where, window="15m"),
             ),
             unit=PERCENT,
-            limits=(failing, warning(settings.failed / 2)),
+            limits=(failing, early(failing, 0.5)),
         ),
         card("Cost, 24 h", growth(AI_COST, where=where, window="1d"), unit="USD"),
         card(
@@ -193,9 +200,22 @@ def _numbers(settings: Settings, failing: AlertPolicy) -> tuple[Scorecard, ...]:
     )
 
 
-def _symptoms(settings: Settings, dear: AlertPolicy) -> Row:
+def _symptoms(settings: Settings, down: AlertPolicy, failing: AlertPolicy, dear: AlertPolicy) -> Row:
     return charts(
-        chart("Healthy", {"${labels.provider}": _healthy(settings)}, unit=PERCENT, label="share of the processes"),
+        chart(
+            "Healthy",
+            {"${labels.provider}": _healthy(settings)},
+            unit=PERCENT,
+            label="share of the processes",
+            limits=[down],
+        ),
+        chart(
+            "Failed calls",
+            {_LEGEND: share(_failed(settings), _calls(settings))},
+            unit=PERCENT,
+            label="share of the calls, 15 min",
+            limits=[failing],
+        ),
         chart("Cost, last 24 h", {_LEGEND: _spent(settings)}, unit="USD", label="US dollars", limits=[dear]),
     )
 

@@ -12,7 +12,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.ready._api_gateway_data import CASES, LATENCIES, LOG, REFUSED, REQUESTS, SCENARIO, SELF_MADE, TIMED
 from obskit.queries import Query, highest, increase, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
@@ -54,7 +54,7 @@ def _make(settings: Settings) -> Objects:
         display_name="API Gateway",
         rows=(
             cards(*_numbers(settings, failing, slow, denied), policies=alerts),
-            _symptoms(settings, failing, slow),
+            _symptoms(settings, failing, slow, denied),
             *_causes(settings),
             LogsPanel(
                 title="Failed requests",
@@ -108,12 +108,15 @@ def _failing(settings: Settings) -> AlertPolicy:
     )
 
 
+def _refused(settings: Settings) -> Query:
+    return increase(REQUESTS, where={**_where(settings), "response_code_class": "4xx"}, by=_BY, window="5m")
+
+
 def _denied(settings: Settings) -> AlertPolicy:
-    refused = increase(REQUESTS, where={**_where(settings), "response_code_class": "4xx"}, by=_BY, window="5m")
     return alert(
         "api-gateway-refused",
         "API Gateway: callers are refused",
-        (ratio(refused, _requests(settings)) > settings.refused).when(_enough(settings)),
+        (ratio(_refused(settings), _requests(settings)) > settings.refused).when(_enough(settings)),
         to=settings.receivers.team,
         for_="10m",
         condition=f"4xx above {settings.refused * 100:g} %",
@@ -153,9 +156,9 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy, denied
             "Errors (5xx)",
             share(increase(REQUESTS, where={**where, "response_code_class": "5xx"}, window="5m"), whole),
             unit=PERCENT,
-            limits=(failing, warning(0.01)),
+            limits=(failing, early(failing, 0.2)),
         ),
-        card("p95, slowest gateway", highest(_p95(settings)), unit="s", limits=(slow, warning(1.0))),
+        card("p95, slowest gateway", highest(_p95(settings)), unit="s", limits=(slow, early(slow, 0.5))),
         card(
             "Refused (4xx)",
             share(increase(REQUESTS, where={**where, "response_code_class": "4xx"}, window="5m"), whole),
@@ -166,12 +169,12 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy, denied
     )
 
 
-def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Row:
+def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy, denied: AlertPolicy) -> Row:
     return charts(
         chart(
             "Latency",
             {
-                f"p{percent} {_LEGEND}": percentile(percent, LATENCIES, where=_where(settings), by=_BY, window="5m")
+                f"p{percent} {_LEGEND}": percentile(percent, LATENCIES, where=_where(settings), by=_BY, window="2m")
                 for percent in (50, 95, 99)
             },
             unit="s",
@@ -184,6 +187,13 @@ def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Ro
             unit=PERCENT,
             label="share of the requests",
             limits=[failing],
+        ),
+        chart(
+            "Refused (4xx)",
+            {_LEGEND: share(_refused(settings), _requests(settings))},
+            unit=PERCENT,
+            label="share of the requests",
+            limits=[denied],
         ),
     )
 

@@ -11,7 +11,7 @@ from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import GoogleMetric, Query, google, growth, highest, latest, over_time, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -53,14 +53,13 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    long, failing, slow = _long(settings), _failing(settings), _slow(settings)
-    alerts = (long, failing, slow, _backup(settings))
+    long, failing, slow, backup = alerts = (_long(settings), _failing(settings), _slow(settings), _backup(settings))
     dashboard = Dashboard(
         id="background-worker",
         display_name="Background worker",
         rows=(
             cards(*_numbers(settings, long, failing, slow), policies=alerts),
-            _symptoms(settings, long),
+            _symptoms(settings, long, failing, backup),
             *_causes(settings, slow),
         ),
     )
@@ -98,14 +97,20 @@ def _long(settings: Settings) -> AlertPolicy:
     )
 
 
+def _runs(settings: Settings) -> Query:
+    return growth(JOB_DURATION, where=_where(settings), by=_JOB, window="15m")
+
+
+def _failed(settings: Settings) -> Query:
+    return growth(JOB_FAILURES, where=_where(settings), by=_JOB, window="15m")
+
+
 def _failing(settings: Settings) -> AlertPolicy:
-    where = _where(settings)
-    runs = growth(JOB_DURATION, where=where, by=_JOB, window="15m")
-    failed = growth(JOB_FAILURES, where=where, by=_JOB, window="15m")
+    failed = _failed(settings)
     return alert(
         "worker-failures",
         "Worker: jobs fail",
-        (ratio(failed, runs) > settings.failures).when(failed >= 3),
+        (ratio(failed, _runs(settings)) > settings.failures).when(failed >= 3),
         to=settings.receivers.team,
         severity=Severity.ERROR,
         condition=f"more than {settings.failures * 100:g} % of the runs",
@@ -152,7 +157,7 @@ def _numbers(settings: Settings, long: AlertPolicy, failing: AlertPolicy, slow: 
             "Longest queue",
             highest(latest(_queue(settings), by=settings.queue_label)),
             unit="1",
-            limits=(long, warning(settings.depth / 2)),
+            limits=(long, early(long, 0.5)),
         ),
         card(
             "Failed runs",
@@ -164,20 +169,27 @@ def _numbers(settings: Settings, long: AlertPolicy, failing: AlertPolicy, slow: 
     )
 
 
-def _symptoms(settings: Settings, long: AlertPolicy) -> Row:
+def _symptoms(settings: Settings, long: AlertPolicy, failing: AlertPolicy, backup: AlertPolicy) -> Row:
     by = settings.queue_label
     age = query(
         "time() - max by (",
         LabelList((_JOB,)),
         ") (max_over_time(",
-        select(JOB_LAST_SUCCESS, where=_where(settings), window="1d"),
+        select(JOB_LAST_SUCCESS, where=_where(settings), window=as_duration(settings.backup_age) * 1.5),
         "))",
     )
     return charts(
         chart(
             "Queues", {f"${{labels.{by}}}": latest(_queue(settings), by=by)}, unit="1", label="tasks", limits=(long,)
         ),
-        chart("Time since the last success", {_LEGEND: age}, unit="s"),
+        chart(
+            "Failed runs, share",
+            {_LEGEND: share(_failed(settings), _runs(settings))},
+            unit=PERCENT,
+            label="share of the runs, 15 min",
+            limits=(failing,),
+        ),
+        chart("Time since the last success", {_LEGEND: age}, unit="s", label="seconds", limits=(backup,)),
     )
 
 
@@ -203,7 +215,7 @@ def _causes(settings: Settings, slow: AlertPolicy) -> tuple[Row, ...]:
                 label="in 5 min",
                 plot=Plot.STACKED_BAR,
             ),
-            chart("Duration of a run, p95", {_LEGEND: _p95(settings)}, unit="s", limits=(slow,)),
+            chart("Duration of a run, p95", {_LEGEND: _p95(settings)}, unit="s", label="seconds", limits=(slow,)),
         ),
     )
 

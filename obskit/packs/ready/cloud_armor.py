@@ -114,12 +114,14 @@ def _symptoms(settings: Settings, attack: AlertPolicy) -> Row:
             "Blocked, share of requests",
             {_LEGEND: share(_blocked(settings), _every(settings))},
             unit=PERCENT,
+            label="share of the requests",
             limits=(attack,),
         ),
         chart(
             "Requests: passed and blocked",
             {"blocked ${labels.blocked}": rate(_REQUESTS, where=_where(settings), by="blocked", window="5m")},
             unit="1/s",
+            label="requests per second",
             plot=Plot.STACKED_AREA,
         ),
     )
@@ -137,12 +139,14 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                     )
                 },
                 unit="1/s",
+                label="requests per second",
                 plot=Plot.STACKED_BAR,
             ),
             chart(
                 "What rules in preview would block",
                 {_LEGEND: rate(_PREVIEWED, where={**where, **_BLOCKED}, by=_BY, window="5m")},
                 unit="1/s",
+                label="requests per second",
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Threshold
+from obskit.dashboards import Dashboard, Plot
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, only
@@ -52,7 +52,7 @@ def _make(settings: Settings) -> Objects:
         display_name="Cloud CDN",
         rows=(
             cards(
-                card("Cache hit rate", _hit_rate(settings, "10m"), unit=PERCENT, limits=(alarm(settings.hit_rate),)),
+                card("Cache hit rate", _hit_rate(settings, "10m"), unit=PERCENT, limits=(alarm(cold),)),
                 card("Requests", rate(_REQUESTS, where=where, window="5m"), unit="1/s"),
                 card("Bytes sent", rate(_BYTES, where=where, window="5m"), unit="By/s"),
                 policies=(cold,),
@@ -60,14 +60,19 @@ def _make(settings: Settings) -> Objects:
             charts(
                 chart(
                     "Cache hit rate",
-                    {_LEGEND: _hit_rate(settings, "10m", _BY)},
+                    {
+                        f"last hour {_LEGEND}": _hit_rate(settings, "1h", _BY),
+                        f"last 10 min {_LEGEND}": _hit_rate(settings, "10m", _BY),
+                    },
                     unit=PERCENT,
-                    limits=(Threshold(value=settings.hit_rate, label="alert below"),),
+                    label="share of the cacheable requests",
+                    limits=[cold],
                 ),
                 chart(
                     "Latency by what the cache did, p95",
                     {"${labels.cache_result}": percentile(95, _LATENCIES, where=where, by="cache_result", window="5m")},
                     unit="ms",
+                    label="milliseconds",
                 ),
             ),
             charts(
@@ -75,12 +80,14 @@ def _make(settings: Settings) -> Objects:
                     "Requests by what the cache did",
                     {"${labels.cache_result}": by_result},
                     unit="1/s",
+                    label="requests per second",
                     plot=Plot.STACKED_AREA,
                 ),
                 chart(
                     "Bytes by what the cache did",
                     {"${labels.cache_result}": rate(_BYTES, where=where, by="cache_result", window="5m")},
                     unit="By/s",
+                    label="bytes per second",
                     plot=Plot.STACKED_AREA,
                 ),
             ),

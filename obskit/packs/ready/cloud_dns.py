@@ -10,7 +10,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.log_alerts import entries_alert
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.ready._cloud_dns_data import ANSWERS, CASES, CHANGED, CHANGES, LATENCIES, SCENARIO, SERIES
 from obskit.queries import Query, highest, increase, matches, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
@@ -172,7 +172,7 @@ def _numbers(
             "Failed (SERVFAIL, REFUSED)",
             share(increase(ANSWERS, where={**where, "response_code": _FAILED}, window="5m"), whole),
             unit=PERCENT,
-            limits=(failing, warning(settings.failed / 4)),
+            limits=(failing, early(failing, 0.25)),
         ),
         card("p95, slowest target", highest(_p95(settings)), unit="s", limits=(slow,)),
         card(

@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_share, as_text, definition, given
@@ -54,7 +54,7 @@ def _make(settings: Settings) -> Objects:
         rows=(
             cards(*_numbers(settings, failing, slow), policies=alerts),
             _symptoms(settings, failing, slow),
-            *_causes(settings),
+            *_causes(settings, slow),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
@@ -118,7 +118,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> tup
     where = _where(settings)
     return (
         card("Requests", rate(_REQUESTS, where=where, window="2m"), unit="1/s"),
-        card("p95, slowest", highest(_p95(settings)), unit="ms", limits=(slow, warning(1000))),
+        card("p95, slowest", highest(_p95(settings)), unit="ms", limits=(slow, early(slow, 0.5))),
         card(
             "Failed requests (5xx)",
             share(
@@ -126,7 +126,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> tup
                 growth(_REQUESTS, where=where, window="2m"),
             ),
             unit=PERCENT,
-            limits=(failing, warning(0.01)),
+            limits=(failing, early(failing, 0.2)),
         ),
     )
 
@@ -140,18 +140,20 @@ def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Ro
                 for percent in (50, 95)
             },
             unit="ms",
-            limits=(slow, Threshold(value=1000, label="p95 warning"), Threshold(value=500, label="p95 target")),
+            label="milliseconds",
+            limits=(slow, line(slow, 0.5, "p95 warning"), line(slow, 0.25, "p95 target")),
         ),
         chart(
             "Failed requests (5xx)",
             {_LEGEND: share(_failed(settings), _every(settings))},
             unit=PERCENT,
-            limits=(failing, Threshold(value=0.01, label="target")),
+            label="share of the requests",
+            limits=(failing, line(failing, 0.2, "target")),
         ),
     )
 
 
-def _causes(settings: Settings) -> tuple[Row, ...]:
+def _causes(settings: Settings, slow: AlertPolicy) -> tuple[Row, ...]:
     where = _where(settings)
     return (
         charts(
@@ -159,6 +161,7 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                 "Requests by status",
                 {"${labels.response_code_class}": rate(_REQUESTS, where=where, by="response_code_class", window="2m")},
                 unit="1/s",
+                label="requests per second",
                 plot=Plot.STACKED_AREA,
             ),
             chart(
@@ -169,9 +172,15 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                     )
                 },
                 unit="ms",
-                limits=(Threshold(value=500, label="p95 target"),),
+                label="milliseconds",
+                limits=(line(slow, 0.25, "p95 target"),),
             ),
-            chart("Bytes sent", {_LEGEND: rate(_BYTES, where=where, by=_BY, window="5m")}, unit="By/s"),
+            chart(
+                "Bytes sent",
+                {_LEGEND: rate(_BYTES, where=where, by=_BY, window="5m")},
+                unit="By/s",
+                label="bytes per second",
+            ),
         ),
     )
 

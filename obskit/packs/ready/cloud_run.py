@@ -7,25 +7,27 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Threshold
-from obskit.packs.cases import Case, Points, Sizes
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
-from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import Query, google, growth, highest, latest, percentile, rate, ratio, share
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line
+from obskit.packs.ready._cloud_run_data import (
+    CASES,
+    CPU,
+    INSTANCES,
+    LATENCIES,
+    MEMORY,
+    PENDING,
+    REQUESTS,
+    SCENARIO,
+    STARTS,
+)
+from obskit.queries import Query, growth, highest, latest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
 
 __all__ = ["PACK", "Settings"]
 
-_REQUESTS: Final = google("run.googleapis.com/request_count")
-_LATENCIES: Final = google("run.googleapis.com/request_latencies")
-_INSTANCES: Final = google("run.googleapis.com/container/instance_count")
-_CPU: Final = google("run.googleapis.com/container/cpu/utilizations")
-_MEMORY: Final = google("run.googleapis.com/container/memory/utilizations")
-_STARTS: Final = google("run.googleapis.com/container/startup_latencies")
-_PENDING: Final = google("run.googleapis.com/pending_queue/pending_requests")
 _BY: Final = "service_name"
 _LEGEND: Final = "${labels.service_name}"
 # Instances exist for worker pools too.
@@ -58,71 +60,104 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    failing, slow, full, large = _failing(settings), _slow(settings), _full(settings), _large(settings)
-    alerts = (failing, slow, full, large)
-    errors, latency = _error_share(""), percentile(95, _LATENCIES, by=_BY, window="2m")
-    every = rate(_REQUESTS, window="2m")
-    lines = (slow, Threshold(value=1000, label="p95 warning"), Threshold(value=500, label="p95 target"))
+    failing, slow, full, large = alerts = (_failing(settings), _slow(settings), _full(settings), _large(settings))
     dashboard = Dashboard(
         id="cloud-run",
         display_name="Cloud Run",
         rows=(
-            cards(
-                card("Requests", every, unit="1/s"),
-                card("p95, slowest service", highest(latency), unit="ms", limits=(slow, warning(1000))),
-                card("Failed requests (5xx)", errors, unit=PERCENT, limits=(failing, warning(0.01))),
-                card("Instances, share of the maximum", highest(_used(settings)), unit=PERCENT, limits=(warning(0.8),)),
-                policies=alerts,
-            ),
-            charts(
-                chart(
-                    "Latency",
-                    {
-                        f"p{percent} {_LEGEND}": percentile(percent, _LATENCIES, by=_BY, window="2m")
-                        for percent in (50, 95)
-                    },
-                    unit="ms",
-                    limits=lines,
-                ),
-                chart(
-                    "Failed requests (5xx)",
-                    {_LEGEND: _error_share(_BY)},
-                    unit=PERCENT,
-                    limits=(failing, Threshold(value=0.01, label="target")),
-                ),
-            ),
-            charts(
-                chart(
-                    "Requests by status",
-                    {"${labels.service_name} ${labels.response_code_class}": _by_status()},
-                    unit="1/s",
-                    plot=Plot.STACKED_AREA,
-                ),
-                chart("Instances, share of the maximum", {_LEGEND: _used(settings)}, unit=PERCENT, limits=(full,)),
-                chart("Requests that wait for an instance", {_LEGEND: latest(_PENDING, by=_BY)}, unit="1"),
-            ),
-            charts(
-                chart("CPU of the busiest instances, p99", {_LEGEND: _p99(_CPU)}, unit=PERCENT),
-                chart("Memory of the largest instances, p99", {_LEGEND: _p99(_MEMORY)}, unit=PERCENT, limits=(large,)),
-                chart(
-                    "Start of an instance, p95",
-                    {_LEGEND: percentile(95, _STARTS, where=_OF_SERVICES, by=_BY, window="10m")},
-                    unit="ms",
-                ),
-            ),
+            cards(*_numbers(settings, failing, slow, full), policies=alerts),
+            _symptoms(failing, slow),
+            *_causes(settings, full, large),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
 
 
+def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy, full: AlertPolicy) -> tuple[Scorecard, ...]:
+    latency = percentile(95, LATENCIES, by=_BY, window="2m")
+    return (
+        card("Requests", rate(REQUESTS, window="2m"), unit="1/s"),
+        card("p95, slowest service", highest(latency), unit="ms", limits=(slow, early(slow, 0.5))),
+        card("Failed requests (5xx)", _error_share(""), unit=PERCENT, limits=(failing, early(failing, 0.2))),
+        card(
+            "Instances, share of the maximum",
+            highest(_used(settings)),
+            unit=PERCENT,
+            limits=(early(full, 0.8),),
+        ),
+    )
+
+
+def _symptoms(failing: AlertPolicy, slow: AlertPolicy) -> Row:
+    return charts(
+        chart(
+            "Latency",
+            {f"p{percent} {_LEGEND}": percentile(percent, LATENCIES, by=_BY, window="2m") for percent in (50, 95)},
+            unit="ms",
+            label="milliseconds",
+            limits=(slow, line(slow, 0.5, "p95 warning"), line(slow, 0.25, "p95 target")),
+        ),
+        chart(
+            "Failed requests (5xx)",
+            {_LEGEND: _error_share(_BY)},
+            unit=PERCENT,
+            label="share of the requests",
+            limits=(failing, line(failing, 0.2, "target")),
+        ),
+    )
+
+
+def _causes(settings: Settings, full: AlertPolicy, large: AlertPolicy) -> tuple[Row, ...]:
+    return (
+        charts(
+            chart(
+                "Requests by status",
+                {"${labels.service_name} ${labels.response_code_class}": _by_status()},
+                unit="1/s",
+                label="requests per second",
+                plot=Plot.STACKED_AREA,
+            ),
+            chart(
+                "Instances, share of the maximum",
+                {_LEGEND: _used(settings)},
+                unit=PERCENT,
+                label="share of the maximum",
+                limits=(full,),
+            ),
+            chart(
+                "Requests that wait for an instance",
+                {_LEGEND: latest(PENDING, by=_BY)},
+                unit="1",
+                label="requests",
+            ),
+        ),
+        charts(
+            chart("CPU of the busiest instances, p99", {_LEGEND: _p99(CPU)}, unit=PERCENT, label="share of the CPUs"),
+            chart(
+                "Memory of the largest instances, p99",
+                {_LEGEND: _p99(MEMORY)},
+                unit=PERCENT,
+                label="share of the limit",
+                limits=(large,),
+            ),
+            chart(
+                "Start of an instance, p95",
+                {_LEGEND: percentile(95, STARTS, where=_OF_SERVICES, by=_BY, window="10m")},
+                unit="ms",
+                label="milliseconds",
+            ),
+        ),
+    )
+
+
 def _error_share(by: str) -> Query:
     names = (by,) if by else ()
-    failed = growth(_REQUESTS, where={"response_code_class": "5xx"}, by=names, window="2m")
-    return share(failed, growth(_REQUESTS, by=names, window="2m"))
+    failed = growth(REQUESTS, where={"response_code_class": "5xx"}, by=names, window="2m")
+    return share(failed, growth(REQUESTS, by=names, window="2m"))
 
 
 def _by_status() -> Query:
-    return rate(_REQUESTS, by=(_BY, "response_code_class"), window="2m")
+    return rate(REQUESTS, by=(_BY, "response_code_class"), window="2m")
 
 
 def _p99(metric: object) -> Query:
@@ -132,7 +167,7 @@ def _p99(metric: object) -> Query:
 def _used(settings: Settings) -> Query:
     """Return each service's instances over its maximum; active and idle ones count alike."""
     each = [
-        latest(_INSTANCES, where={**_OF_SERVICES, _BY: name}, by=_BY) / limit
+        latest(INSTANCES, where={**_OF_SERVICES, _BY: name}, by=_BY) / limit
         for name, limit in settings.max_instances.items()
     ]
     found = each[0]
@@ -142,8 +177,8 @@ def _used(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    failed = growth(_REQUESTS, where={"response_code_class": "5xx"}, by=_BY, window="2m")
-    every = growth(_REQUESTS, by=_BY, window="2m")
+    failed = growth(REQUESTS, where={"response_code_class": "5xx"}, by=_BY, window="2m")
+    every = growth(REQUESTS, by=_BY, window="2m")
     return alert(
         "cloud-run-errors",
         "Cloud Run: error spike",
@@ -167,7 +202,7 @@ def _slow(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-run-latency",
         "Cloud Run: high latency",
-        percentile(95, _LATENCIES, by=_BY, window="2m") > limit,
+        percentile(95, LATENCIES, by=_BY, window="2m") > limit,
         to=settings.receivers.page,
         for_="5m",
         severity=Severity.ERROR,
@@ -203,7 +238,7 @@ def _large(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-run-memory",
         "Cloud Run: memory",
-        _p99(_MEMORY) > settings.memory,
+        _p99(MEMORY) > settings.memory,
         to=settings.receivers.mail,
         for_="10m",
         condition=f"above {settings.memory * 100:g} % of the limit",
@@ -217,122 +252,6 @@ def _large(settings: Settings) -> AlertPolicy:
     )
 
 
-_BOUNDS: Final = (100.0, 500.0, 1000.0, 2000.0, 5000.0)
-_CPU_BOUNDS: Final = tuple(step / 20 for step in range(1, 21))
-
-
-def _of(name: str, **labels: str) -> dict[str, str]:
-    return {"service_name": name, "revision_name": f"{name}-00042", "location": "europe-west1", **labels}
-
-
-def _service(name: str, a_second: float, median_ms: float, instances: float) -> tuple[Signal, ...]:
-    rush = Bump(at=0.55, lasts=0.25, level=3.4, size=2.2)
-    fine, failed = (
-        _of(name, response_code="200", response_code_class="2xx"),
-        _of(name, response_code="503", response_code_class="5xx"),
-    )
-    kind = "cloud_run_revision"
-    return (
-        Signal(metric=_REQUESTS, level=a_second, labels=fine, noise=0.1, bumps=(rush,)),
-        Signal(
-            metric=_REQUESTS,
-            level=a_second * 0.002,
-            labels=failed,
-            noise=0.4,
-            bumps=(Bump(at=0.66, lasts=0.12, level=110),),
-        ),
-        Signal(metric=_LATENCIES, level=a_second, labels=fine, median=median_ms, bumps=(rush,)),
-        Signal(
-            metric=_INSTANCES,
-            level=instances,
-            labels=_of(name, state="active"),
-            resource_type=kind,
-            noise=0,
-            bumps=(rush,),
-        ),
-        Signal(
-            metric=_CPU,
-            level=instances / 60,
-            labels=_of(name),
-            resource_type=kind,
-            median=0.3,
-            spread=1.12,
-            bumps=(Bump(at=0.55, lasts=0.25, size=2.2),),
-        ),
-        Signal(metric=_MEMORY, level=instances / 60, labels=_of(name), resource_type=kind, median=0.45, spread=1.15),
-        Signal(metric=_STARTS, level=0.02, labels=_of(name), resource_type=kind, median=900, bumps=(rush,)),
-        Signal(metric=_PENDING, level=0.3, labels=_of(name), noise=0.9, bumps=(Bump(at=0.64, lasts=0.16, level=40),)),
-    )
-
-
-_API: Final = _of("api")
-_FINE: Final = _of("api", response_code="200", response_code_class="2xx")
-_FAILED: Final = _of("api", response_code="503", response_code_class="5xx")
-_ACTIVE: Final = _of("api", state="active")
-_IDLE: Final = _of("api", state="idle")
-_KIND: Final = "cloud_run_revision"
-
-_CASES: Final = (
-    Case(
-        alert="cloud-run-errors",
-        says="one request in ten fails",
-        given=(Points(_REQUESTS, "90x30", _FINE), Points(_REQUESTS, "_x10 10x20", _FAILED)),
-        opens="12m",
-        within="1m",
-        labels={"service_name": "api"},
-        tells={"slack": 1, "pagerduty": 1},
-    ),
-    Case(
-        alert="cloud-run-errors",
-        says="the only request of a minute fails",
-        given=(Points(_REQUESTS, "2x30", _FINE), Points(_REQUESTS, "_x10 1 _x10 1", _FAILED)),
-    ),
-    Case(
-        alert="cloud-run-latency",
-        says="one request in ten takes 4 s for ten minutes",
-        given=Sizes(_LATENCIES, {300: "90x40", 4000: "0x9 10x9 0x20"}, _FINE, bounds=_BOUNDS),
-        opens="15m",
-        closes="21m",
-        within="2m",
-        tells={"pagerduty": 1},
-    ),
-    Case(
-        alert="cloud-run-latency",
-        says="for two minutes",
-        given=Sizes(_LATENCIES, {300: "90x40", 4000: "0x9 10x1 0x20"}, _FINE, bounds=_BOUNDS),
-    ),
-    Case(
-        alert="cloud-run-max-instances",
-        says="all hundred are there, some of them idle",
-        given=(
-            Points(_INSTANCES, "40x9 90x20", _ACTIVE, resource_type=_KIND),
-            Points(_INSTANCES, "5x9 10x20", _IDLE, resource_type=_KIND),
-        ),
-        opens="15m",
-        within="1m",
-        labels={"service_name": "api"},
-        tells={"email": 1},
-    ),
-    Case(
-        alert="cloud-run-max-instances",
-        says="all but one, for long",
-        given=Points(_INSTANCES, "99x30", _ACTIVE, resource_type=_KIND),
-    ),
-    Case(
-        alert="cloud-run-memory",
-        says="a leak",
-        given=Sizes(_MEMORY, {0.5: "10x9 0x30", 0.97: "0x9 10x30"}, _API, bounds=_CPU_BOUNDS, resource_type=_KIND),
-        open_at=("30m",),
-        silent_at=("10m",),
-        tells={"email": 1},
-    ),
-    Case(
-        alert="cloud-run-memory",
-        says="most of it, for long",
-        given=Sizes(_MEMORY, {0.84: "10x40"}, _API, bounds=_CPU_BOUNDS, resource_type=_KIND),
-    ),
-)
-
 PACK: Final = Pack(
     name="cloud-run",
     title="Cloud Run",
@@ -340,9 +259,6 @@ PACK: Final = Pack(
     needs=("run.googleapis.com",),
     settings=Settings,
     make=_make,
-    scenario=Scenario(
-        says="A rush of visitors: the API's instances reach their maximum, requests wait, and some fail.",
-        signals=(*_service("web", 20, 60, 9), *_service("api", 35, 180, 29.4)),
-    ),
-    cases=_CASES,
+    scenario=SCENARIO,
+    cases=CASES,
 )

@@ -59,15 +59,14 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    failing = _failing(settings)
-    alerts = (failing, _missing(settings))
+    failing, missing = alerts = (_failing(settings), _missing(settings))
     dashboard = Dashboard(
         id="cloud-scheduler",
         display_name="Cloud Scheduler",
         rows=(
             cards(*_numbers(settings), policies=alerts),
             _symptoms(settings, failing),
-            *_causes(settings),
+            *_causes(settings, missing),
             LogsPanel(
                 title="Failed attempts",
                 filter=f"{_ENTRIES} AND severity>=WARNING"
@@ -174,7 +173,7 @@ def _symptoms(settings: Settings, failing: AlertPolicy) -> Row:
     )
 
 
-def _causes(settings: Settings) -> tuple[Row, ...]:
+def _causes(settings: Settings, missing: AlertPolicy) -> tuple[Row, ...]:
     good = _good(settings)
     return (
         charts(
@@ -186,10 +185,11 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                 plot=Plot.STACKED_BAR,
             ),
             chart(
-                "Successful runs a day",
-                {_LEGEND: increase(_SERIES, where=good, by=_BY, window="1d")},
+                f"Successful runs, last {shown_duration(settings.silence)}",
+                {_LEGEND: increase(_SERIES, where=good, by=_BY, window=settings.silence)},
                 unit="1",
-                label="runs in the last 24 h",
+                label="runs",
+                limits=[missing],
             ),
         ),
     )

@@ -11,9 +11,9 @@ from obskit.dashboards import Dashboard, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.logs import log_metric, missed
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import Query, google, highest, latest, over_time, rate
+from obskit.queries import Query, google, growth, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration
 from obskit.queries.promql import Labels
@@ -168,16 +168,28 @@ def _numbers(
     settings: Settings, storage: AlertPolicy, busy: AlertPolicy, crowded: AlertPolicy
 ) -> tuple[Scorecard, ...]:
     return (
-        card("Fullest disk", highest(_disk(settings)), unit=PERCENT, limits=(storage, warning(0.7))),
-        card("Busiest CPU", highest(_cpu(settings)), unit=PERCENT, limits=(busy, warning(0.7))),
-        card("Connections", highest(_connected(settings)), unit=PERCENT, limits=(crowded, warning(0.7))),
+        card("Fullest disk", highest(_disk(settings)), unit=PERCENT, limits=(storage, early(storage, 0.875))),
+        card("Busiest CPU", highest(_cpu(settings)), unit=PERCENT, limits=(busy, early(busy, 0.8))),
+        card("Connections", highest(_connected(settings)), unit=PERCENT, limits=(crowded, early(crowded, 0.8))),
+        card(
+            f"Backups, last {shown_duration(settings.backup_age)}",
+            growth(_BACKUPS, where=_where(settings), window=settings.backup_age).otherwise(0),
+            unit="1",
+            limits=(warning(1, is_below=True),),
+        ),
     )
 
 
 def _symptoms(settings: Settings, busy: AlertPolicy, crowded: AlertPolicy) -> Row:
     return charts(
-        chart("CPU", {_LEGEND: _cpu(settings)}, unit=PERCENT, limits=[busy]),
-        chart("Connections, share of the maximum", {_LEGEND: _connected(settings)}, unit=PERCENT, limits=[crowded]),
+        chart("CPU", {_LEGEND: _cpu(settings)}, unit=PERCENT, label="share of the CPUs", limits=[busy]),
+        chart(
+            "Connections, share of the maximum",
+            {_LEGEND: _connected(settings)},
+            unit=PERCENT,
+            label="share of the maximum",
+            limits=[crowded],
+        ),
     )
 
 
@@ -186,8 +198,8 @@ def _causes(settings: Settings, storage: AlertPolicy) -> tuple[Row, ...]:
     memory = over_time(_MEMORY, "avg", where=where, by=_BY, window="5m")
     return (
         charts(
-            chart("Disk", {_LEGEND: _disk(settings)}, unit=PERCENT, limits=[storage]),
-            chart("Memory", {_LEGEND: memory}, unit=PERCENT),
+            chart("Disk", {_LEGEND: _disk(settings)}, unit=PERCENT, label="share of the disk", limits=[storage]),
+            chart("Memory", {_LEGEND: memory}, unit=PERCENT, label="share of the memory"),
             chart(
                 "Disk operations",
                 {
@@ -195,6 +207,7 @@ def _causes(settings: Settings, storage: AlertPolicy) -> tuple[Row, ...]:
                     "writes ${labels.database_id}": rate(_WRITES, where=where, by=_BY, window="5m"),
                 },
                 unit="1/s",
+                label="operations per second",
             ),
         ),
     )

@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, latest, matches, rate, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -129,7 +129,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, locked: AlertPolicy) -> t
             "Failed requests",
             share(growth(_REQUESTS, where=_wrong(settings), window="5m"), growth(_REQUESTS, where=where, window="5m")),
             unit=PERCENT,
-            limits=(failing, warning(0.01)),
+            limits=(failing, early(failing, 0.2)),
         ),
         card(
             "Refused a minute",
@@ -147,7 +147,8 @@ def _symptoms(settings: Settings, failing: AlertPolicy, locked: AlertPolicy) -> 
             "Failed requests",
             {_LEGEND: share(_failed(settings), _every(settings))},
             unit=PERCENT,
-            limits=(failing, Threshold(value=0.01, label="target")),
+            label="share of the requests",
+            limits=(failing, line(failing, 0.2, "target")),
         ),
         chart("Refused requests", {_LEGEND: _denied(settings)}, unit="1", label="a minute", limits=(locked,)),
     )
@@ -161,6 +162,7 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                 "Requests by code",
                 {"${labels.response_code}": rate(_REQUESTS, where=where, by="response_code", window="5m")},
                 unit="1/s",
+                label="requests per second",
                 plot=Plot.STACKED_AREA,
             ),
             chart(
@@ -170,8 +172,15 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                     f"received {_LEGEND}": rate(_RECEIVED, where=where, by=_BY, window="5m"),
                 },
                 unit="By/s",
+                label="bytes per second",
             ),
-            chart("Stored", {_LEGEND: latest(_BYTES, where=where, by=_BY)}, unit="By", plot=Plot.STACKED_AREA),
+            chart(
+                "Stored",
+                {_LEGEND: latest(_BYTES, where=where, by=_BY)},
+                unit="By",
+                label="bytes",
+                plot=Plot.STACKED_AREA,
+            ),
         ),
     )
 

@@ -10,7 +10,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
 from obskit.queries import Query, differs, google, highest, increase, latest, percentile, rate, ratio, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given
@@ -165,7 +165,7 @@ def _numbers(
             "Failed attempts",
             share(increase(_ATTEMPTS, where=_bad(settings), window="5m"), whole),
             unit=PERCENT,
-            limits=(failing, warning(settings.failed / 2)),
+            limits=(failing, early(failing, 0.5)),
         ),
         card("Delay, p95 of the slowest queue", highest(_late(settings)), unit="s", limits=(slow,)),
         card("Tasks in the fullest queue", highest(_depth(settings)), unit="1", limits=(waiting,)),

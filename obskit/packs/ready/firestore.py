@@ -9,7 +9,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, warning
 from obskit.packs.ready._firestore_data import (
     BACKUPS,
     CASES,
@@ -66,7 +66,7 @@ def _make(settings: Settings) -> Objects:
         display_name="Firestore",
         rows=(
             cards(*_numbers(settings, failing, slow), policies=alerts),
-            _symptoms(settings, slow),
+            _symptoms(settings, failing, slow),
             *_causes(settings),
         ),
     )
@@ -98,13 +98,20 @@ def _unchanged(settings: Settings) -> Query:
     return (changed < 1).when(known, on=(_BY,))
 
 
+def _requests(settings: Settings) -> Query:
+    return increase(REQUESTS, where=_served(settings), by=_BY, window="5m")
+
+
+def _failed(settings: Settings) -> Query:
+    return increase(REQUESTS, where=_bad(settings), by=_BY, window="5m")
+
+
 def _failing(settings: Settings) -> AlertPolicy:
-    requests = increase(REQUESTS, where=_served(settings), by=_BY, window="5m")
-    failed = increase(REQUESTS, where=_bad(settings), by=_BY, window="5m")
+    requests = _requests(settings)
     return alert(
         "firestore-errors",
         "Firestore fails",
-        (ratio(failed, requests) > settings.failed).when(requests >= settings.least_requests),
+        (ratio(_failed(settings), requests) > settings.failed).when(requests >= settings.least_requests),
         to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
@@ -170,7 +177,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> tup
             "Failed requests",
             share(increase(REQUESTS, where=_bad(settings), window="5m"), increase(REQUESTS, where=served, window="5m")),
             unit=PERCENT,
-            limits=(failing, warning(settings.failed / 5)),
+            limits=(failing, early(failing, 0.2)),
         ),
         card("p95, slowest database", highest(_p95(settings)), unit="s", limits=(slow,)),
         card("Requests", rate(REQUESTS, where=served, window="5m"), unit="1/s"),
@@ -178,7 +185,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> tup
     )
 
 
-def _symptoms(settings: Settings, slow: AlertPolicy) -> Row:
+def _symptoms(settings: Settings, failing: AlertPolicy, slow: AlertPolicy) -> Row:
     return charts(
         chart(
             "Latency by method, p95",
@@ -188,11 +195,11 @@ def _symptoms(settings: Settings, slow: AlertPolicy) -> Row:
             limits=[slow],
         ),
         chart(
-            "Requests by answer",
-            {"${labels.response_code}": rate(REQUESTS, where=_served(settings), by="response_code", window="2m")},
-            unit="1/s",
-            label="requests per second",
-            plot=Plot.STACKED_AREA,
+            "Failed requests",
+            {_LEGEND: share(_failed(settings), _requests(settings))},
+            unit=PERCENT,
+            label="share of the requests",
+            limits=[failing],
         ),
     )
 
@@ -202,6 +209,13 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
     stored = latest(BACKUPS, where=where, by=_BY)
     return (
         charts(
+            chart(
+                "Requests by answer",
+                {"${labels.response_code}": rate(REQUESTS, where=_served(settings), by="response_code", window="2m")},
+                unit="1/s",
+                label="requests per second",
+                plot=Plot.STACKED_AREA,
+            ),
             chart(
                 "Documents",
                 {
@@ -226,14 +240,14 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                 label="requests per minute",
                 plot=Plot.STACKED_BAR,
             ),
+        ),
+        charts(
             chart(
                 "Listeners",
                 {_LEGEND: latest(LISTENERS, where={"monitored_resource": RESOURCE, **where}, by=_BY)},
                 unit="1",
                 label="snapshot listeners",
             ),
-        ),
-        charts(
             chart("Data and indexes", {_LEGEND: latest(DATA, where=where, by=_BY)}, unit="By", label="bytes"),
             chart("Backups", {_LEGEND: stored}, unit="By", label="bytes"),
         ),

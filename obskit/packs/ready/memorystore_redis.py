@@ -9,7 +9,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -50,15 +50,14 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    full, busy = _full(settings), _busy(settings)
-    alerts = (full, busy, _closed(settings))
+    full, busy, closed = alerts = (_full(settings), _busy(settings), _closed(settings))
     dashboard = Dashboard(
         id="memorystore-redis",
         display_name="Memorystore for Redis",
         rows=(
             cards(*_numbers(settings, full, busy), policies=alerts),
             _symptoms(settings),
-            *_causes(settings, full, busy),
+            *_causes(settings, full, busy, closed),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
@@ -137,8 +136,8 @@ def _closed(settings: Settings) -> AlertPolicy:
 def _numbers(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[Scorecard, ...]:
     return (
         card("Cache hits", _hits_of(_where(settings)), unit=PERCENT),
-        card("Memory of the fullest", highest(_memory(settings)), unit=PERCENT, limits=(full, warning(0.7))),
-        card("Main thread of the busiest", highest(_cpu(settings)), unit=PERCENT, limits=(busy, warning(0.7))),
+        card("Memory of the fullest", highest(_memory(settings)), unit=PERCENT, limits=(full, early(full, 0.875))),
+        card("Main thread of the busiest", highest(_cpu(settings)), unit=PERCENT, limits=(busy, early(busy, 0.8))),
     )
 
 
@@ -147,18 +146,19 @@ def _symptoms(settings: Settings) -> Row:
     hits = rate(_HITS, where=where, by=_BY, window="5m")
     misses = rate(_MISSES, where=where, by=_BY, window="5m")
     return charts(
-        chart("Cache hits", {_LEGEND: hits / (hits + misses)}, unit=PERCENT),
+        chart("Cache hits", {_LEGEND: hits / (hits + misses)}, unit=PERCENT, label="share of the look-ups"),
         chart(
             "Commands",
             {"${labels.cmd}": rate(_CALLS, where=where, by="cmd", window="5m")},
             unit="1/s",
+            label="commands per second",
             plot=Plot.STACKED_AREA,
         ),
-        chart("Connections", {_LEGEND: latest(_CLIENTS, where=where, by=_BY)}, unit="1"),
+        chart("Connections", {_LEGEND: latest(_CLIENTS, where=where, by=_BY)}, unit="1", label="connections"),
     )
 
 
-def _causes(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[Row, ...]:
+def _causes(settings: Settings, full: AlertPolicy, busy: AlertPolicy, closed: AlertPolicy) -> tuple[Row, ...]:
     where = _where(settings)
     return (
         charts(
@@ -169,9 +169,10 @@ def _causes(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[R
                     f"data {_LEGEND}": over_time(_MEMORY, "max", where=where, by=_BY, window="5m"),
                 },
                 unit=PERCENT,
+                label="share of the memory",
                 limits=(full,),
             ),
-            chart("Main thread", {_LEGEND: _cpu(settings)}, unit=PERCENT, limits=(busy,)),
+            chart("Main thread", {_LEGEND: _cpu(settings)}, unit=PERCENT, label="share of the time", limits=(busy,)),
             chart(
                 "Evicted keys, refused connections",
                 {
@@ -180,6 +181,7 @@ def _causes(settings: Settings, full: AlertPolicy, busy: AlertPolicy) -> tuple[R
                 },
                 unit="1",
                 label="in 5 min",
+                limits=(closed,),
                 plot=Plot.STACKED_BAR,
             ),
         ),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from obskit.alerts import Severity
+from obskit.alerts import Severity, latency_p95
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY_LOST
-from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, line, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_text, definition, given
@@ -41,14 +41,15 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    alerts = (_silent(settings), _lossy(settings))
+    lossy = _lossy(settings)
+    alerts = (_silent(settings), lossy)
     dashboard = Dashboard(
         id="outside-google",
         display_name="Services outside Google",
         rows=(
             cards(*_numbers(settings), policies=alerts),
             _symptoms(settings),
-            *_causes(settings),
+            *_causes(settings, lossy),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=alerts)
@@ -110,6 +111,7 @@ def _numbers(settings: Settings) -> tuple[Scorecard, ...]:
 
 
 def _symptoms(settings: Settings) -> Row:
+    slow = latency_p95()  # which pack service has, for services everywhere
     where = _where(settings)
     p95 = percentile(95, HTTP_SERVER_DURATION, where=where, by="service", window="2m")
     return charts(
@@ -117,17 +119,20 @@ def _symptoms(settings: Settings) -> Row:
             "Latency, p95",
             {_LEGEND: p95},
             unit="s",
-            limits=(Threshold(value=2.0, label="alert of the service"), Threshold(value=0.5, label="target")),
+            label="seconds",
+            limits=(line(slow, 1, "alert of the service"), line(slow, 0.25, "target")),
         ),
-        chart("Failed requests (5xx)", {_LEGEND: _failed(where, "service")}, unit=PERCENT),
+        chart(
+            "Failed requests (5xx)", {_LEGEND: _failed(where, "service")}, unit=PERCENT, label="share of the requests"
+        ),
     )
 
 
-def _causes(settings: Settings) -> tuple[Row, ...]:
+def _causes(settings: Settings, lossy: AlertPolicy) -> tuple[Row, ...]:
     where = _where(settings)
     return (
         charts(
-            chart("Processes that report", {_LEGEND: _processes(where, "service")}, unit="1"),
+            chart("Processes that report", {_LEGEND: _processes(where, "service")}, unit="1", label="processes"),
             chart(
                 "Calls of others, p95",
                 {
@@ -136,6 +141,7 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                     )
                 },
                 unit="s",
+                label="seconds",
             ),
             chart(
                 "Telemetry lost",
@@ -146,6 +152,7 @@ def _causes(settings: Settings) -> tuple[Row, ...]:
                 },
                 unit="1",
                 label="items in 5 min",
+                limits=(lossy,),
                 plot=Plot.STACKED_BAR,
             ),
         ),

@@ -9,7 +9,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
 from obskit.packs.ready._pubsub_data import (
     ACKS,
     CASES,
@@ -59,14 +59,18 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    stuck, publishing, letters = _stuck(settings), _publishing(settings), _letters(settings)
-    alerts = (stuck, publishing, _pushing(settings), letters)
+    stuck, publishing, pushing, letters = alerts = (
+        _stuck(settings),
+        _publishing(settings),
+        _pushing(settings),
+        _letters(settings),
+    )
     dashboard = Dashboard(
         id="pubsub",
         display_name="Pub/Sub",
         rows=(
             cards(*_numbers(settings, stuck, publishing, letters), policies=alerts),
-            _symptoms(settings, stuck),
+            _symptoms(settings, stuck, publishing, pushing),
             _deliveries(settings),
             _publishers(settings),
         ),
@@ -80,6 +84,26 @@ def _where(settings: Settings) -> Labels:
 
 def _age(settings: Settings) -> Query:
     return over_time(OLDEST, "max", where=_where(settings), by=_BY, window="2m")
+
+
+def _waiting(settings: Settings) -> Query:
+    return over_time(WAITING, "max", where=_where(settings), by=_BY, window="2m")
+
+
+def _pushes(settings: Settings) -> Query:
+    return increase(PUSHES, where=_where(settings), by=_BY, window="5m")
+
+
+def _unpushed(settings: Settings) -> Query:
+    return increase(PUSHES, where={**_where(settings), "response_class": _REFUSED}, by=_BY, window="5m")
+
+
+def _publishes() -> Query:
+    return increase(PUBLISHED, by="topic_id", window="5m")
+
+
+def _unpublished() -> Query:
+    return increase(PUBLISHED, where={"response_class": _UNPUBLISHED}, by="topic_id", window="5m")
 
 
 def _stuck(settings: Settings) -> AlertPolicy:
@@ -102,14 +126,11 @@ def _stuck(settings: Settings) -> AlertPolicy:
 
 
 def _pushing(settings: Settings) -> AlertPolicy:
-    where = _where(settings)
-    refused: Labels = {**where, "response_class": _REFUSED}
-    pushes = increase(PUSHES, where=where, by=_BY, window="5m")
-    bad_pushes = increase(PUSHES, where=refused, by=_BY, window="5m")
+    pushes = _pushes(settings)
     return alert(
         "pubsub-push-failing",
         "Pushes fail",
-        (ratio(bad_pushes, pushes) > settings.failed).when(pushes >= settings.least_requests),
+        (ratio(_unpushed(settings), pushes) > settings.failed).when(pushes >= settings.least_requests),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
@@ -150,12 +171,11 @@ def _letters(settings: Settings) -> AlertPolicy:
 
 
 def _publishing(settings: Settings) -> AlertPolicy:
-    publishes = increase(PUBLISHED, by="topic_id", window="5m")
-    unpublished = increase(PUBLISHED, where={"response_class": _UNPUBLISHED}, by="topic_id", window="5m")
+    publishes = _publishes()
     return alert(
         "pubsub-publish-failing",
         "Publishing fails",
-        (ratio(unpublished, publishes) > settings.failed).when(publishes >= settings.least_requests),
+        (ratio(_unpublished(), publishes) > settings.failed).when(publishes >= settings.least_requests),
         to=settings.receivers.page,
         for_="2m",
         severity=Severity.CRITICAL,
@@ -177,10 +197,9 @@ def _numbers(
     settings: Settings, stuck: AlertPolicy, publishing: AlertPolicy, letters: AlertPolicy
 ) -> tuple[Scorecard, ...]:
     where = _where(settings)
-    waiting = over_time(WAITING, "max", where=where, by=_BY, window="2m")
     return (
         card("Oldest message", highest(_age(settings)), unit="s", limits=(stuck,)),
-        card("Largest backlog", highest(waiting), unit="1"),
+        card("Largest backlog", highest(_waiting(settings)), unit="1"),
         card(
             "Failed publishing",
             share(
@@ -188,7 +207,7 @@ def _numbers(
                 increase(PUBLISHED, window="5m"),
             ),
             unit=PERCENT,
-            limits=(publishing, warning(0.01)),
+            limits=(publishing, early(publishing, 0.1)),
         ),
         card(
             "Dead letters, 10 min",
@@ -199,17 +218,30 @@ def _numbers(
     )
 
 
-def _symptoms(settings: Settings, stuck: AlertPolicy) -> Row:
-    waiting = over_time(WAITING, "max", where=_where(settings), by=_BY, window="2m")
+def _symptoms(settings: Settings, stuck: AlertPolicy, publishing: AlertPolicy, pushing: AlertPolicy) -> Row:
     return charts(
         chart("Age of the oldest message", {_LEGEND: _age(settings)}, unit="s", label="seconds", limits=[stuck]),
-        chart("Messages that wait", {_LEGEND: waiting}, unit="1", label="messages"),
+        chart(
+            "Failed publishing",
+            {_TOPIC: share(_unpublished(), _publishes())},
+            unit=PERCENT,
+            label="share of the requests",
+            limits=[publishing],
+        ),
+        chart(
+            "Failed pushes",
+            {_LEGEND: share(_unpushed(settings), _pushes(settings))},
+            unit=PERCENT,
+            label="share of the pushes",
+            limits=[pushing],
+        ),
     )
 
 
 def _deliveries(settings: Settings) -> Row:
     where = _where(settings)
     return charts(
+        chart("Messages that wait", {_LEGEND: _waiting(settings)}, unit="1", label="messages"),
         chart(
             "Time until acknowledged, p95",
             {_LEGEND: percentile(95, ACKS, where=where, by=_BY, window="5m") / 1000},

@@ -13,7 +13,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.log_alerts import entries_alert
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, warning
 from obskit.packs.ready._secret_manager_data import (
     CALLS,
     CASES,
@@ -65,7 +65,7 @@ def _make(settings: Settings) -> Objects:
         display_name="Secret Manager",
         rows=(
             cards(*_numbers(failing, denied, slow), policies=alerts),
-            _symptoms(slow),
+            _symptoms(failing, slow),
             *_causes(denied),
             LogsPanel(title="Who changed what", filter=CHANGES, height=12),
         ),
@@ -165,7 +165,9 @@ def _ended(settings: Settings) -> AlertPolicy:
 
 def _numbers(failing: AlertPolicy, denied: AlertPolicy, slow: AlertPolicy) -> tuple[Scorecard, ...]:
     return (
-        card("Failed calls (429, 5xx)", share(_failed(), _calls()), unit=PERCENT, limits=(failing, warning(0.01))),
+        card(
+            "Failed calls (429, 5xx)", share(_failed(), _calls()), unit=PERCENT, limits=(failing, early(failing, 0.2))
+        ),
         card(
             "Refused calls, 5 min",
             increase(CALLS, where=_REFUSED, window="5m").otherwise(0),
@@ -177,14 +179,14 @@ def _numbers(failing: AlertPolicy, denied: AlertPolicy, slow: AlertPolicy) -> tu
     )
 
 
-def _symptoms(slow: AlertPolicy) -> Row:
+def _symptoms(failing: AlertPolicy, slow: AlertPolicy) -> Row:
     return charts(
         chart(
-            "Calls by answer",
-            {"${labels.response_code}": rate(CALLS, where=_WHERE, by="response_code", window="2m")},
-            unit="1/s",
-            label="calls per second",
-            plot=Plot.STACKED_AREA,
+            "Failed calls (429, 5xx)",
+            {"all secrets": share(_failed(), _calls())},
+            unit=PERCENT,
+            label="share of the calls",
+            limits=[failing],
         ),
         chart(
             "Latency",
@@ -199,6 +201,13 @@ def _symptoms(slow: AlertPolicy) -> Row:
 def _causes(denied: AlertPolicy) -> tuple[Row, ...]:
     return (
         charts(
+            chart(
+                "Calls by answer",
+                {"${labels.response_code}": rate(CALLS, where=_WHERE, by="response_code", window="2m")},
+                unit="1/s",
+                label="calls per second",
+                plot=Plot.STACKED_AREA,
+            ),
             chart(
                 "Refused, by caller",
                 {"${labels.credential_id}": _refused()},

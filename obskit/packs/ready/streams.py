@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_TIME_TO_FIRST_CHUNK, HTTP_SERVER_DURATION
-from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Threshold
+from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, growth, highest, matches, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -145,7 +145,12 @@ def _crowded(settings: Settings) -> AlertPolicy:
 def _numbers(settings: Settings, broken: AlertPolicy, late: AlertPolicy, crowded: AlertPolicy) -> tuple[Scorecard, ...]:
     where = _where(settings)
     return (
-        card("First piece, p95 of the slowest model", highest(_first(settings)), unit="s", limits=(late, warning(1.5))),
+        card(
+            "First piece, p95 of the slowest model",
+            highest(_first(settings)),
+            unit="s",
+            limits=(late, early(late, 0.5)),
+        ),
         card(
             "Broken streams",
             share(
@@ -153,7 +158,7 @@ def _numbers(settings: Settings, broken: AlertPolicy, late: AlertPolicy, crowded
                 growth(HTTP_SERVER_DURATION, where=where, window="5m"),
             ),
             unit=PERCENT,
-            limits=(broken, warning(0.01)),
+            limits=(broken, early(broken, 0.2)),
         ),
         card("Open at once", _open(where), unit="1", limits=(crowded,)),
     )
@@ -170,13 +175,15 @@ def _symptoms(settings: Settings, broken: AlertPolicy, late: AlertPolicy) -> Row
                 for percent in (50, 95)
             },
             unit="s",
+            label="seconds",
             limits=(late,),
         ),
         chart(
             "Broken streams",
             {_LEGEND: share(_broke(settings), _ended(settings))},
             unit=PERCENT,
-            limits=(broken, Threshold(value=0.01, label="target")),
+            label="share of the streams",
+            limits=(broken, line(broken, 0.2, "target")),
         ),
     )
 
@@ -189,6 +196,7 @@ def _causes(settings: Settings, crowded: AlertPolicy) -> tuple[Row, ...]:
                 "Open at once, of those that have ended",
                 {_LEGEND: _open(where, _ROUTE)},
                 unit="1",
+                label="streams",
                 limits=(crowded,),
             ),
             chart(
@@ -200,6 +208,7 @@ def _causes(settings: Settings, crowded: AlertPolicy) -> tuple[Row, ...]:
                     for percent in (50, 95)
                 },
                 unit="s",
+                label="seconds",
             ),
             chart(
                 "Streams that ended",

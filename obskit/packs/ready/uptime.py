@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from obskit.dashboards import Dashboard, Threshold
-from obskit.dashboards.charts import Direction
+from obskit.alerts.policies import AlertPolicy
+from obskit.dashboards import Dashboard, Row, Scorecard, XyChart
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, warning
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import google, highest, over_time
+from obskit.queries import Query, google, highest, over_time
 from obskit.queries.definitions import as_number, as_positive, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
-from obskit.queries.promql import Labels
+from obskit.queries.promql import Labels, query
 from obskit.resources import certificate_alert, http_check, uptime_alert
 
 __all__ = ["PACK", "Settings"]
@@ -51,19 +51,34 @@ class Settings(PackSettings):
 
 
 def _make(settings: Settings) -> Objects:
-    to = settings.receivers
     check = http_check(_CHECK, url=settings.url, period=settings.period, display_name=settings.url[:512])
     # Cloud Monitoring gives a check its id only when it is made; charts therefore know it by its host.
     where: Labels = {"monitored_resource": _RESOURCE, "host": check.host}
-    down = uptime_alert(check, id="uptime-down", locations=int(settings.locations), channels=to.page)
-    passed = over_time(_PASSED, "avg", where=where, by=_PLACE, window="5m")
-    slowest = over_time(_LATENCY, "max", where=where, by=_PLACE, window="5m") / 1000
+    page = settings.receivers.page
+    down = uptime_alert(check, id="uptime-down", locations=int(settings.locations), channels=page)
+    slow = _slow(settings, where)
+    ending = certificate_alert(check, id="uptime-certificate", days=settings.certificate_days, channels=page)
+    is_tls = urlsplit(settings.url).scheme == "https"
+    alerts = (down, slow, ending) if is_tls else (down, slow)
+    dashboard = Dashboard(
+        id="uptime",
+        display_name="Uptime and TLS",
+        rows=(
+            cards(*_numbers(where, slow), *((_days_left(where, ending),) if is_tls else ()), policies=alerts),
+            _symptoms(where, slow),
+            charts(_failing(where, down), *((_certificate(where, check.host, ending),) if is_tls else ())),
+        ),
+    )
+    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(check,))
+
+
+def _slow(settings: Settings, where: Labels) -> AlertPolicy:
     typical = over_time(_LATENCY, "avg", where=where, window="10m") / 1000
-    slow = alert(
+    return alert(
         "uptime-slow",
         "Endpoint is slow",
         typical > whole_seconds(settings.latency),
-        to=to.team,
+        to=settings.receivers.team,
         for_="10m",
         condition=f"{shown_duration(settings.latency)} from everywhere",
         means=f"{settings.url} takes more than {shown_duration(settings.latency)} on average over all places. Users "
@@ -74,35 +89,49 @@ def _make(settings: Settings) -> Objects:
             "Instances that start for each check: a minimum of one takes the wait away.",
         ),
     )
-    is_tls = urlsplit(settings.url).scheme == "https"
-    ending = certificate_alert(check, id="uptime-certificate", days=settings.certificate_days, channels=to.page)
-    alerts = (down, slow, *((ending,) if is_tls else ()))
-    left = over_time(_EXPIRY, "min", where=where, window="1h")
-    numbers = [
+
+
+def _slowest(where: Labels) -> Query:
+    return over_time(_LATENCY, "max", where=where, by=_PLACE, window="5m") / 1000
+
+
+def _left(where: Labels) -> Query:
+    return over_time(_EXPIRY, "min", where=where, window="1h")
+
+
+def _numbers(where: Labels, slow: AlertPolicy) -> tuple[Scorecard, ...]:
+    return (
         card(
             "Passed, last 5 min",
             over_time(_PASSED, "avg", where=where, window="5m"),
             unit=PERCENT,
             limits=(warning(0.95, is_below=True),),
         ),
-        card("Slowest place", highest(slowest), unit="s", limits=(slow,)),
-    ]
-    if is_tls:
-        red = Threshold(value=settings.certificate_days, direction=Direction.BELOW)
-        numbers.append(card("Days left of the certificate", left, unit="d", limits=(red,)))
-    rows = [
-        cards(*numbers, policies=alerts),
-        charts(
-            chart("Passed, by place", {_LEGEND: passed}, unit=PERCENT, label="share of the checks"),
-            chart("Time until answered, by place", {_LEGEND: slowest}, unit="s", label="seconds", limits=[slow]),
-        ),
-    ]
-    day = over_time(_PASSED, "avg", where=where, window="1d")
-    last = [chart("Passed, last 24 h", {"all places": day}, unit=PERCENT, label="share of the checks")]
-    if is_tls:
-        last.append(chart("Certificate", {check.host: left}, unit="d", label="days left", limits=[ending]))
-    dashboard = Dashboard(id="uptime", display_name="Uptime and TLS", rows=(*rows, charts(*last)))
-    return Objects(dashboards=(dashboard,), alerts=alerts, resources=(check,))
+        card("Passed, last 24 h", over_time(_PASSED, "avg", where=where, window="1d"), unit=PERCENT),
+        card("Slowest place", highest(_slowest(where)), unit="s", limits=(slow,)),
+    )
+
+
+def _days_left(where: Labels, ending: AlertPolicy) -> Scorecard:
+    return card("Days left of the certificate", _left(where), unit="d", limits=(alarm(ending),))
+
+
+def _symptoms(where: Labels, slow: AlertPolicy) -> Row:
+    passed = over_time(_PASSED, "avg", where=where, by=_PLACE, window="5m")
+    return charts(
+        chart("Passed, by place", {_LEGEND: passed}, unit=PERCENT, label="share of the checks"),
+        chart("Time until answered, by place", {_LEGEND: _slowest(where)}, unit="s", label="seconds", limits=[slow]),
+    )
+
+
+def _failing(where: Labels, down: AlertPolicy) -> XyChart:
+    lately = over_time(_PASSED, "avg", where=where, by=_PLACE, window="5m")
+    failing = query("count(", lately < 0.5, ")").otherwise(0)
+    return chart("Places that it fails from", {"places": failing}, unit="1", label="places", limits=[down])
+
+
+def _certificate(where: Labels, host: str, ending: AlertPolicy) -> XyChart:
+    return chart("Certificate", {host: _left(where)}, unit="d", label="days left", limits=[ending])
 
 
 _HOST: Final = {"host": "www.example.com", "project_id": "gallery"}
