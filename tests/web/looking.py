@@ -17,6 +17,37 @@ return [...window.obskitCharts].filter((plot) => {
   return colours.size > 2;
 }).length
 """
+CONTRAST = """
+const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+function channels(colour) {
+  canvas.clearRect(0, 0, 1, 1);
+  canvas.fillStyle = colour;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+}
+function light(colour) {
+  const [r, g, b] = colour.slice(0, 3).map((value) => value / 255).map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+function behind(node) {
+  for (let each = node; each; each = each.parentElement) {
+    const colour = channels(getComputedStyle(each).backgroundColor);
+    if (colour[3] > 250) return colour;
+  }
+  return channels(getComputedStyle(document.documentElement).backgroundColor);
+}
+const poor = [];
+for (const node of document.querySelectorAll("body *")) {
+  const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  if (!text || !node.checkVisibility() || node.closest(".span-length, .skip, svg")) continue;
+  const style = getComputedStyle(node);
+  const [front, back] = [light(channels(style.color)), light(behind(node))];
+  const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+  const isLarge = parseFloat(style.fontSize) >= 24;
+  if (ratio < (isLarge ? 3 : 4.5)) poor.push([node.className, node.textContent.slice(0, 30), Math.round(ratio * 100) / 100]);
+}
+return poor.slice(0, 8);
+"""
 PAGE_READY = "return !document.querySelector('.page > .loading') && document.querySelector('h1')?.textContent"
 
 

@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         if path.endswith(("/query_range", "/query")):
             return self._prometheus(asked)
+        if path.endswith("/values"):
+            return 200, {"status": "success", "data": [f"{parts[-2]}-{at}" for at in range(3)]}
         if "dashboards" in parts:
             name = parts[parts.index("dashboards") + 1] if parts[-1] != "dashboards" else None
             if name is None:

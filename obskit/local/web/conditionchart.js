@@ -1,14 +1,13 @@
 // The condition of an incident as a chart: the value, its limit, and when the incident was open.
 import { html } from "./html.js";
-import { get, post, promRange } from "./api.js";
+import { get } from "./api.js";
 import { api, lastPart } from "./urls.js";
 import { nowMs, project } from "./state.js";
 import { useData } from "./data.js";
 import { Chart } from "./charts.js";
 import { Answer, Empty, Panel } from "./parts.js";
-import { compared } from "./comparison.js";
+import { measured } from "./conditions.js";
 import { stepFor } from "./queries.js";
-import { seriesName } from "./templates.js";
 
 const BEFORE_MS = 1_500_000;
 const AFTER_MS = 600_000;
@@ -38,27 +37,4 @@ function windowOf(started_at_ms, ended_at_ms) {
   const end_ms = Math.min((ended_at_ms ?? nowMs()) + AFTER_MS, nowMs(), start_ms + LONGEST_MS);
   const step_ms = stepFor(end_ms - start_ms, 200, 15_000);
   return { start_ms: Math.floor(start_ms / step_ms) * step_ms, end_ms: Math.ceil(end_ms / step_ms) * step_ms, step_ms };
-}
-
-/** Return {series, limit}; series is null where the condition is of a kind that has no chart. */
-async function measured(condition, window, signal) {
-  const query = condition?.conditionPrometheusQueryLanguage?.query;
-  if (query) return fromPromQL(compared(query), window, signal);
-  const threshold = condition?.conditionThreshold;
-  if (!threshold || threshold.denominatorFilter) return { series: null, limit: null };
-  const [aggregation, secondaryAggregation] = threshold.aggregations ?? [];
-  const reply = await post(api.timeSeries(), { timeSeriesFilter: { filter: threshold.filter, aggregation, secondaryAggregation }, ...window }, signal);
-  return { series: reply.series.map((each, at) => ({ ...each, label: seriesName("", each, at) })), limit: threshold.thresholdValue ?? 0 };
-}
-
-async function fromPromQL(parts, window, signal) {
-  if (!parts) return { series: null, limit: null };
-  const number = Number(parts.limit);
-  const isNumber = Number.isFinite(number);
-  const [values, limits] = await Promise.all([
-    promRange(project(), parts.value, window, signal),
-    isNumber ? [] : promRange(project(), parts.limit, window, signal),
-  ]);
-  const named = (series, word) => series.map((each, at) => ({ ...each, label: Object.keys(each.labels).length ? `${word} ${seriesName("", each, at)}`.trim() : word || "value" }));
-  return { series: [...named(values, isNumber ? "" : "value"), ...named(limits, "threshold")], limit: isNumber ? number : null };
 }

@@ -1,6 +1,7 @@
 // A dashboard's layout → blocks of placed tiles.
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
+import { isShown } from "./variables.js";
 import { Widget } from "./widgets/widget.js";
 
 const UNITS = 48; // all layouts are laid out on Cloud Monitoring's finest grid
@@ -66,6 +67,18 @@ function fold(tiles) {
   return tiles.filter((tile) => !taken.has(tile)).map((tile) => folded.get(tile) ?? tile);
 }
 
+/** Leave out tiles that a variable hides, and the rows in which nothing else stands. */
+export function shownOf(tiles, filters) {
+  const shown = tiles.filter(({ widget }) => isShown(widget, filters));
+  const hidden = tiles.filter(({ widget }) => !isShown(widget, filters));
+  const isFlat = ({ widget }) => !isGroup({ widget }); // a group reaches over rows that its tiles leave
+  const rowsOf = ({ y, height }) => Array.from({ length: Math.round(height) }, (_, at) => Math.round(y) + at);
+  const taken = new Set(shown.filter(isFlat).flatMap(rowsOf));
+  const free = [...new Set(hidden.flatMap(rowsOf))].filter((row) => !taken.has(row));
+  const above = (row) => free.filter((each) => each < row).length;
+  return shown.map((tile) => ({ ...tile, y: tile.y - above(tile.y), height: Math.max(1, tile.height - (above(tile.y + tile.height) - above(tile.y))) }));
+}
+
 /** Return [{group: tile | null, tiles}] from top to bottom; a group's tiles leave the grid when it is shut. */
 export function blocksOf(tiles) {
   const groups = fold(tiles).filter(isGroup).sort((a, b) => a.y - b.y);
@@ -96,18 +109,37 @@ function Grid({ tiles, filters }) {
 
 function Choice({ of, filters }) {
   const [at, choose] = useState(0);
-  const name = (widget, position) => widget.title || `Choice ${position + 1}`;
-  return html`<div class="choice">
-    <select aria-label=${of.widget.title || "Shown widget"} value=${at} onChange=${(event) => choose(Number(event.target.value))}>
-      ${of.choices.map((widget, position) => html`<option key=${position} value=${position}>${name(widget, position)}</option>`)}
-    </select>
-    <${Widget} key=${at} widget=${of.choices[at]} filters=${filters} />
+  const views = of.choices.map((widget, position) => ({ widget, name: widget.title || `View ${position + 1}` }));
+  const label = of.widget.title || "Shown widget";
+  const shown = Math.min(at, views.length - 1);
+  const isTabbed = of.widget.singleViewGroup.displayType === "TAB";
+  return html`<div class="choice" data-kind="singleViewGroup">
+    ${of.widget.title && html`<h3 class="tile-title">${of.widget.title}</h3>`}
+    ${isTabbed ? html`<${Tabs} views=${views} at=${shown} choose=${choose} label=${label} />` : html`<select aria-label=${label} value=${shown} onChange=${(event) => choose(Number(event.target.value))}>
+      ${views.map(({ name }, position) => html`<option key=${position} value=${position}>${name}</option>`)}
+    </select>`}
+    <${Widget} key=${shown} widget=${views[shown].widget} filters=${filters} />
+  </div>`;
+}
+
+// As the pattern of tabs asks: one stop of the Tab key, arrows within.
+function Tabs({ views, at, choose, label }) {
+  const move = (event) => {
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: views.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = (to + views.length) % views.length;
+    choose(next);
+    event.currentTarget.children[next].focus();
+  };
+  return html`<div class="tabs" role="tablist" aria-label=${label} onKeyDown=${move}>
+    ${views.map(({ name }, position) => html`<button type="button" role="tab" key=${position} aria-selected=${position === at ? "true" : "false"} tabindex=${position === at ? 0 : -1} onClick=${() => choose(position)}>${name}</button>`)}
   </div>`;
 }
 
 function Group({ group, tiles, filters }) {
   const [isOpen, setOpen] = useState(!group.widget.collapsibleGroup.collapsed);
-  return html`<section class="group">
+  return html`<section class="group" data-kind="collapsibleGroup">
     <h2><button type="button" class="group-head" aria-expanded=${isOpen ? "true" : "false"} onClick=${() => setOpen(!isOpen)}>
       <${Icon} name="chevron" /><span>${group.widget.title || "Group"}</span><span class="quiet num">${tiles.length}</span>
     </button></h2>
@@ -116,7 +148,7 @@ function Group({ group, tiles, filters }) {
 }
 
 export function Layout({ dashboard, filters }) {
-  return blocksOf(tilesOf(dashboard)).map((block, at) => (block.group
+  return blocksOf(shownOf(tilesOf(dashboard), filters)).map((block, at) => (block.group
     ? html`<${Group} key=${`group-${at}`} group=${block.group} tiles=${block.tiles} filters=${filters} />`
     : html`<${Grid} key=${`grid-${at}`} tiles=${block.tiles} filters=${filters} />`));
 }

@@ -3,9 +3,9 @@ import { html } from "./html.js";
 import { withUnit, timeOfDay } from "./format.js";
 import { palette, theme } from "./theme.js";
 
-export function Legend({ series, columns, times, index, hidden, unit }) {
+export function Legend({ series, columns, times, index, hidden, unit, hasStats, isPale }) {
   const at = index.value;
-  const colours = theme.value && palette();
+  const colours = theme.value && (isPale ? palette().slice(0, 1) : palette());
   if (!series.length) return null;
 
   function toggle(event, label) {
@@ -23,10 +23,18 @@ export function Legend({ series, columns, times, index, hidden, unit }) {
           <span class="legend-key" style=${{ backgroundColor: colours[position % colours.length] }}></span>
           <span class="legend-name">${each.label}</span>
           <span class="legend-value num">${withUnit(valueAt(columns[position], at), each.unit ?? unit)}</span>
+          ${hasStats && html`<span class="legend-stats num">${statistics(columns[position], each.unit ?? unit)}</span>`}
         </button>
       </li>`)}
     </ul>
   </figcaption>`;
+}
+
+function statistics(column, unit) {
+  const known = (column ?? []).filter((value) => value !== null);
+  if (!known.length) return "";
+  const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
+  return `min ${withUnit(Math.min(...known), unit)} · mean ${withUnit(mean, unit)} · max ${withUnit(Math.max(...known), unit)}`;
 }
 
 function valueAt(column, at) {

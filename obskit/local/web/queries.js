@@ -2,7 +2,7 @@
 import { post, promInstant, promRange } from "./api.js";
 import { api } from "./urls.js";
 import { project } from "./state.js";
-import { fillQuery } from "./templates.js";
+import { fillFilter, fillPromQL, pinned } from "./templates.js";
 
 const STEPS_S = [5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 5400, 7200, 14_400];
 const LINE_POINTS = 150; // every point costs the backend an evaluation of the query
@@ -33,24 +33,37 @@ export function unsupported(query) {
   return `Its query is in ${name ? LANGUAGES[name] : "a language"} that the local backend does not evaluate.`;
 }
 
-/** Return [{labels, name, unit, points}] of a query over a window. */
-export async function ask(query, window, filters, signal) {
+/**
+ * Return [{labels, name, unit, points}] of a query over a window.
+ * hasBuckets: distributions come as cumulative buckets, series with the label le.
+ */
+export async function ask(query, window, filters, signal, { hasBuckets = false } = {}) {
+  const { start_ms, end_ms, step_ms } = window;
+  const narrowed = pinned(filters);
   if (query.prometheusQuery) {
-    const text = fillQuery(query.prometheusQuery, filters, window.step_ms);
-    return promRange(project(), text, window, signal);
+    const text = fillPromQL(query.prometheusQuery, filters, step_ms);
+    if (!narrowed.length) return promRange(project(), text, window, signal);
+    return (await post(api.promql(), { query: text, start_ms, end_ms, step_ms, pinned: narrowed }, signal)).series;
   }
-  const body = { ...window };
-  if (query.timeSeriesFilterRatio) body.timeSeriesFilterRatio = query.timeSeriesFilterRatio;
-  else body.timeSeriesFilter = query.timeSeriesFilter;
+  const body = { start_ms, end_ms, step_ms, pinned: narrowed, has_buckets: hasBuckets };
+  const ratio = query.timeSeriesFilterRatio;
+  if (ratio) body.timeSeriesFilterRatio = { ...ratio, numerator: withVariables(ratio.numerator, filters), denominator: withVariables(ratio.denominator, filters) };
+  else body.timeSeriesFilter = withVariables(query.timeSeriesFilter, filters);
   return (await post(api.timeSeries(), body, signal)).series;
 }
 
-/** Return the latest value of each series; PromQL is asked for this one moment alone. */
+const withVariables = (query, filters) => ({ ...query, filter: fillFilter(query?.filter, filters) });
+
+/** Return the latest value of each series, or that of the whole time; PromQL is asked for one moment alone. */
 export async function askLatest(query, time, filters, signal) {
+  const whole = { start_ms: time.start_ms, end_ms: time.end_ms, step_ms: Math.max(1000, time.ms) };
   if (query.prometheusQuery) {
-    return promInstant(project(), fillQuery(query.prometheusQuery, filters, 60_000), time.end_ms, signal);
+    const narrowed = pinned(filters);
+    const text = fillPromQL(query.prometheusQuery, filters, query.outputFullDuration ? time.ms / 2 : 60_000);
+    if (!narrowed.length) return promInstant(project(), text, time.end_ms, signal);
+    return (await post(api.promql(), { ...whole, query: text, start_ms: time.end_ms, pinned: narrowed }, signal)).series;
   }
-  return ask(query, window_of(time), filters, signal);
+  return ask(query, query.outputFullDuration ? whole : window_of(time), filters, signal);
 }
 
 export const unitOf = (query, series) => query?.unitOverride || series.find(({ unit }) => unit)?.unit || "";

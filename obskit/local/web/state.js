@@ -44,12 +44,12 @@ export function go(url, { replace = false } = {}) {
   if (!isSamePath) window.scrollTo(0, 0);
 }
 
-/** Change parameters of the current address; an empty value removes one. */
+/** Change parameters of the current address; an empty value removes one, a list gives it several times. */
 export function setParameters(changes, { replace = true } = {}) {
   const search = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
-    if (value === undefined || value === null || value === "") search.delete(name);
-    else search.set(name, value);
+    search.delete(name);
+    for (const each of Array.isArray(value) ? value : [value]) if (each !== undefined && each !== null && each !== "") search.append(name, each);
   }
   const text = search.toString();
   go(`${location.pathname}${text ? `?${text}` : ""}`, { replace });
@@ -76,14 +76,26 @@ export const RANGES = [
 ];
 export const range = signal("1h");
 
-/** The shown time: {start_ms, end_ms, ms, key, fixed}; fixed where the address names a moment. */
-export function shownTime() {
+/** The shown time: {start_ms, end_ms, ms, key, fixed}; fixed where the address names a moment, or a widget its own. */
+export function shownTime(own) {
+  if (own) return ownTime(own);
   const from = Number(place.value.search.get("from"));
   const to = Number(place.value.search.get("to"));
   if (from > 0 && to > from) return { start_ms: from, end_ms: to, ms: to - from, key: `${from}-${to}`, fixed: true };
   const { ms } = RANGES.find(({ id }) => id === range.value);
   const end_ms = nowMs();
   return { start_ms: end_ms - ms, end_ms, ms, key: range.value, fixed: false };
+}
+
+// A widget's `timeRange`: the last so long, or from one moment to another.
+function ownTime({ relativeDuration, absoluteWindow: { startTime, endTime } = {} }) {
+  const last_ms = parseFloat(relativeDuration) * 1000;
+  if (last_ms > 0) {
+    const { end_ms, fixed } = shownTime();
+    return { start_ms: end_ms - last_ms, end_ms, ms: last_ms, key: `${relativeDuration} to ${fixed ? end_ms : "now"}`, fixed };
+  }
+  const [start_ms, end_ms] = [Date.parse(startTime), Date.parse(endTime)];
+  return end_ms > start_ms ? { start_ms, end_ms, ms: end_ms - start_ms, key: `${start_ms}-${end_ms}`, fixed: true } : shownTime();
 }
 
 // ---------------------------------------------------------------- live updates

@@ -14,9 +14,12 @@ export function scaleWith(thresholds) {
   };
 }
 
+/** Which value axis a threshold is on. */
+export const axisOf = ({ targetAxis }) => (targetAxis === "Y2" ? "y2" : "y");
+
 const COLOURS = { RED: "bad", YELLOW: "warn" };
 
-export function drawThresholds(plot, thresholds, unit) {
+export function drawThresholds(plot, thresholds, units) {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio || 1;
   const taken = [];
@@ -24,11 +27,12 @@ export function drawThresholds(plot, thresholds, unit) {
   ctx.font = `600 ${10.5 * ratio}px "Inter", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif`;
   for (const threshold of [...thresholds].sort((a, b) => b.value - a.value)) {
     const stroke = colour(COLOURS[threshold.color] ?? toneOf(threshold));
-    const isAbove = threshold.value > plot.scales.y.max;
-    const y = isAbove ? bbox.top + ratio : plot.valToPos(threshold.value, "y", true);
+    const scale = axisOf(threshold);
+    const isAbove = threshold.value > plot.scales[scale].max;
+    const y = isAbove ? bbox.top + ratio : plot.valToPos(threshold.value, scale, true);
     if (y > bbox.top + bbox.height) continue;
     if (!isAbove) line(ctx, bbox, y, stroke, ratio);
-    const text = `${isAbove ? "↑ " : ""}${threshold.label ? `${threshold.label} ` : ""}${withUnit(threshold.value, unit)}`;
+    const text = `${isAbove ? "↑ " : ""}${threshold.label ? `${threshold.label} ` : ""}${withUnit(threshold.value, units[scale])}`;
     name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken });
   }
   ctx.restore();
@@ -56,16 +60,25 @@ function name(ctx, bbox, y, { text, stroke, ratio, isAbove, taken }) {
   const top = isBelow ? y + 2 * ratio : y - tall;
   let left = bbox.left + 6 * ratio;
   for (const other of taken) if (Math.abs(other.top - top) < tall && left < other.right) left = other.right + 10 * ratio;
-  if (left + width > bbox.left + bbox.width) return;
-  taken.push({ top, right: left + width });
+  const room = bbox.left + bbox.width - left;
+  if (room < 40 * ratio) return;
+  const shown = width > room ? shortened(ctx, text, room) : text;
+  taken.push({ top, right: left + Math.min(width, room) });
   ctx.globalAlpha = 0.82;
   ctx.fillStyle = colour("surface");
-  ctx.fillRect(left - 3 * ratio, top, width + 6 * ratio, tall - ratio);
+  ctx.fillRect(left - 3 * ratio, top, Math.min(width, room) + 6 * ratio, tall - ratio);
   ctx.globalAlpha = 1;
   ctx.fillStyle = stroke;
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
-  ctx.fillText(text, left, top + tall / 2 - ratio / 2);
+  ctx.fillText(shown, left, top + tall / 2 - ratio / 2);
+}
+
+// The number at the end says more than the name before it.
+function shortened(ctx, text, room) {
+  const words = text.split(" ");
+  while (words.length > 1 && ctx.measureText(`… ${words.join(" ")}`).width > room) words.shift();
+  return `… ${words.join(" ")}`;
 }
 
 /** Shade the times of incidents, behind the data. */

@@ -34,10 +34,15 @@ export const api = {
   prometheus: (project, service, parameters) =>
     `/v1/projects/${part(project)}/location/global/prometheus/api/v1/${service}${query(parameters)}`,
   timeSeries: () => "/api/timeseries",
+  promql: () => "/api/promql",
   traces: (filters) => `/api/traces${query(filters)}`,
   trace: (id) => `/api/traces/${part(id)}`,
   logs: (filters) => `/api/logs${query(filters)}`,
   errors: () => "/api/errors",
+  errorsWithin: ({ start_ms, end_ms, services, versions }) => {
+    const pairs = [["start_ms", start_ms], ["end_ms", end_ms], ...services.map((each) => ["service", each]), ...versions.map((each) => ["version", each])];
+    return `/api/errors-panel?${new URLSearchParams(pairs)}`;
+  },
   error: (id) => `/api/errors/${part(id)}`,
   policies: () => "/api/policies",
   policy: (project, id) => `/v3/projects/${part(project)}/alertPolicies/${part(id)}`,

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from obskit.local.http.ui.alerts import incident, incidents, notifications, policies
-from obskit.local.http.ui.charts import timeseries
+from obskit.local.http.ui.charts import promql, timeseries
 from obskit.local.http.ui.llm import llm
 from obskit.local.http.ui.overview import info, overview, stats
-from obskit.local.http.ui.telemetry import error_group, error_groups, logs, trace, traces
+from obskit.local.http.ui.telemetry import error_group, error_groups, error_panel, logs, trace, traces
 
 __all__ = ["UI_SERVICES", "ui_routes"]
 
@@ -31,9 +31,11 @@ UI_SERVICES: Final[dict[tuple[str, str], _Handler]] = {
     ("GET", "/api/traces/{id}"): trace,
     ("GET", "/api/logs"): logs,
     ("GET", "/api/errors"): error_groups,
+    ("GET", "/api/errors-panel"): error_panel,
     ("GET", "/api/errors/{id}"): error_group,
     ("GET", "/api/llm"): llm,
     ("POST", "/api/timeseries"): timeseries,
+    ("POST", "/api/promql"): promql,
 }
 
 

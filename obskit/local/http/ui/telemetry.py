@@ -8,7 +8,7 @@ from starlette.responses import Response
 from obskit.local.http.context import backend_of
 from obskit.local.http.replies import ApiError, JsonReply, Parameters
 
-__all__ = ["error_group", "error_groups", "logs", "trace", "traces"]
+__all__ = ["error_group", "error_groups", "error_panel", "logs", "trace", "traces"]
 
 
 def traces(request: Request) -> Response:
@@ -57,6 +57,18 @@ def logs(request: Request) -> Response:
 def error_groups(request: Request) -> Response:
     """Answer ``GET /api/errors``."""
     return JsonReply({"groups": backend_of(request).store.errors.groups()})
+
+
+def error_panel(request: Request) -> Response:
+    """Answer ``GET /api/errors-panel?start_ms=…&end_ms=…[&service=…][&version=…]``, both of which may be repeated."""
+    asked = Parameters.of(request)
+    groups = backend_of(request).store.errors.within(
+        asked.whole("start_ms", 0),
+        asked.whole("end_ms", 2**53),
+        services=request.query_params.getlist("service"),
+        versions=request.query_params.getlist("version"),
+    )
+    return JsonReply({"groups": groups})
 
 
 def error_group(request: Request) -> Response:

@@ -6,6 +6,7 @@ import { project } from "../state.js";
 import { useData } from "../data.js";
 import { Page, Answer, Empty, Json } from "../parts.js";
 import { Layout, tilesOf } from "../layout.js";
+import { VariableBar, filtersOf } from "../variables.js";
 
 export function Dashboard({ id }) {
   const [showsJson, setShowsJson] = useState(false);
@@ -19,17 +20,7 @@ export function Dashboard({ id }) {
 }
 
 function Shown({ dashboard }) {
-  const [chosen, setChosen] = useState({});
-  const filters = (dashboard.dashboardFilters ?? []).map((filter) => ({ ...filter, value: chosen[nameOf(filter)] }));
+  const filters = filtersOf(dashboard);
   if (!tilesOf(dashboard).length) return html`<${Empty} title="This dashboard is empty" />`;
-  return html`
-    ${filters.length > 0 && html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
-      ${filters.filter(({ templateVariable }) => templateVariable).map((filter) => html`<label key=${nameOf(filter)}>
-        <span>${nameOf(filter)}</span>
-        <input type="text" placeholder="any" value=${filter.value ?? filter.stringValue ?? ""} onChange=${(event) => setChosen({ ...chosen, [nameOf(filter)]: event.target.value.trim() })} />
-      </label>`)}
-    </form>`}
-    <${Layout} dashboard=${dashboard} filters=${filters} />`;
+  return html`<${VariableBar} filters=${filters} /><${Layout} dashboard=${dashboard} filters=${filters} />`;
 }
-
-const nameOf = ({ templateVariable, labelKey }) => templateVariable || labelKey || "";

@@ -49,12 +49,14 @@ function draw(node, { times, bounds, cells, highest, unit, start_ms, end_ms, ste
   const [wide, tall] = [width - AXIS.left, height - AXIS.bottom];
   const x = (ms) => AXIS.left + ((ms - start_ms) / Math.max(1, end_ms - start_ms)) * wide;
   const row = tall / Math.max(1, bounds.length);
+  // Points may be further apart than the chart asked for.
+  const wide_ms = Math.min(...times.slice(1).map((ms, at) => ms - times[at]), times.length > 1 ? Infinity : step_ms);
   const [strong, weak] = [colour("chart-1"), colour("surface")];
   cells.forEach((values, at) => values.forEach((value, when) => {
     if (value <= 0) return;
     // The square root keeps rare values visible beside frequent ones.
     pen.fillStyle = mix(strong, weak, 0.12 + 0.88 * Math.sqrt(value / highest));
-    const left = Math.max(AXIS.left, x(times[when] - step_ms));
+    const left = Math.max(AXIS.left, x(times[when] - Math.max(wide_ms, step_ms)));
     pen.fillRect(left, tall - (at + 1) * row, Math.max(1, x(times[when]) - left + 0.5), Math.max(1, row - 0.5));
   }));
   labels(pen, { bounds, unit, row, tall, width, start_ms, end_ms });
@@ -67,7 +69,8 @@ function labels(pen, { bounds, unit, row, tall, width, start_ms, end_ms }) {
   pen.textBaseline = "middle";
   const every = Math.max(1, Math.ceil(14 / row));
   bounds.forEach((bound, at) => {
-    if (at % every === 0) pen.fillText(bound === Infinity ? "more" : withUnit(bound, unit), AXIS.left - 6, tall - (at + 0.5) * row);
+    // A bound is the line between two buckets; above the last one there is no line.
+    if (at % every === 0 && bound !== Infinity) pen.fillText(withUnit(bound, unit), AXIS.left - 6, tall - (at + 1) * row);
   });
   pen.textBaseline = "alphabetic";
   pen.textAlign = "left";

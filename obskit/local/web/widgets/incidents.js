@@ -26,12 +26,18 @@ export function lasted({ started_at_ms, ended_at_ms }) {
   return `${ended_at_ms ? "lasted" : "for"} ${duration(Math.max(0, Math.round((end - started_at_ms) / 1000) * 1000))}`;
 }
 
-/** The `incidentList` widget: open incidents of the named policies, or of all. */
+/** The `incidentList` widget: open incidents of the named policies and resources, or of all. */
 export function IncidentList({ of, isVisible }) {
   const answer = useData("widget-incidents", (signal) => get(api.incidents("open"), signal), { kinds: ["incidents"], gapMs: 1500, isPaused: !isVisible });
-  const names = of.policyNames ?? [];
-  const wanted = (incident) => !names.length || names.some((name) => lastPart(name) === lastPart(incident.policy_name));
-  return html`<div class="widget-scroll"><${Answer} of=${answer} lines=${2}>
+  const { policyNames: names = [], monitoredResources: resources = [] } = of;
+  const wanted = (incident) => (!names.length || names.some((name) => lastPart(name) === lastPart(incident.policy_name))) && (!resources.length || resources.some((each) => isOn(incident, each)));
+  return html`<div class="widget-scroll incident-list"><${Answer} of=${answer} lines=${2}>
     ${({ incidents }) => html`<${IncidentRows} incidents=${incidents.filter(wanted)} empty="No open incident" />`}
   </${Answer}></div>`;
+}
+
+// An incident that does not say what it is about is shown rather than lost.
+function isOn({ labels = {}, resource_type }, { type, labels: wanted = {} }) {
+  if (resource_type && type && resource_type !== type) return false;
+  return Object.entries(wanted).every(([key, value]) => labels[key] === undefined || labels[key] === value);
 }

@@ -4,11 +4,11 @@ import { useData } from "../data.js";
 import { askLatest, unitOf, unsupported } from "../queries.js";
 
 /** Return {answer, sets}: the data sets that can be asked here, and for each of them [{labels, name, unit, value}]. */
-export function useLatest(dataSets, filters, isVisible) {
+export function useLatest(dataSets, filters, isVisible, range) {
   const sets = (dataSets ?? []).filter(({ timeSeriesQuery }) => !unsupported(timeSeriesQuery));
-  const key = sets.length ? JSON.stringify(["latest", shownTime().key, sets, filters]) : null;
+  const key = sets.length ? JSON.stringify(["latest", shownTime(range).key, sets, filters]) : null;
   const answer = useData(key, async (signal) => {
-    const now = shownTime();
+    const now = shownTime(range);
     return Promise.all(sets.map(async ({ timeSeriesQuery }) => {
       const found = await askLatest(timeSeriesQuery, now, filters, signal);
       const unit = unitOf(timeSeriesQuery, found);

@@ -6,13 +6,13 @@ import { shownTime } from "../state.js";
 import { useData } from "../data.js";
 import { Answer, Empty } from "../parts.js";
 import { LogRows } from "../logrows.js";
-import { fillQuery } from "../templates.js";
+import { fillLogs } from "../templates.js";
 
-export function LogsPanel({ of, filters, isVisible }) {
-  const filter = fillQuery(of.filter, filters, 60_000);
-  const time = shownTime();
+export function LogsPanel({ of, filters, isVisible, range }) {
+  const filter = fillLogs(of.filter, filters);
+  const time = shownTime(range);
   const answer = useData(JSON.stringify(["panel", time.key, filter]), (signal) => {
-    const { start_ms, end_ms } = shownTime();
+    const { start_ms, end_ms } = shownTime(range);
     return get(api.logs({ filter, start_ms, end_ms, limit: 60 }), signal);
   }, { kinds: ["logs"], gapMs: 2000, isPaused: !isVisible });
   return html`<div class="widget-scroll">

@@ -3,15 +3,15 @@ import { html } from "../html.js";
 import { palette, theme } from "../theme.js";
 import { Answer, Empty } from "../parts.js";
 import { source, unsupported } from "../queries.js";
-import { share, withUnit } from "../format.js";
+import { inParts, share, withUnit } from "../format.js";
 import { seriesName } from "../templates.js";
 import { useLatest } from "./latest.js";
 import { Unshown } from "./other.js";
 
 const MOST_SLICES = 12;
 
-export function PieChart({ of, title, filters, isVisible }) {
-  const { answer, sets } = useLatest(of.dataSets, filters, isVisible);
+export function PieChart({ of, title, filters, isVisible, range }) {
+  const { answer, sets } = useLatest(of.dataSets, filters, isVisible, range);
   const first = of.dataSets?.[0]?.timeSeriesQuery;
   if (!sets.length) return html`<${Unshown} kind="pieChart" why=${unsupported(first)} detail=${source(first)} />`;
   return html`<${Answer} of=${answer} what="This chart's query failed" lines=${4}
@@ -45,13 +45,20 @@ function Pie({ slices, isDonut, hasLabels, title }) {
     <svg viewBox="-50 -50 100 100" role="img" aria-label=${`${title}: ${parts.map(({ label, part }) => `${label} ${share(part)}`).join(", ")}`}>
       ${drawn.map(({ label, value, unit, path, colour, part }) => html`<path d=${path} fill=${colour} fill-rule="evenodd"><title>${`${label}: ${withUnit(value, unit)} (${share(part)})`}</title></path>`)}
       ${hasLabels && drawn.filter(({ part }) => part >= 0.08).map(({ part, middle }) => html`<text class="pie-label" x=${at(middle, 37)[0]} y=${at(middle, 37)[1]}>${share(part)}</text>`)}
-      ${isDonut && html`<text class="pie-total" x="0" y="0">${withUnit(total, parts[0].unit)}</text>`}
+      ${isDonut && html`<${Total} value=${total} unit=${parts[0].unit} />`}
     </svg>
     <ul class="pie-legend">${drawn.map(({ label, value, unit, colour, part }) => html`<li>
       <span class="pie-mark" style=${{ background: colour }}></span><span class="pie-name" title=${label}>${label}</span>
       <span class="num quiet">${withUnit(value, unit)}</span><span class="num">${share(part)}</span>
     </li>`)}</ul>
   </div>`;
+}
+
+// Small enough for the hole, which is 54 wide.
+function Total({ value, unit }) {
+  const [number, word] = inParts(value, unit);
+  return html`<text class="pie-total" x="0" y=${word ? -3 : 0} style=${{ fontSize: `${Math.min(13, 76 / number.length).toFixed(1)}px` }}>${number}</text>
+    ${word && html`<text class="pie-word" x="0" y="7" style=${{ fontSize: `${Math.min(6.5, 76 / word.length).toFixed(1)}px` }}>${word}</text>`}`;
 }
 
 const at = (turn, radius) => [Math.sin(turn * 2 * Math.PI) * radius, -Math.cos(turn * 2 * Math.PI) * radius].map((value) => value.toFixed(2));

@@ -4,19 +4,19 @@ import { shownTime } from "../state.js";
 import { useData } from "../data.js";
 import { Answer, Empty } from "../parts.js";
 import { Sparkline } from "../sparkline.js";
-import { ask, askLatest, source, unitOf, unsupported, window_of } from "../queries.js";
+import { ask, askLatest, durationMs, source, unitOf, unsupported, window_of } from "../queries.js";
 import { inParts, withUnit } from "../format.js";
 import { Unshown } from "./other.js";
 
-export function Scorecard({ of, title, filters, isVisible }) {
+export function Scorecard({ of, title, filters, isVisible, range }) {
   const query = of.timeSeriesQuery;
   const why = unsupported(query);
-  const time = shownTime();
+  const time = shownTime(range);
   const hasSpark = Boolean(of.sparkChartView);
   const answer = useData(why ? null : JSON.stringify(["score", time.key, query, filters]), async (signal) => {
-    const now = shownTime();
+    const now = shownTime(range);
     const latest = askLatest(query, now, filters, signal);
-    const past = hasSpark ? ask(query, window_of({ ...now, start_ms: now.end_ms - now.ms }, { isBar: true }), filters, signal) : [];
+    const past = hasSpark ? ask(query, window_of({ ...now, start_ms: now.end_ms - now.ms }, { isBar: true, least_ms: durationMs(of.sparkChartView.minAlignmentPeriod) }), filters, signal) : [];
     const [found, history] = await Promise.all([latest, past]);
     return { found, history };
   }, { kinds: ["metrics"], gapMs: 2500, isPaused: !isVisible });
@@ -39,10 +39,10 @@ function Number_({ of, title, query, found, history }) {
   const crossed = crossedThreshold(of.thresholds ?? [], value);
   const tone = { RED: "bad", YELLOW: "warn" }[crossed?.color] ?? (crossed ? "bad" : of.thresholds?.length ? "good" : "");
   const [number, word] = inParts(value, unit);
-  return html`<div class=${`scorecard ${tone}`}>
+  return html`<div class=${`scorecard ${tone} ${of.gaugeView ? "has-gauge" : ""}`}>
     <p class="scorecard-value num" title=${withUnit(value, unit)}>${number}${word && html` <small>${word}</small>`}</p>
     <p class="scorecard-note">${note(of.thresholds ?? [], crossed, unit, found.length)}</p>
-    ${of.gaugeView && html`<${Gauge} value=${value} low=${of.gaugeView.lowerBound ?? 0} high=${of.gaugeView.upperBound ?? 1} />`}
+    ${of.gaugeView && html`<${Gauge} value=${value} unit=${unit} low=${of.gaugeView.lowerBound ?? 0} high=${of.gaugeView.upperBound ?? 1} thresholds=${of.thresholds ?? []} />`}
     ${history.length > 0 && html`<${Sparkline} values=${history[0].points.map(([, each]) => each)} kind=${of.sparkChartView.sparkChartType === "SPARK_BAR" ? "bar" : "line"} tone=${tone || "accent"} label=${`History of ${title}`} />`}
   </div>`;
 }
@@ -61,7 +61,18 @@ function note(thresholds, crossed, unit, series) {
   return `${strict.direction === "BELOW" ? "alert below" : "alert above"} ${withUnit(strict.value ?? 0, unit)}`;
 }
 
-function Gauge({ value, low, high }) {
-  const part = Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
-  return html`<div class="gauge" role="img" aria-label=${`${Math.round(part * 100)} % of the gauge`}><span style=${{ width: `${part * 100}%` }}></span></div>`;
+// Half a circle: the part that is reached, a tick at each threshold, both ends named.
+function Gauge({ value, unit, low, high, thresholds }) {
+  const partOf = (each) => Math.min(1, Math.max(0, (each - low) / (high - low || 1)));
+  const part = partOf(value);
+  const text = `${withUnit(value, unit)} between ${withUnit(low, unit)} and ${withUnit(high, unit)}`;
+  return html`<div class="gauge"><svg viewBox="0 0 100 58" role="img" aria-label=${text}>
+    <path class="gauge-ground" d=${arc(0, 1)} />
+    ${part > 0 && html`<path class="gauge-part" d=${arc(0, part)} />`}
+    ${thresholds.map(({ value: at = 0, color }) => at > low && at < high && html`<path class=${`gauge-tick ${color === "YELLOW" ? "warn" : ""}`} d=${`M${onArc(partOf(at), 35)}L${onArc(partOf(at), 49)}`} />`)}
+    <text x="1" y="57">${withUnit(low, unit)}</text><text class="gauge-high" x="99" y="57">${withUnit(high, unit)}</text>
+  </svg></div>`;
 }
+
+const onArc = (part, radius) => `${(50 - Math.cos(part * Math.PI) * radius).toFixed(2)} ${(50 - Math.sin(part * Math.PI) * radius).toFixed(2)}`;
+const arc = (from, to) => `M${onArc(from, 42)}A42 42 0 0 1 ${onArc(to, 42)}`;

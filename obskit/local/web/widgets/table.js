@@ -10,8 +10,8 @@ import { Unshown } from "./other.js";
 const MOST_ROWS = 200;
 const QUIET = new Set(["__name__", "project_id", "monitored_resource"]);
 
-export function TimeSeriesTable({ of, title, filters, isVisible }) {
-  const { answer, sets } = useLatest(of.dataSets, filters, isVisible);
+export function TimeSeriesTable({ of, title, filters, isVisible, range }) {
+  const { answer, sets } = useLatest(of.dataSets, filters, isVisible, range);
   const first = of.dataSets?.[0]?.timeSeriesQuery;
   if (!sets.length) return html`<${Unshown} kind="timeSeriesTable" why=${unsupported(first)} detail=${source(first)} />`;
   return html`<${Answer} of=${answer} what="This table's query failed" lines=${5}
