@@ -29,7 +29,7 @@ def pack_named(name: str) -> Pack[Any]:
     """
     if name not in pack_names():
         guess = nearest(name, pack_names())
-        way_out = f'Did you mean "{guess}"' if guess else f"There are {', '.join(pack_names())}"
+        way_out = f'Did you mean "{guess}"? `obskit packs` lists them' if guess else "`obskit packs` lists them"
         raise DefinitionError(Problem(place="packs", problem=f'there is no pack "{name}"', way_out=way_out))
     found: Pack[Any] = import_module(f"{ready.__name__}.{name.replace('-', '_')}").PACK
     return found

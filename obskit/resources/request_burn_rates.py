@@ -22,7 +22,7 @@ from obskit.queries.metrics import growth, ratio
 from obskit.queries.promql import LabelList, Labels, Match, Matching, Query, Selector, matches, query
 from obskit.resources.burn_rates import WORKBOOK, BurnRate, report_unreachable
 
-__all__ = ["availability_burn_rates", "latency_burn_rates"]
+__all__ = ["availability_burn_rates", "failed_share", "latency_burn_rates", "slow_share"]
 
 Channels = Sequence[Channel]
 BadShare = Callable[[timedelta], Query]
@@ -53,20 +53,13 @@ def availability_burn_rates(
         runbook: address of the runbook.
         id: the beginning of the policies' ids.
     """
-    own = _of(service)
-    failed: Labels = {"http.response.status_code": matches("5.."), **own}
-
-    def bad_share(window: timedelta) -> Query:
-        errors = growth(HTTP_SERVER_DURATION, where=failed, by=_BY, window=window)
-        return ratio(errors, growth(HTTP_SERVER_DURATION, where=own, by=_BY, window=window))
-
     return tuple(
         _policy(
             id=f"{id}-burn-{promql_duration(rate.long)}",
             rate=rate,
             goal=goal,
             period=period,
-            bad_share=bad_share,
+            bad_share=lambda window: failed_share(window, service=service),
             channels=page if rate.is_page else ticket,
             runbook=runbook,
             promise="requests do not fail",
@@ -104,28 +97,14 @@ def latency_burn_rates(
     Raises:
         DefinitionError: outside `errors.collecting`: `threshold` is none of the histogram's bounds.
     """
-    own = _of(service)
     bound = _bound(whole_seconds(threshold), id)
-    labels = tuple((label, Matching(Match.EQUAL, value)) for label, value in own.items())
-
-    def bad_share(window: timedelta) -> Query:
-        # Bounds are written "1" by some exporters and "1.0" by others.
-        le = Matching(
-            Match.MATCHES, f"{bound:g}".replace(".", "\\.") + (r"(\.0)?" if float(bound).is_integer() else "")
-        )
-        fast = Selector(metric=HTTP_SERVER_DURATION, suffix="_bucket", where=(*labels, ("le", le)), window=window)
-        good = query("sum by (", LabelList((_BY,)), ") (increase(", fast, "))")
-        every = Selector(metric=HTTP_SERVER_DURATION, suffix="_count", where=labels, window=window)
-        total = query("sum by (", LabelList((_BY,)), ") (increase(", every, "))")
-        return query("1 - ", good / total, level=2)
-
     return tuple(
         _policy(
             id=f"{id}-burn-{promql_duration(rate.long)}",
             rate=rate,
             goal=goal,
             period=period,
-            bad_share=bad_share,
+            bad_share=lambda window: slow_share(window, bound_s=bound, service=service),
             channels=page if rate.is_page else ticket,
             runbook=runbook,
             promise=f"requests are answered within {shown_duration(threshold)}",
@@ -133,6 +112,38 @@ def latency_burn_rates(
         for rate in rates
         if as_duration(rate.long) < as_duration(period)
     )
+
+
+def failed_share(window: DurationLike, *, service: str | None = None) -> Query:
+    """Return what `availability_burn_rates` compares: the share of each service's requests that ended in a 5xx.
+
+    Args:
+        window: over which it is taken.
+        service: only this service; every service by itself when not given.
+    """
+    own = _of(service)
+    failed: Labels = {"http.response.status_code": matches("5.."), **own}
+    errors = growth(HTTP_SERVER_DURATION, where=failed, by=_BY, window=window)
+    return ratio(errors, growth(HTTP_SERVER_DURATION, where=own, by=_BY, window=window))
+
+
+def slow_share(window: DurationLike, *, bound_s: float, service: str | None = None) -> Query:
+    """Return what `latency_burn_rates` compares: the share of each service's requests that took longer.
+
+    Args:
+        window: over which it is taken.
+        bound_s: longer than so many seconds, one of the histogram's bounds.
+        service: only this service; every service by itself when not given.
+    """
+    span = as_duration(window)
+    labels = tuple((label, Matching(Match.EQUAL, value)) for label, value in _of(service).items())
+    # Bounds are written "1" by some exporters and "1.0" by others.
+    le = Matching(Match.MATCHES, f"{bound_s:g}".replace(".", "\\.") + (r"(\.0)?" if bound_s.is_integer() else ""))
+    fast = Selector(metric=HTTP_SERVER_DURATION, suffix="_bucket", where=(*labels, ("le", le)), window=span)
+    good = query("sum by (", LabelList((_BY,)), ") (increase(", fast, "))")
+    every = Selector(metric=HTTP_SERVER_DURATION, suffix="_count", where=labels, window=span)
+    total = query("sum by (", LabelList((_BY,)), ") (increase(", every, "))")
+    return query("1 - ", good / total, level=2)
 
 
 @ready_made("policy")

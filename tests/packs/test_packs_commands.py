@@ -115,7 +115,7 @@ def test_a_misspelt_pack_is_told():
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == 'packs: there is no pack "cloud-sqll". Did you mean "cloud-sql".\n'
+    assert done.stderr == 'packs: there is no pack "cloud-sqll". Did you mean "cloud-sql"? `obskit packs` lists them.\n'
 
 
 def test_init_writes_a_set_that_is_checked_and_tested(tmp_path):

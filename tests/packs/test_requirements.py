@@ -88,7 +88,7 @@ LINES = [
     ("gemini", "Cost of the last 24 h", {75, 50}),
     ("gemini", "Tokens per call", {40_000, 25_000}),
     ("gemini", "Cache hit rate", {0.4, 0.6}),
-    ("gemini", "Failed calls, those over the quota aside", {0.01, 0.001}),
+    ("gemini", "Failed calls, those over the quota aside", {0.05, 0.01, 0.001}),
     ("gemini", "Refused (429) and failed calls", {10}),
 ]
 

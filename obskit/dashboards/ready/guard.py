@@ -31,6 +31,8 @@ _MODEL = "gen_ai.request.model"
 def llm_guard(
     *,
     service: str | None = None,
+    circuit: Policy | None = None,
+    waits: Policy | None = None,
     policies: Sequence[Policy | str] = (),
     id: str = "llm-guard",  # noqa: A002 - the field's name
     display_name: str = "Guard of AI calls",
@@ -39,17 +41,20 @@ def llm_guard(
 
     Args:
         service: the service's name; all services together when not given.
-        policies: policies whose incidents are listed, e.g. `obskit.alerts.ai_circuit_open`.
+        circuit: the policy on open circuits, whose threshold is drawn, e.g. `obskit.alerts.ai_circuit_open`.
+        waits: the policy on the waits of interactive calls, whose threshold is drawn.
+        policies: more policies whose incidents are listed.
         id: the dashboard's id.
         display_name: the dashboard's name.
     """
     where: Labels = {} if service is None else {"service": service}
+    listed = [policy for policy in (circuit, waits) if policy is not None]
     return Dashboard(
         id=id,
         display_name=display_name,
         rows=(
-            _cards(where, policies),
-            Row(widgets=(_waits(where), _circuit(where))),
+            _cards(where, [*listed, *policies]),
+            Row(widgets=(_waits(where, waits), _circuit(where, circuit))),
             Row(
                 widgets=(
                     _count(where, AI_GUARD_THROTTLED, "Refused by the provider (429)", "obskit.quota"),
@@ -98,7 +103,7 @@ def _cards(where: Labels, policies: Sequence[Policy | str]) -> Row:
     )
 
 
-def _waits(where: Labels) -> XyChart:
+def _waits(where: Labels, limit: Policy | None) -> XyChart:
     return XyChart(
         title="Waits of the calls that had to",
         data=[
@@ -108,15 +113,17 @@ def _waits(where: Labels) -> XyChart:
             )
             for percent in (50, 95)
         ],
+        thresholds=() if limit is None else (limit,),
         unit="s",
         label="seconds",
     )
 
 
-def _circuit(where: Labels) -> XyChart:
+def _circuit(where: Labels, limit: Policy | None) -> XyChart:
     return XyChart(
         title="Circuit by model: 0 closed, 1 half-open, 2 open",
         data=[DataSet(query=_state(where, (_MODEL,)), legend="${labels.gen_ai_request_model}")],
+        thresholds=() if limit is None else (limit,),
         unit="1",
         label="state",
     )

@@ -36,6 +36,7 @@ def llm(
     cost: Policy | float = 75.0,
     rate_limit: Policy | float = 10.0,
     errors: Policy | float = 0.01,
+    down: Policy | None = None,
     cache: Policy | float = 0.4,
     tokens_per_call: Policy | float = 40_000.0,
     policies: Sequence[Policy | str] = (),
@@ -49,6 +50,7 @@ def llm(
         cost: the daily cost policy, whose threshold is drawn, or US dollars a day.
         rate_limit: the rate limit policy, whose threshold is drawn, or refused calls a minute.
         errors: the policy on failed calls, whose threshold is drawn, or a share of 0 to 1.
+        down: the policy on a provider that is down, whose threshold is drawn beside that of `errors`.
         cache: the policy on the cache hit rate, whose threshold is drawn, or a share of 0 to 1.
         tokens_per_call: the policy on the tokens of a call, whose threshold is drawn, or tokens.
         policies: more policies whose incidents are listed.
@@ -56,14 +58,14 @@ def llm(
         display_name: the dashboard's name.
     """
     where: Labels = {} if service is None else {"service": service}
-    given = (cost, rate_limit, errors, cache, tokens_per_call)
+    given = (cost, rate_limit, errors, down, cache, tokens_per_call)
     listed = [policy for policy in given if isinstance(policy, Policy)]
     return Dashboard(
         id=id,
         display_name=display_name,
         rows=(
             _cards(where, cost, rate_limit, cache, [*listed, *policies]),
-            Row(widgets=(_latency(where), _first_chunk(where), _failed(where, errors))),
+            Row(widgets=(_latency(where), _first_chunk(where), _failed(where, errors, down))),
             Row(widgets=(_refused(where, rate_limit), _cost_per_hour(where), _cost_per_day(where, cost))),
             Row(widgets=(_tokens_by_model(where), _tokens_by_kind(where))),
             Row(widgets=(_cache(where, cache), _tokens_per_call(where, tokens_per_call), _unpriced(where))),
@@ -170,7 +172,7 @@ def _first_chunk(where: Labels) -> XyChart:
     )
 
 
-def _failed(where: Labels, errors: Policy | float) -> XyChart:
+def _failed(where: Labels, errors: Policy | float, down: Policy | None) -> XyChart:
     """The calls that fail in any way but for the quota, as the alert counts them."""
     others: Labels = {**where, "error.type": matches(FAILED)}
     shares = share(
@@ -180,7 +182,7 @@ def _failed(where: Labels, errors: Policy | float) -> XyChart:
     return XyChart(
         title="Failed calls, those over the quota aside",
         data=[DataSet(query=shares, legend=_BY_MODEL)],
-        thresholds=(_line(errors), Threshold(value=0.001, label="target")),
+        thresholds=(*([] if down is None else [down]), _line(errors), Threshold(value=0.001, label="target")),
         unit=_PERCENT,
         label="share of calls",
     )

@@ -77,14 +77,15 @@ def _make(settings: Settings) -> Objects:
         cost=cost,
         rate_limit=limit,
         errors=errors,
+        down=down,
         cache=cold,
         tokens_per_call=large,
-        policies=(down, spike, long),
+        policies=(spike, long),
     )
     *rows, last = calls.rows
     below = [*last.widgets, _sessions(settings)] if isinstance(last, Row) else [last, _sessions(settings)]
     calls = replace(calls, rows=(*rows, Row(widgets=below)))
-    guard = llm_guard(service=one, policies=(circuit, waits, limit, down))
+    guard = llm_guard(service=one, circuit=circuit, waits=waits, policies=(limit, down))
     alerts = (down, errors, limit, cost, spike, large, cold, long, circuit, waits)
     return Objects(dashboards=(calls, guard), alerts=alerts, resources=(_SESSION_ENDED,))
 

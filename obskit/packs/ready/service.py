@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from obskit.alerts import error_spike, latency_p95
+from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import HTTP_CLIENT_DURATION, HTTP_SERVER_DURATION, TELEMETRY_LOST
-from obskit.dashboards import service
+from obskit.dashboards import CollapsibleGroup, service
 from obskit.packs.cases import Case, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
+from obskit.packs.parts import PERCENT, chart, charts
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
 from obskit.queries.definitions import as_share, as_text, definition, given
-from obskit.queries.durations import DurationLike, as_duration
+from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.resources import availability_burn_rates, latency_burn_rates
+from obskit.resources.burn_rates import WORKBOOK
+from obskit.resources.request_burn_rates import failed_share, slow_share
 
 __all__ = ["PACK", "Settings"]
 
@@ -61,7 +67,35 @@ def _make(settings: Settings) -> Objects:
         ),
     )
     dashboard = service(service=one, latency=slow, errors=failing, policies=budgets)
+    dashboard = replace(dashboard, rows=(*dashboard.rows, _error_budgets(settings, budgets)))
     return Objects(dashboards=(dashboard,), alerts=(slow, failing, *budgets))
+
+
+def _error_budgets(settings: Settings, policies: Sequence[AlertPolicy]) -> CollapsibleGroup:
+    """What the burn-rate alerts compare: the share of each of their long windows, with their limits."""
+    one, bound_s = settings.service or None, whole_seconds(settings.fast_within)
+    windows = [rate.long for rate in WORKBOOK if as_duration(rate.long) < as_duration(settings.period)]
+    failed, slow = policies[: len(windows)], policies[len(windows) :]
+    row = charts(
+        chart(
+            "Failed requests, by the alerts' windows",
+            {f"{shown_duration(window)} ${{labels.job}}": failed_share(window, service=one) for window in windows},
+            unit=PERCENT,
+            label="share of the requests",
+            limits=failed,
+        ),
+        chart(
+            f"Requests slower than {shown_duration(settings.fast_within)}, by the alerts' windows",
+            {
+                f"{shown_duration(window)} ${{labels.job}}": slow_share(window, bound_s=bound_s, service=one)
+                for window in windows
+            },
+            unit=PERCENT,
+            label="share of the requests",
+            limits=slow,
+        ),
+    )
+    return CollapsibleGroup(title="Error budgets", is_collapsed=True, rows=(row,))
 
 
 _SERVICE: Final = {"service": "shop"}
