@@ -1,61 +1,65 @@
-"""A subset of the Logging query language: comparisons on fields, AND, OR, NOT, parentheses and plain words.
+"""The Logging query language, parsed.
 
-Source: "Logging query language" in Cloud Logging's documentation. Functions such as ``sample()`` are refused.
+Source: "Logging query language" in Cloud Logging's documentation: NOT binds strongest, then OR, then AND, and terms
+beside each other are joined by AND. Functions that are not matched here are refused by name.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
+from obskit.engine.conditions import UnsupportedError
+from obskit.engine.log_matching import Accepts, anywhere, compared, in_network, log_named, searched, values_at
 from obskit.errors import Problem, QueryError
 
 __all__ = ["compile_filter", "values_at"]
 
-Accepts = Callable[[Mapping[str, Any]], bool]
 _TOKEN: Final = re.compile(
-    r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<op>!=|>=|<=|=~|!~|=|:|>|<)|(?P<mark>[()])|(?P<word>[^\s()=:<>!"]+))'
+    r"(?:\s|--[^\n]*)*"
+    r'(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<op>!=|>=|<=|=~|!~|=|:|>|<)|(?P<mark>[(),])|(?P<word>[^\s(),=:<>!"]+)|(?P<end>$))',
+    re.DOTALL,
 )
-_SEVERITY: Final = {
-    name: number * 100
-    for number, name in enumerate(
-        ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
-    )
-}
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
+_WORDS: Final = frozenset({"AND", "OR", "NOT"})
+_UNSUPPORTED: Final = frozenset({"sample", "source", "cast", "regexp_extract"})
+_LONGEST: Final = 20_000
 
 
 def compile_filter(text: str) -> Accepts:
     """Return a function that tells whether a LogEntry, as JSON, fits; an empty filter fits all.
 
     Raises:
-        QueryError: the filter does not parse; the place names the column.
+        UnsupportedError: it has a function that is not matched here.
+        QueryError: it does not parse; the place names the column.
     """
-    lines = [line for line in text.splitlines() if not line.strip().startswith("--")]
-    parser = _Parser("\n".join(lines))
+    parser = _Parser(text)
     return parser.parsed() if parser.here[0] != "end" else lambda _entry: True
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
+        if len(text) > _LONGEST:
+            raise self._error(0, f"the filter has {len(text)} characters, at most {_LONGEST} are allowed")
         self.tokens: list[tuple[str, str, int]] = []
         position = 0
-        while position < len(text) and not text[position:].isspace():
+        while not self.tokens or self.tokens[-1][0] != "end":
             match = _TOKEN.match(text, position)
             if match is None or match.lastgroup is None:
                 raise self._error(position, "is not part of the query language")
             self.tokens.append((match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
             position = match.end()
-        self.tokens.append(("end", "", len(text)))
         self.index = 0
 
     def _error(self, column: int, problem: str) -> QueryError:
+        return QueryError(self._problem(column, problem, 'Write for example severity>=ERROR AND "timeout"'))
+
+    def _problem(self, column: int, problem: str, way_out: str) -> Problem:
         place = f"log filter, column {column + 1} ({self.text[column : column + 20]!r})"
-        return QueryError(
-            Problem(place=place, problem=problem, way_out='Write for example severity>=ERROR AND "timeout"')
-        )
+        return Problem(place=place, problem=problem, way_out=way_out)
 
     @property
     def here(self) -> tuple[str, str, int]:
@@ -65,132 +69,129 @@ class _Parser:
         self.index += 1
         return self.tokens[self.index - 1]
 
+    def _is_word(self, word: str) -> bool:
+        return self.here[:2] == ("word", word)
+
+    def _is_mark(self, mark: str) -> bool:
+        return self.here[:2] == ("mark", mark)
+
     def parsed(self) -> Accepts:
-        found = self._or()
+        found = self._all(self._term)
         if self.here[0] != "end":
             raise self._error(self.here[2], "is not expected here")
         return found
 
-    def _or(self) -> Accepts:
-        parts = [self._and()]
-        while self.here[:2] == ("word", "OR"):
-            self.take()
-            parts.append(self._and())
-        return parts[0] if len(parts) == 1 else lambda entry: any(part(entry) for part in parts)
+    # ------------------------------------------------------------------ NOT, then OR, then AND
 
-    def _and(self) -> Accepts:
-        parts = [self._not()]
-        while self.here[0] != "end" and self.here[:2] != ("word", "OR") and self.here[1] != ")":
-            if self.here[:2] == ("word", "AND"):
+    def _all(self, term: Callable[[], Accepts]) -> Accepts:
+        parts = [self._any(term)]
+        while self.here[0] != "end" and not self._is_mark(")"):
+            if self._is_word("AND"):
                 self.take()
-            parts.append(self._not())
+            parts.append(self._any(term))
         return parts[0] if len(parts) == 1 else lambda entry: all(part(entry) for part in parts)
 
-    def _not(self) -> Accepts:
+    def _any(self, term: Callable[[], Accepts]) -> Accepts:
+        parts = [self._not(term)]
+        while self._is_word("OR"):
+            self.take()
+            parts.append(self._not(term))
+        return parts[0] if len(parts) == 1 else lambda entry: any(part(entry) for part in parts)
+
+    def _not(self, term: Callable[[], Accepts]) -> Accepts:
         kind, text, column = self.here
-        if kind == "word" and (text == "NOT" or text.startswith("-")):
-            if text == "NOT":
+        if kind == "word" and (text == "NOT" or (text.startswith("-") and not re.fullmatch(r"-[0-9.]+", text))):
+            if text in {"NOT", "-"}:
                 self.take()
             else:
-                self.tokens[self.index] = (kind, text[1:], column)
-            inner = self._not()
+                self.tokens[self.index] = (kind, text[1:], column + 1)
+            inner = self._not(term)
             return lambda entry: not inner(entry)
-        if text == "(" and kind == "mark":
-            self.take()
-            inner = self._or()
-            if self.take()[1] != ")":
-                raise self._error(column, "a parenthesis is not closed")
-            return inner
-        return self._comparison()
+        if self._is_mark("("):
+            return self._group(term)
+        return term()
 
-    def _comparison(self) -> Accepts:
-        kind, text, column = self.take()
-        if kind not in {"word", "string"} or (kind == "word" and text in {"AND", "OR"}):
-            raise self._error(column, "a field or a word is needed here")
-        while kind == "word" and text.endswith(".") and self.here[0] == "string":  # labels."k8s.io/x"
-            text += self.take()[1]
-        if self.here[0] != "op":
-            wanted = _unquoted(text).lower()
-            return lambda entry: wanted in json.dumps(entry, ensure_ascii=False).lower()
-        op = self.take()[1]
-        if self.here[:2] == ("mark", "("):  # field=("a" OR "b")
-            return self._several(text, op)
-        kind, value, column = self.take()
-        if kind not in {"word", "string"}:
-            raise self._error(column, "a value is needed here")
-        return _compared(text, op, _unquoted(value), self._error, column)
-
-    def _several(self, field: str, op: str) -> Accepts:
+    def _group(self, term: Callable[[], Accepts]) -> Accepts:
+        column = self.take()[2]
+        inner = self._all(term)
+        if not self._is_mark(")"):
+            raise self._error(column, "a parenthesis is not closed")
         self.take()
-        parts: list[Accepts] = []
-        while self.here[1] != ")":
-            kind, value, column = self.take()
+        return inner
+
+    # ------------------------------------------------------------------ terms
+
+    def _term(self) -> Accepts:
+        kind, text, column = self.take()
+        if kind not in {"word", "string"} or (kind == "word" and text in _WORDS):
+            raise self._error(column, "a field or a word is needed here")
+        if kind == "word" and self._is_mark("(") and self.here[2] == column + len(text):
+            return self._function(text, column)
+        field = self._field(kind, text)
+        if self.here[0] != "op":
+            return anywhere(_unquoted(field))
+        op = self.take()[1]
+        if self._is_mark("("):  # field=("a" OR "b")
+            return self._group(lambda: self._value(field, op))
+        return self._value(field, op)
+
+    def _field(self, kind: str, text: str) -> str:
+        """A field's parts in quotes come as words that end or begin with a dot, and strings."""
+        while kind == "word" and text.endswith(".") and self.here[0] == "string":
+            text += self.take()[1]
+            if self.here[0] == "word" and self.here[1].startswith("."):
+                text += self.take()[1]
+        return text
+
+    def _value(self, field: str, op: str) -> Accepts:
+        kind, value, column = self.take()
+        if kind not in {"word", "string"} or (kind == "word" and value in _WORDS):
+            raise self._error(column, "a value is needed here")
+        wanted = value
+        if kind == "word":  # a time without quotes has colons
+            while self.here[1] == ":" and self.here[2] == column + len(wanted):
+                wanted += self.take()[1] + self.take()[1]
+        try:
+            return compared(field, op, _unquoted(wanted))
+        except ValueError as failure:
+            raise self._error(column, str(failure)) from failure
+
+    def _function(self, name: str, column: int) -> Accepts:
+        arguments = self._arguments(column)
+        try:
+            match name, arguments:
+                case "log_id", [identity]:
+                    return log_named(_unquoted(identity))
+                case "ip_in_net", [field, network]:
+                    return in_network(field, _unquoted(network))
+                case "SEARCH" | "search", [query]:
+                    return searched(_unquoted(query))
+                case "SEARCH" | "search", [field, query]:
+                    return searched(_unquoted(query), field)
+        except ValueError as failure:
+            raise self._error(column, str(failure)) from failure
+        if name in _UNSUPPORTED:
+            way_out = "Use log_id(…), ip_in_net(…), SEARCH(…) or comparisons of fields"
+            raise UnsupportedError(self._problem(column, f"{name}(…) is not matched here", way_out))
+        raise self._error(column, f"{name}({', '.join(arguments)}) is no function of the query language")
+
+    def _arguments(self, column: int) -> list[str]:
+        self.take()
+        found: list[str] = []
+        while not self._is_mark(")"):
+            kind, text, _ = self.take()
             if kind == "end":
                 raise self._error(column, "a parenthesis is not closed")
-            if (kind, value) != ("word", "OR"):
-                parts.append(_compared(field, op, _unquoted(value), self._error, column))
+            if kind != "mark":
+                found.append(self._field(kind, text))
         self.take()
-        return lambda entry: any(part(entry) for part in parts)
+        return found
 
 
 def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text[:1] == '"' else text
-
-
-def values_at(entry: Mapping[str, Any], field: str) -> list[Any]:
-    """Return the values of a field such as ``jsonPayload.user`` or ``labels."k8s.io/x"``, none where it is absent."""
-    return _values(entry, _path(field))
-
-
-def _path(field: str) -> list[str]:
-    return [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', field)]
-
-
-def _compared(field: str, op: str, wanted: str, error: Callable[[int, str], QueryError], column: int) -> Accepts:
-    path = _path(field)
-    if op in {"=~", "!~"}:
-        try:
-            pattern = re.compile(wanted)
-        except re.error as failure:
-            raise error(column, f"the regular expression does not compile: {failure}") from failure
-        return lambda entry: any(pattern.search(str(v)) for v in _values(entry, path)) is (op == "=~")
-    if path == ["severity"]:
-        level = _SEVERITY.get(wanted.upper(), 0)
-        return lambda entry: _ordered(_SEVERITY.get(str(entry.get("severity", "DEFAULT")).upper(), 0), op, level)
-    if op == ":":
-        return lambda entry: any(wanted == "*" or wanted.lower() in str(v).lower() for v in _values(entry, path))
-    if op == "!=":
-        return lambda entry: not any(_equal(v, wanted) for v in _values(entry, path))
-    if op == "=":
-        return lambda entry: any(_equal(v, wanted) for v in _values(entry, path))
-    return lambda entry: any(_sorted(v, op, wanted) for v in _values(entry, path))
-
-
-def _values(entry: Any, path: list[str]) -> list[Any]:
-    found = [entry]
-    for part in path:
-        found = [item[part] for item in found if isinstance(item, Mapping) and part in item]
-        found = [inner for item in found for inner in (item if isinstance(item, list) else [item])]
-    return found
-
-
-def _equal(value: Any, wanted: str) -> bool:
-    if isinstance(value, bool):
-        return str(value).lower() == wanted.lower()
-    if isinstance(value, int | float):
-        try:
-            return float(value) == float(wanted)
-        except ValueError:
-            return False
-    return str(value).lower() == wanted.lower()
-
-
-def _sorted(value: Any, op: str, wanted: str) -> bool:
-    try:
-        return _ordered(float(str(value).removesuffix("s")), op, float(wanted.removesuffix("s")))
-    except ValueError:
-        return _ordered(str(value), op, wanted)
-
-
-def _ordered(a: Any, op: str, b: Any) -> bool:
-    return bool({"=": a == b, "!=": a != b, ":": a == b, ">": a > b, "<": a < b, ">=": a >= b, "<=": a <= b}[op])
+    """A string without its quotes; escapes that are none stay, as in regular expressions."""
+    if text[:1] != '"':
+        return text
+    return _ESCAPE.sub(
+        lambda match: chr(int(match[1][1:], 16)) if len(match[1]) > 1 else _ESCAPES.get(match[1], match[0]), text[1:-1]
+    )

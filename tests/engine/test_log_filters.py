@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from obskit.engine.conditions import UnsupportedError
 from obskit.engine.log_filters import compile_filter
 from obskit.errors import QueryError
 
@@ -86,9 +87,107 @@ def test_an_entry_does_not_fit(text: str):
     assert not compile_filter(text)(ENTRY)
 
 
-def test_and_binds_stronger_than_or():
-    """As in the documentation: NOT, then OR, then AND would read otherwise; this backend reads AND first."""
-    assert compile_filter("severity=WARNING OR severity=INFO AND labels.tier=paid")(ENTRY)
+def test_or_binds_stronger_than_and():
+    """As documented: NOT, then OR, then AND."""
+    assert not compile_filter("severity=WARNING OR severity=INFO AND labels.tier=paid")(ENTRY)
+    assert compile_filter("severity=WARNING AND labels.tier=paid OR labels.tier=free")(ENTRY)
+    assert compile_filter("NOT severity=INFO OR severity=INFO AND labels.tier=free")(ENTRY)
+
+
+AUDIT = {
+    "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",
+    "severity": "NOTICE",
+    "timestamp": "2026-11-21T07:00:00.500000000Z",
+    "protoPayload": {
+        "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+        "methodName": "SetIamPolicy",
+        "requestMetadata": {"callerIp": "10.1.2.3"},
+        "metadata": {"windowStatus": "STATUS_SUCCEEDED"},
+        "authorizationInfo": [{"granted": True, "permission": "a.b.set"}, {"granted": False, "permission": "a.b.get"}],
+        "status": {"message": "it's done: user-agent curl/8"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'log_id("cloudaudit.googleapis.com/activity")',
+        'NOT log_id("stdout") AND protoPayload.methodName="SetIamPolicy"',
+        'protoPayload."@type"="type.googleapis.com/google.cloud.audit.AuditLog"',
+        'protoPayload.metadata.windowStatus="STATUS_SUCCEEDED"',
+        'protoPayload.methodName:"iam"',
+        "protoPayload.authorizationInfo.granted=false",
+        "protoPayload.requestMetadata:callerIp",
+        "protoPayload:succeeded",
+        'ip_in_net(protoPayload.requestMetadata.callerIp, "10.0.0.0/8")',
+        'SEARCH("succeeded status")',
+        'SEARCH(protoPayload.status.message, "CURL done")',
+        'SEARCH("`user agent` done")',
+        'timestamp>="2026-11-21T07:00:00.5Z"',
+        'timestamp<"2026-11-21T08:00:01+01:00"',
+        "timestamp>=2026-11-21T07:00:00Z",
+        'timestamp>"2026-11-21"',
+        "severity>=NOTICE severity<400",
+        r'protoPayload.status.message=~"curl/\d$"',
+        r'protoPayload.status.message=~"curl/\\d$"',
+        'protoPayload.methodName=~"^Set"',
+        'protoPayload.methodName!~"^Get"',
+        'protoPayload.methodName=("Get" OR "SetIamPolicy")',
+        'protoPayload.methodName:("set" AND "policy")',
+        'protoPayload.methodName=(NOT "Get")',
+        "severity=NOTICE -- until the end of the line (\nprotoPayload:*",
+        '-protoPayload.methodName="Get"',
+    ],
+)
+def test_an_audit_entry_fits(text: str):
+    """Functions, audit logs' fields, times, negations, comments."""
+    assert compile_filter(text)(AUDIT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'log_id("activity")',
+        'SEARCH("succeed")',
+        'SEARCH("`agent user`")',
+        'SEARCH(protoPayload.methodName, "done")',
+        'ip_in_net(protoPayload.requestMetadata.callerIp, "192.168.0.0/16")',
+        'timestamp<"2026-11-21T07:00:00.5Z"',
+        'protoPayload.methodName=~"^set"',
+        'protoPayload.methodName:("set" AND "get")',
+        "NOT protoPayload.methodName:iam",
+        "@type",
+    ],
+)
+def test_an_audit_entry_does_not_fit(text: str):
+    """Whole words, whole names, whole moments; keys are not searched."""
+    assert not compile_filter(text)(AUDIT)
+
+
+@pytest.mark.parametrize("text", ["sample(insertId, 0.5)", 'source("projects/p")', 'cast("1", INT64)'])
+def test_functions_that_are_not_matched_are_refused_by_name(text: str):
+    """A filter that Google takes is not held for a mistake."""
+    with pytest.raises(UnsupportedError, match=rf"{text.partition('(')[0]}\(…\) is not matched here"):
+        compile_filter(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("severity>=ERRR", "no severity"),
+        ('timestamp>="yesterday"', "no time"),
+        ('ip_in_net(a, "x")', "x"),
+        ('serach("a")', "no function"),
+        ('log_id("a"', "not closed"),
+        ("a=" + "b" * 20_000, "20002 characters"),
+    ],
+    ids=["severity", "time", "network", "function", "open", "long"],
+)
+def test_values_that_do_not_fit_are_told(text: str, told: str):
+    """With the column and the reason."""
+    with pytest.raises(QueryError, match=told):
+        compile_filter(text)
 
 
 @pytest.mark.parametrize(

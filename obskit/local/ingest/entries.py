@@ -86,11 +86,11 @@ def _problems(entry: Mapping[str, Any], place: str, log_name: str) -> Iterator[P
         yield Problem(place=place, problem="has no logName", way_out="Set logName here or in the request")
     if len({"textPayload", "jsonPayload", "protoPayload"} & entry.keys()) > 1:
         yield Problem(place=place, problem="has more than one payload", way_out="Set textPayload or jsonPayload")
-    if "protoPayload" in entry:
-        yield Problem(
-            place=f"{place}.protoPayload", problem="is not taken by the local backend", way_out="Use jsonPayload"
-        )
-    for name in ("jsonPayload", "labels", "resource"):
+    proto = entry.get("protoPayload")
+    if isinstance(proto, Mapping) and not proto.get("@type"):
+        way_out = "Set @type, or use jsonPayload"
+        yield Problem(place=f"{place}.protoPayload", problem="does not say of which type it is", way_out=way_out)
+    for name in ("jsonPayload", "protoPayload", "labels", "resource"):
         if not isinstance(entry.get(name) or {}, Mapping):
             yield Problem(place=f"{place}.{name}", problem="is not an object", way_out="Send a JSON object")
     size = _size_bytes(entry)
@@ -108,7 +108,7 @@ def _resource(given: Mapping[str, Any]) -> dict[str, Any]:
 def _size_bytes(entry: Mapping[str, Any]) -> int:
     """Return the size of what the sender has to say; the frame that every entry of a log shares is not counted."""
     text = str(entry.get("textPayload") or "")
-    rest = {name: entry[name] for name in ("jsonPayload", "httpRequest", "labels") if entry.get(name)}
+    rest = {name: entry[name] for name in ("jsonPayload", "protoPayload", "httpRequest", "labels") if entry.get(name)}
     return len(plain(text).encode()) + (len(text_of(rest).encode()) if rest else 0)
 
 
@@ -154,6 +154,9 @@ def _message(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     message = payload.get("message")
     if message is not None:
         return str(message)
+    if proto := _table(entry.get("protoPayload")):  # an audit log's entry: what was done to what, and how it ended
+        told = (proto.get("methodName"), proto.get("resourceName"), _table(proto.get("status")).get("message"))
+        return " ".join(str(each) for each in told if each)
     request = _table(entry.get("httpRequest"))
     return f"{request.get('requestMethod', '')} {request.get('requestUrl', '')} {request.get('status', '')}".strip()
 

@@ -205,7 +205,7 @@ _HIDDEN: Final = frozenset({"message", "severity", "timestamp", "time"})
 
 def _shown(row: Any) -> dict[str, Any]:
     entry = load(row["body"])
-    payload = entry.get("jsonPayload") or {}
+    payload = entry.get("jsonPayload") or entry.get("protoPayload") or {}
     return {
         "id": row["id"],
         "time_ms": row["time_ns"] / 1e6,
