@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Generic, TypeVar
+from urllib.parse import quote
 
-from obskit.alerts import AlertPolicy, NotificationChannel
+from obskit.alerts import AlertPolicy, Documentation, Link, NotificationChannel
 from obskit.alerts.lookups import ExistingChannels
 from obskit.alerts.strategies import Channel
 from obskit.dashboards import Dashboard
@@ -17,6 +18,7 @@ from obskit.queries.stacks import MISSING, PerStack
 
 __all__ = ["Objects", "Pack", "PackSettings", "Receivers"]
 
+_LOGS: Final = "https://console.cloud.google.com/logs/query;query={query}?project=${{project}}"
 _channels: Final = many(NotificationChannel, ExistingChannels, str)
 
 
@@ -98,6 +100,7 @@ class Pack(Generic[S]):
         title: the service's name, for people.
         summary: one sentence: what it watches.
         needs: whose data it shows: prefixes of metric types (``run.googleapis.com``), ``obskit`` for the app's own.
+        logs: Cloud Logging's filter of the entries to look at first: a link in each notification of its alerts.
         settings: the class of its settings; every field has a default.
         make: makes the definitions from settings.
         scenario: made-up data that its dashboard can be drawn from.
@@ -109,6 +112,7 @@ class Pack(Generic[S]):
     title: str
     summary: str
     needs: tuple[str, ...]
+    logs: str
     settings: type[S]
     make: Callable[[S], Objects]
     scenario: Scenario
@@ -124,12 +128,23 @@ class Pack(Generic[S]):
         chosen = self.settings() if settings is None else settings
         variants: PerStack[S] | None = chosen.variants
         if variants is None:
-            return self.make(chosen)
-        return _joined(variants, self.make)
+            return self._made(chosen)
+        return _joined(variants, self._made)
+
+    def _made(self, settings: S) -> Objects:
+        made, link = self.make(settings), Link(name="Logs", url=_LOGS.format(query=quote(self.logs, safe="")))
+        return replace(made, alerts=tuple(_linked(policy, link) for policy in made.alerts))
 
     def example_objects(self) -> Objects:
         """Return the definitions that the scenario and the cases are of."""
         return self.objects(self.settings(**self.example))
+
+
+def _linked(policy: AlertPolicy, link: Link) -> AlertPolicy:
+    written = policy.documentation
+    if not isinstance(written, Documentation):
+        raise TypeError(f"policy {policy.id} has no runbook")
+    return replace(policy, documentation=replace(written, links=(*written.links, link)))
 
 
 def _joined(variants: PerStack[S], make: Callable[[S], Objects]) -> Objects:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Final
-from urllib.parse import quote
 
-from obskit.alerts import AlertPolicy, Documentation, Link, PromQLCondition, Severity
+from obskit.alerts import AlertPolicy, PromQLCondition, Severity
 from obskit.alerts.ready.runbooks import runbook
 from obskit.alerts.strategies import Channel
 from obskit.dashboards import DataSet, IncidentList, Plot, Row, Scorecard, Threshold, XyChart
@@ -26,15 +23,12 @@ __all__ = [
     "charts",
     "early",
     "line",
-    "logged",
     "only",
     "warning",
 ]
 
 PERCENT = "10^2.%"
 """The unit of a share of 0 to 1 that is shown in percent."""
-
-_LOGS: Final = "https://console.cloud.google.com/logs/query;query={query}?project=${{project}}"
 
 Limits = Sequence[Threshold | Policy | float]
 
@@ -174,20 +168,3 @@ def _number(policy: AlertPolicy) -> float:
 def warning(value: float, *, is_below: bool = False) -> Threshold:
     """Return the yellow limit of a card that has no alert's threshold to go by."""
     return Threshold(value=value, color=Color.YELLOW, direction=Direction.BELOW if is_below else Direction.ABOVE)
-
-
-def logged(entries: str, *policies: AlertPolicy) -> tuple[AlertPolicy, ...]:
-    """Return policies whose notifications have a link to the log entries to look at, in the console.
-
-    Args:
-        entries: Cloud Logging's filter.
-        policies: without links so far.
-    """
-    link = Link(name="Logs", url=_LOGS.format(query=quote(entries, safe="")))
-    return tuple(_linked(each, link) for each in policies)
-
-
-def _linked(policy: AlertPolicy, link: Link) -> AlertPolicy:
-    if not isinstance(policy.documentation, Documentation):
-        raise TypeError(f"policy {policy.id} has no runbook")
-    return replace(policy, documentation=replace(policy.documentation, links=(link,)))

@@ -120,11 +120,11 @@ def test_a_misspelt_pack_is_told():
 
 def test_init_writes_a_set_that_is_checked_and_tested(tmp_path):
     """From nothing to alerts, dashboards, their tests, a workflow and a stack, without a problem."""
-    run("init", tmp_path, "--project", "shop")
+    run("init", tmp_path, "--project", "shop-prod")
     found = loaded(tmp_path)
     assert [str(each) for each in found.problems] == []
     assert {each.id for each in found.definitions} >= {"latency-p95", "error-spike", "service", "llm", "pagerduty"}
-    assert 'project = "shop"' in (tmp_path / "pyproject.toml").read_text()
+    assert 'project = "shop-prod"' in (tmp_path / "pyproject.toml").read_text()
     assert "mode: check" in (tmp_path / ".github" / "workflows" / "obskit.yml").read_text()
     command = [sys.executable, "-m", "obskit.cli", "test-alerts", "--require-both"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

@@ -81,6 +81,7 @@ PACK: Final = Pack(
     title="AI budgets",
     summary="Token budgets of user tiers: what is left, who is refused; and the month's AI budget.",
     needs=("obskit",),
+    logs="jsonPayload.gemini_tokens.input>0 OR httpRequest.status=429",
     settings=Settings,
     make=_make,
     scenario=Scenario(

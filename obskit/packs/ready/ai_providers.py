@@ -283,6 +283,7 @@ PACK: Final = Pack(
     title="Other AI providers",
     summary="Health, failures and cost of providers billed by image, second of video or minute.",
     needs=("obskit",),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

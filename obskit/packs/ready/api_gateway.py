@@ -231,6 +231,7 @@ PACK: Final = Pack(
     title="API Gateway",
     summary="Errors, latency and refused callers of API Gateway; latency is taken from its log, as there is no metric.",
     needs=("apigateway.googleapis.com", "logging.googleapis.com"),
+    logs=f"{LOG} AND httpRequest.status>=400",
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

@@ -247,6 +247,7 @@ PACK: Final = Pack(
     title="A background worker",
     summary="Queues, runs, failures and durations of jobs that `obskit.job` observes, and the backup among them.",
     needs=("obskit", "cloudtasks.googleapis.com"),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -217,6 +217,7 @@ PACK: Final = Pack(
         "storage.googleapis.com",
         "obskit",
     ),
+    logs="severity<=DEBUG OR severity>=ERROR",
     settings=Settings,
     make=_make,
     example={"account": "012345-6789AB-CDEF01"},

@@ -18,6 +18,7 @@ __all__ = ["PACK", "Settings"]
 
 _REQUESTS: Final = google("networksecurity.googleapis.com/https/request_count")
 _PREVIEWED: Final = google("networksecurity.googleapis.com/https/previewed_request_count")
+_DENIALS: Final = 'jsonPayload.enforcedSecurityPolicy.outcome="DENY"'
 _BY: Final = "policy_name"
 _LEGEND: Final = "${labels.policy_name}"
 _BLOCKED: Final[Labels] = {"blocked": "true"}
@@ -49,7 +50,7 @@ def _make(settings: Settings) -> Objects:
             cards(*_numbers(settings, attack), policies=(attack,)),
             _symptoms(settings, attack),
             *_causes(settings),
-            LogsPanel(title="Blocked requests", filter='jsonPayload.enforcedSecurityPolicy.outcome="DENY"', height=12),
+            LogsPanel(title="Blocked requests", filter=_DENIALS, height=12),
         ),
     )
     return Objects(dashboards=(dashboard,), alerts=(attack,))
@@ -161,6 +162,7 @@ PACK: Final = Pack(
     title="Cloud Armor",
     summary="Requests that security policies turn away, and those that rules in preview would.",
     needs=("networksecurity.googleapis.com",),
+    logs=_DENIALS,
     settings=Settings,
     make=_make,
     scenario=Scenario(

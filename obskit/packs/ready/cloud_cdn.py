@@ -144,6 +144,7 @@ PACK: Final = Pack(
     title="Cloud CDN",
     summary="The cache hit rate, and what misses cost users and backends.",
     needs=("loadbalancing.googleapis.com",),
+    logs='resource.type="http_load_balancer" AND httpRequest.cacheLookup=true AND NOT httpRequest.cacheHit=true',
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -235,6 +235,7 @@ PACK: Final = Pack(
     title="Cloud DNS",
     summary="Failed, slow and pointless queries of Cloud DNS, and changes of its zones.",
     needs=("dns.googleapis.com", "logging.googleapis.com"),
+    logs='resource.type="dns_query" AND jsonPayload.responseCode!="NOERROR"',
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

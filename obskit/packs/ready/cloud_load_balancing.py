@@ -207,6 +207,7 @@ PACK: Final = Pack(
     title="Cloud Load Balancing",
     summary="Errors and latency of external Application Load Balancers, as their users see them.",
     needs=("loadbalancing.googleapis.com",),
+    logs='resource.type="http_load_balancer" AND httpRequest.status>=500',
     settings=Settings,
     make=_make,
     scenario=Scenario(

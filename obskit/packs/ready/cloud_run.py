@@ -257,6 +257,7 @@ PACK: Final = Pack(
     title="Cloud Run",
     summary="Errors, latency, instances and memory of Cloud Run services: front end and API.",
     needs=("run.googleapis.com",),
+    logs='resource.type="cloud_run_revision" AND severity>=WARNING',
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

@@ -215,6 +215,7 @@ PACK: Final = Pack(
     title="Cloud Scheduler",
     summary="Failed and missing runs of scheduled jobs, counted from log entries, as there is no metric.",
     needs=("logging.googleapis.com",),
+    logs=_ENTRIES,
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -298,6 +298,7 @@ PACK: Final = Pack(
     title="Cloud SQL",
     summary="Disk, CPU, connections and backups of Cloud SQL instances.",
     needs=("cloudsql.googleapis.com", "logging.googleapis.com"),
+    logs='resource.type="cloudsql_database" AND severity>=WARNING',
     settings=Settings,
     make=_make,
     scenario=_SCENARIO,

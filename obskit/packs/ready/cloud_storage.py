@@ -197,6 +197,7 @@ PACK: Final = Pack(
     title="Cloud Storage",
     summary="Failed and refused requests, traffic and size of buckets.",
     needs=("storage.googleapis.com",),
+    logs='resource.type="gcs_bucket" AND severity>=ERROR',
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -23,6 +23,7 @@ _DEPTH: Final = google("cloudtasks.googleapis.com/queue/depth")
 _ATTEMPTS: Final = google("cloudtasks.googleapis.com/queue/task_attempt_count")
 _DELAYS: Final = google("cloudtasks.googleapis.com/queue/task_attempt_delays")
 _CALLS: Final = google("cloudtasks.googleapis.com/api/request_count")
+_WARNINGS: Final = 'resource.type="cloud_tasks_queue" AND severity>=WARNING'
 _BY: Final = "queue_id"
 _LEGEND: Final = "${labels.queue_id}"
 # Source: the metric's values in Metrics Explorer are gRPC codes in lower case, `ok` for what the handler took.
@@ -61,8 +62,7 @@ def _make(settings: Settings) -> Objects:
             *_causes(settings, waiting),
             LogsPanel(
                 title="What the queues say (where their logging is on)",
-                filter='resource.type="cloud_tasks_queue" AND severity>=WARNING'
-                + (f' AND resource.labels.queue_id="{settings.queue}"' if settings.queue else ""),
+                filter=_WARNINGS + (f' AND resource.labels.queue_id="{settings.queue}"' if settings.queue else ""),
                 height=12,
             ),
         ),
@@ -234,6 +234,7 @@ PACK: Final = Pack(
     title="Cloud Tasks",
     summary="Failed attempts, delay and length of Cloud Tasks queues.",
     needs=("cloudtasks.googleapis.com",),
+    logs=_WARNINGS,
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -259,6 +259,8 @@ PACK: Final = Pack(
     title="Firestore",
     summary="Failed and slow requests of Firestore databases, what they read and write, and their backups.",
     needs=("firestore.googleapis.com",),
+    logs='protoPayload.serviceName="firestore.googleapis.com" '
+    'AND (severity>=ERROR OR protoPayload.methodName:"BackupSchedule")',
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

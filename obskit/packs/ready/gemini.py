@@ -226,6 +226,7 @@ PACK: Final = Pack(
     title="Gemini, Vertex AI and other models",
     summary="Whether AI calls get through, how fast, how many tokens they use and what they cost.",
     needs=("obskit", "logging.googleapis.com"),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

@@ -212,6 +212,7 @@ PACK: Final = Pack(
     title="Memorystore for Redis",
     summary="Hits, memory, CPU and connections of Redis instances.",
     needs=("redis.googleapis.com",),
+    logs='resource.type="redis_instance"',
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -196,6 +196,7 @@ PACK: Final = Pack(
     title="A service outside Google",
     summary="Whether services on Heroku, Render, DigitalOcean or elsewhere still report, and what is lost on the way.",
     needs=("obskit",),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -308,6 +308,7 @@ PACK: Final = Pack(
     title="Pub/Sub",
     summary="Age of the oldest message, failed pushes, dead letters and failed publishing.",
     needs=("pubsub.googleapis.com",),
+    logs='resource.type=("pubsub_subscription" OR "pubsub_topic") AND severity>=WARNING',
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

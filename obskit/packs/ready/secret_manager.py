@@ -237,6 +237,7 @@ PACK: Final = Pack(
     title="Secret Manager",
     summary="Failed, refused and slow calls for secrets, and what was changed or destroyed.",
     needs=("serviceruntime.googleapis.com", "logging.googleapis.com"),
+    logs='protoPayload.serviceName="secretmanager.googleapis.com"',
     settings=Settings,
     make=_make,
     scenario=SCENARIO,

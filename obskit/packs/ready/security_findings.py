@@ -190,6 +190,7 @@ PACK: Final = Pack(
     title="Security Command Center",
     summary="Findings of Security Command Center and changes of permissions, counted from log entries.",
     needs=("logging.googleapis.com",),
+    logs=_FINDINGS,
     settings=Settings,
     make=_make,
     scenario=Scenario(

@@ -253,6 +253,7 @@ PACK: Final = Pack(
     title="A web service",
     summary="Latency, errors and error budgets of the apps that obskit instruments.",
     needs=("obskit",),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=_SCENARIO,

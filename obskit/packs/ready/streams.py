@@ -237,6 +237,7 @@ PACK: Final = Pack(
     title="Server-Sent Events and other streams",
     summary="When the first piece comes, whether streams break, how long they last and how many are open.",
     needs=("obskit",),
+    logs="severity>=WARNING AND jsonPayload.service:*",
     settings=Settings,
     make=_make,
     scenario=Scenario(

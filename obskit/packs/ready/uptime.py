@@ -158,6 +158,7 @@ PACK: Final = Pack(
     title="Uptime and TLS",
     summary="An uptime check on /health from all over the world, and the days left of its TLS certificate.",
     needs=("monitoring.googleapis.com",),
+    logs='resource.type="uptime_url"',
     settings=Settings,
     make=_make,
     scenario=Scenario(
