@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
 
@@ -98,7 +97,7 @@ class _Counter:
         model = model_name(str(get(message, "model") or ""))
         call = Call(operation="chat", provider=self._provider, model=model, is_late=True)
         usage = reply.tell(call)
-        call.end(usage=usage and replace(usage, processing="batch"))
+        call.end(usage=usage and usage.processed("batch"))
 
 
 def _counted(lines: Iterator[Any], counter: _Counter) -> Iterator[Any]:

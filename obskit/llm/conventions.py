@@ -15,7 +15,7 @@ from obskit.llm.usage import Usage
 from obskit.signals.cells import Seen
 from obskit.signals.clientspans import ClientSpan, SdkSpan
 
-__all__ = ["tell", "usage_attributes"]
+__all__ = ["add_usage", "tell"]
 
 _MODALITY: Final = "gen_ai.token.modality"
 _MODALITIES: Final = ("audio", "image", "video")
@@ -54,23 +54,26 @@ def tell(
                 series.told(metric, count, _MODALITY, modality, seen)
 
 
-def usage_attributes(usage: Usage) -> dict[str, Any]:
-    """Return what a call's span says of its usage, under the names that are the same in both."""
-    attributes: dict[str, Any] = {
-        "gen_ai.usage.input_tokens": usage.billed_input,
-        "gen_ai.usage.output_tokens": usage.billed_output,
-    }
-    if usage.cached:
-        attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cached
-    if usage.cache_write:
-        attributes["gen_ai.usage.cache_creation.input_tokens"] = usage.cache_write
-    if usage.thinking:
-        attributes["gen_ai.usage.reasoning.output_tokens"] = usage.thinking
-    if usage.tool_use:
-        attributes["obskit.gen_ai.usage.tool_use_input_tokens"] = usage.tool_use
-    if usage.units:
-        attributes.update((f"obskit.gen_ai.usage.{unit}", amount) for unit, amount in usage.units.items() if amount)
-    return attributes
+def add_usage(attributes: dict[str, Any], usage: Usage) -> None:
+    """Add what a call's span says of its usage, under the names that are the same in both.
+
+    Args:
+        attributes: of the span.
+        usage: the call's.
+    """
+    _, cached, cache_write, tool_use, _, thinking, billed_input, billed_output, _, units, _ = usage
+    attributes["gen_ai.usage.input_tokens"] = billed_input
+    attributes["gen_ai.usage.output_tokens"] = billed_output
+    if cached:
+        attributes["gen_ai.usage.cache_read.input_tokens"] = cached
+    if cache_write:
+        attributes["gen_ai.usage.cache_creation.input_tokens"] = cache_write
+    if thinking:
+        attributes["gen_ai.usage.reasoning.output_tokens"] = thinking
+    if tool_use:
+        attributes["obskit.gen_ai.usage.tool_use_input_tokens"] = tool_use
+    if units:
+        attributes.update((f"obskit.gen_ai.usage.{unit}", amount) for unit, amount in units.items() if amount)
 
 
 def _by_modality(usage: Usage, side: str) -> dict[str, int]:

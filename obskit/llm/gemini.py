@@ -21,6 +21,7 @@ from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, current_call, is_suppressed, settings
 from obskit.llm.tools import follow, follow_async
+from obskit.signals.context import leave
 from obskit.signals.imports import forget, when_imported
 
 __all__ = ["follow_calls", "problems", "uninstall"]
@@ -86,12 +87,14 @@ def _sync(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         if call is None:
             return original(self, *args, **kwargs)
         call.start()
+        token = call.enter()
         try:
-            with call.active():
-                response = original(self, *args, **kwargs)
+            response = original(self, *args, **kwargs)
         except BaseException as error:
+            leave(token)
             fail(call, error)
             raise
+        leave(token)
         finish_with(call, response)
         return response
 
@@ -216,7 +219,8 @@ def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             call.attempt_failed(error)
             raise
-        keep_body(call, answer)
+        if call.operation == "embeddings":
+            keep_body(call, answer)
         return answer
 
     return request_once
@@ -233,7 +237,8 @@ def _async_attempt(original: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             call.attempt_failed(error)
             raise
-        keep_body(call, answer)
+        if call.operation == "embeddings":
+            keep_body(call, answer)
         return answer
 
     return request_once

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -14,7 +12,7 @@ from obskit.llm import prompts, replies
 from obskit.llm.record import Call
 from obskit.llm.replies import finish
 from obskit.llm.settings import settings
-from obskit.llm.usage import GeminiUsage, Usage, fields_of
+from obskit.llm.usage import GeminiUsage, Usage, fields_of, usage_of
 
 __all__ = [
     "Begin",
@@ -178,19 +176,17 @@ class Reply:
             # Source: Gemini's price list, "Grounding with Google Search": by query from Gemini 3 on, by prompt before.
             units["searches"] = 1 if model.startswith(_BY_PROMPT) else len(self._queries)
         if units:
-            usage = replace(usage or Usage(), units=units)
-        return replace(usage, processing=self._processing) if usage and self._processing else usage
+            usage = (usage or Usage()).with_units(units)
+        return usage.processed(self._processing) if usage and self._processing else usage
 
 
-@functools.lru_cache(maxsize=256)
 def _reason(reason: Any) -> str:
-    return str(getattr(reason, "value", reason)).lower()
+    return str(getattr(reason, "_value_", reason)).lower()  # an enum's `value` is a property in Python
 
 
 def keep_body(call: Call, answer: Any) -> None:
     """Keep the HTTP answer where its body says more than the SDK's reply: embeddings' usage, which 1.x and 2.x drop."""
-    if call.operation == "embeddings":
-        call.kept[_BODY] = answer
+    call.kept[_BODY] = answer
 
 
 def _usage_in_body(call: Call) -> Any:
@@ -209,11 +205,39 @@ def fail(call: Call, error: BaseException) -> None:
 
 def finish_with(call: Call, response: Any) -> None:
     """End a call with its whole response. Never raises."""
+    try:
+        is_read, usage = _read(call, response)
+    except Exception:  # noqa: BLE001 - what reads any response says what is wrong with it
+        is_read = False
+    if is_read:
+        call.end(usage=usage)
+        return
     reply = Reply()
     reply.observe(response)
     try:
-        if _BODY in call.kept and getattr(response, "usage_metadata", None) is None:
+        if call.operation == "embeddings" and getattr(response, "usage_metadata", None) is None:
             reply.observe(SimpleNamespace(usage_metadata=_usage_in_body(call)))
     except Exception as problem:  # noqa: BLE001 - the app's call must go through
         _log.warning("obskit could not read a reply of google-genai: %s: %s", type(problem).__name__, problem)
     finish(call, reply)
+
+
+def _read(call: Call, response: Any) -> tuple[bool, Usage | None]:
+    """Read a response of the usual kind: one candidate, with nothing in it that is billed otherwise than by token.
+
+    Returns:
+        Whether it is such a response, and what was used.
+    """
+    fields = response.__dict__
+    candidates = fields.get("candidates")
+    if not candidates or len(candidates) != 1 or settings().capture_prompts:
+        return False, None
+    candidate, metadata = candidates[0].__dict__, fields["usage_metadata"]
+    if metadata is None or metadata.__pydantic_extra__ or candidate["grounding_metadata"] is not None:
+        return False, None
+    usage = usage_of(metadata.__dict__.get)
+    reason = candidate["finish_reason"]
+    call.answered(
+        fields["model_version"] or "", fields["response_id"] or "", () if reason is None else (_reason(reason),)
+    )
+    return True, usage

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from obskit.signals.context import leave
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
     from obskit.llm.record import Call
 
-__all__ = ["Active", "current_call", "is_covered", "is_suppressed"]
+__all__ = ["Active", "around", "current_call", "enter", "is_covered", "is_suppressed"]
+
+_runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do
+_current: Any = getattr(_runtime, "_current_context", _runtime)
+around: Final[Callable[[], Context]] = getattr(_current, "get", _runtime.get_current)
+"""Return OpenTelemetry's current context."""
+_attach: Final[Callable[[Context], Token[Context]]] = getattr(_current, "set", _runtime.attach)
 
 _KEY: Final = otel_context.create_key("obskit-ai-call")
 _COVERED: Final = otel_context.create_key("obskit-ai-covered")
@@ -28,18 +35,23 @@ _SUPPRESSED: Final = (
 
 def current_call() -> Call | None:
     """Return the AI call that the running code is part of."""
-    return cast("Call | None", get_current().get(_KEY))
+    return cast("Call | None", around().get(_KEY))
 
 
 def is_covered() -> bool:
     """Return whether the running code is part of a call that counts all that is made for it, as LiteLLM's does."""
-    return bool(get_current().get(_COVERED))
+    return bool(around().get(_COVERED))
 
 
 def is_suppressed() -> bool:
     """Return whether the calling code has asked not to be recorded, as the export thread does."""
-    around = get_current()
-    return bool(around) and any(around.get(key) for key in _SUPPRESSED)
+    found = around()
+    return bool(found) and any(found.get(key) for key in _SUPPRESSED)
+
+
+def enter(call: Call) -> Token[Context]:
+    """Make the call's span current; give the token to `signals.context.leave`."""
+    return _attach(Context({**around(), _SPAN_KEY: call.current_span, _KEY: call}))
 
 
 class Active:
@@ -53,11 +65,9 @@ class Active:
         self._token: Token[Context]
 
     def __enter__(self) -> None:
-        call = self._call
-        values = {**get_current(), _SPAN_KEY: call.current_span, _KEY: call}
+        self._token = enter(self._call)
         if self._is_covering:
-            values[_COVERED] = True
-        self._token = attach(Context(values))
+            _attach(Context({**around(), _COVERED: True}))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None

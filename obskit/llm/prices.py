@@ -18,7 +18,17 @@ from typing import Any, Final
 from obskit.llm.rates import Rates, read
 from obskit.llm.usage import Usage
 
-__all__ = ["Prices", "exact_price", "load", "model_name", "price", "provider_id", "wait_until_loaded", "warm_up"]
+__all__ = [
+    "Prices",
+    "exact_price",
+    "load",
+    "model_name",
+    "plain_rates",
+    "price",
+    "provider_id",
+    "wait_until_loaded",
+    "warm_up",
+]
 
 Prices = Mapping[str, Mapping[str, float]]
 """By model, USD per million tokens by kind and USD per unit; as in the setting `prices`. ``*`` is every other model."""
@@ -49,6 +59,8 @@ def model_name(model: str) -> str:
 
     Tuned models and endpoints keep the word that says so, because their number alone says nothing.
     """
+    if "/" not in model:
+        return model
     stem, _, name = model.rpartition("/")
     parent = stem.rpartition("/")[2]
     return f"{parent}/{name}" if parent in {"tunedModels", "endpoints"} else name
@@ -83,6 +95,23 @@ def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Pric
         calculator = load()
         cost = None if calculator is None else calculator.price(provider_id(provider), names, usage)
     return None if cost is None else cost * factor
+
+
+def plain_rates(provider: str, model: str, usage: Usage) -> Rates | None:
+    """Return the list's rates where they alone decide what a usage costs; else None, and `exact_price` must be asked.
+
+    Args:
+        provider: OpenTelemetry's `gen_ai.provider.name`.
+        model: bare name of the model.
+        usage: the tokens and other units.
+    """
+    calculator = _calculator
+    if calculator is None or usage.cache_write or usage.modalities or usage.units:
+        return None
+    try:
+        return calculator.rates(_PROVIDERS.get(provider, provider), model, usage.processing)
+    except Exception:  # noqa: BLE001 - asked for the price itself, it says what is wrong
+        return None
 
 
 def provider_id(provider: str) -> str:
@@ -146,13 +175,16 @@ class _Calculator:
     def _calculate(self, provider: str, model: str, usage: Usage) -> Decimal:
         if usage.modalities or usage.cache_write or usage.units:
             return self._ask(provider, model, usage)
-        rates = self._rates_of(provider, model, usage.processing)
+        rates = self.rates(provider, model, usage.processing)
         return self._ask(provider, model, usage) if rates is None else rates.cost(usage)
 
-    def _rates_of(self, provider: str, model: str, processing: str) -> Rates | None:
+    def rates(self, provider: str, model: str, processing: str) -> Rates | None:
         """Return the rates of plain tokens, None where the list must be asked; looked up anew each quarter of an hour.
 
         A price may hold from a day or for some hours of the day only, which begin and end at such a quarter.
+
+        Raises:
+            LookupError: the list does not know the model.
         """
         key, now = (provider, model, processing), time.time() // _RATES_S
         quarter, rates = self._rates.get(key, (-1.0, None))
@@ -221,10 +253,15 @@ def load() -> _Calculator | None:
     return _calculator
 
 
-def warm_up() -> None:
-    """Begin to load the price list on a thread, so that it is there when the first reply comes."""
+def warm_up(model: str, prices: Prices | None) -> None:
+    """Begin to load the price list on a thread, so that it is there when the first reply comes.
+
+    Args:
+        model: that is asked for.
+        prices: those that win over the list, and may make it needless.
+    """
     global _thread
-    if not _is_tried and _thread is None:
+    if not _is_tried and _thread is None and (prices is None or model not in prices):
         _thread = threading.Thread(target=load, name="obskit-prices", daemon=True)
         _thread.start()
 

@@ -3,36 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from obskit.llm.usage import Usage
 
-__all__ = ["Rates", "read"]
+__all__ = ["Rates", "exact", "read"]
 
-_MILLION: Final = 1_000_000
-_Price = tuple[Decimal, tuple[tuple[int, Decimal], ...]]
-"""USD per million tokens, and what it is above so many tokens of input, the highest threshold first."""
+_MILLION_DIGITS: Final = 6
+_Price = tuple[int, tuple[tuple[int, int], ...]]
+"""USD per token in units of the last digit, and what it is above so many tokens of input, highest threshold first."""
+_Given = tuple[Decimal, tuple[tuple[int, Decimal], ...]]
+"""The same in USD per million tokens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What a model's tokens cost.
+    """What a model's tokens cost. In whole numbers, because they are exact, and a tenth of a `Decimal`'s work.
+
+    Args:
+        input, cached, output: USD per million tokens, each with its tiers; a kind without a price costs nothing.
 
     Attributes:
-        input, cached, output: USD per million tokens, each with its tiers; a kind without a price costs nothing.
+        digits: how many decimal places an `amount` has.
+        scale: ten to that power.
     """
 
-    input: _Price
-    cached: _Price
-    output: _Price
+    __slots__ = ("_cached", "_input", "_output", "digits", "has_tiers", "scale")
+
+    def __init__(self, *, input: _Given, cached: _Given, output: _Given) -> None:  # noqa: A002 - the kind's name
+        given = (input, cached, output)
+        found = [rate for base, tiers in given for rate in (base, *(dearer for _, dearer in tiers))]
+        places = max(0, *(-int(rate.as_tuple().exponent) for rate in found))
+        self.digits = places + _MILLION_DIGITS
+        self.scale: int = 10**self.digits
+        self.has_tiers = any(tiers for _, tiers in given)
+        self._input, self._cached, self._output = (_whole(each, places) for each in given)
+
+    def amount(self, usage: Usage) -> int:
+        """Return the USD of a usage that has tokens of text alone, times `scale`."""
+        size, cached = usage.billed_input, usage.cached
+        if self.has_tiers:
+            given, kept, made = (_at(each, size) for each in (self._input, self._cached, self._output))
+        else:
+            given, kept, made = self._input[0], self._cached[0], self._output[0]
+        return given * (size - cached) + kept * cached + made * usage.billed_output
 
     def cost(self, usage: Usage) -> Decimal:
         """Return the USD of a usage that has tokens of text alone."""
-        size, cached = usage.billed_input, usage.cached
-        total = _at(self.input, size) * (size - cached) + _at(self.output, size) * usage.billed_output
-        return (total + _at(self.cached, size) * cached if cached else total) / _MILLION
+        return exact(self.amount(usage), self.digits)
+
+
+def exact(amount: int, digits: int) -> Decimal:
+    """Return an amount with its decimal places as USD."""
+    return Decimal(amount).scaleb(-digits)
 
 
 def read(ask: Callable[[Usage], Any], processing: str) -> Rates | None:
@@ -51,8 +74,9 @@ def read(ask: Callable[[Usage], Any], processing: str) -> Rates | None:
     try:
         given = _price(found.input_mtok)
         cached = given if found.cache_read_mtok is None else _price(found.cache_read_mtok)
-        rates = Rates(input=given, cached=cached, output=_price(found.output_mtok))
-        starts = {start for price in (rates.input, rates.cached, rates.output) for start, _ in price[1]}
+        made = _price(found.output_mtok)
+        rates = Rates(input=given, cached=cached, output=made)
+        starts = {start for price in (given, cached, made) for start, _ in price[1]}
         probes = [_probe(size, processing) for size in (7_000, *starts, *(start + 7_000 for start in starts))]
     except (AttributeError, TypeError, ValueError):  # a list of another make
         return None
@@ -69,14 +93,19 @@ def _probe(size: int, processing: str) -> Usage:
     return Usage(input=size - cached, cached=cached, output=1_100, thinking=13, processing=processing)
 
 
-def _at(price: _Price, size: int) -> Decimal:
+def _whole(given: _Given, places: int) -> _Price:
+    base, tiers = given
+    return int(base.scaleb(places)), tuple((start, int(dearer.scaleb(places))) for start, dearer in tiers)
+
+
+def _at(price: _Price, size: int) -> int:
     for start, dearer in price[1]:
         if size > start:
             return dearer
     return price[0]
 
 
-def _price(value: Any) -> _Price:
+def _price(value: Any) -> _Given:
     if value is None:
         return Decimal(0), ()
     if isinstance(value, Decimal):

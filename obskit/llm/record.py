@@ -5,27 +5,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import get_current
-
 from obskit.llm import conventions, prices, unpriced
 from obskit.llm.hooks import CallHook, ended, hooks
-from obskit.llm.inside import Active, current_call, is_covered, is_suppressed
+from obskit.llm.inside import Active, around, current_call, enter, is_covered, is_suppressed
+from obskit.llm.rates import exact
 from obskit.llm.series import series_of
 from obskit.llm.settings import configure, redact, settings, shown
 from obskit.llm.usage import Usage
 from obskit.signals.clientspans import SdkSpan, start
-from obskit.signals.context import RequestState, bound, current_request
+from obskit.signals.context import RequestState, bound_to, current_request
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
     from obskit.signals.cells import Seen
 
 __all__ = ["Call", "configure", "current_call", "error_type", "is_covered", "is_suppressed", "redact", "settings"]
 
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
-_MOST: Final = 2**63  # what an attribute of a span can hold
+_MOST_USD: Final = 1e9  # of one call
 _EMPTY: Final[Mapping[str, Any]] = {}
 
 _totals_lock: Final = threading.Lock()
@@ -55,30 +59,21 @@ class Call:
         kept: what hooks keep for the call, by hook.
     """
 
-    __slots__ = (
-        "_attempts",
-        "_begun",
-        "_failed_at",
-        "_first_chunk_s",
-        "_is_ended",
-        "_is_late",
-        "_last_failure",
-        "_request",
-        "_series",
-        "_span",
-        "_start_ns",
-        "arguments",
-        "cost",
-        "cost_usd",
-        "hooks",
-        "is_incomplete",
-        "kept",
-        "model",
-        "operation",
-        "provider",
-        "response_model",
-        "usage",
-    )
+    # What few calls have differently.
+    arguments: Mapping[str, Any] = _EMPTY
+    hooks: tuple[CallHook, ...] = ()
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    is_incomplete = False
+    response_model = ""
+    _cost: Decimal | tuple[int, int] | None = None
+    _is_late = False
+    _is_ended = False
+    _is_disbelieved = False
+    _attempts = 0
+    _last_failure = ""
+    _failed_at = 0.0
+    _first_chunk_s: float | None = None
 
     def __init__(
         self,
@@ -92,48 +87,55 @@ class Call:
         is_late: bool = False,
         is_clean: bool = False,
     ) -> None:
-        self._is_late = is_late
-        self.operation, self.provider, self.model, self.response_model = operation, provider, model, ""
-        self.arguments: Mapping[str, Any] = arguments or _EMPTY
-        self.hooks: tuple[CallHook, ...] = ()
+        self.operation = operation
+        self.provider = provider
+        self.model = model
+        if arguments:
+            self.arguments = arguments
         if is_late:
+            self._is_late = True
             hooks.reported(self)
-        self.kept: dict[Any, Any] = {}
-        self.usage: Usage | None = None
-        self.cost_usd: float | None = None
-        self.cost: Decimal | None = None
-        self.is_incomplete = False
-        who = _who()
-        series = self._series = series_of(operation, provider, model, who.get("user.tier"))
-        on_span = series.on_span.copy()
-        if attributes:
-            on_span.update(attributes)
-        if who:
+        request = self._request = current_request()
+        fields = bound_to(request)
+        who = _who(fields) if fields else None
+        series = self._series = series_of(operation, provider, model, None if who is None else who.get("user.tier"))
+        on_span = {**series.on_span, **attributes} if attributes else series.on_span.copy()
+        if who is not None:
             on_span.update((name, shown(name, text)) for name, text in who.items())
-        self._request: RequestState | None = current_request()
-        self._attempts, self._last_failure, self._failed_at = 0, "", 0.0
-        self._first_chunk_s: float | None = None
-        self._is_ended = False
-        self._begun, self._start_ns = perf_counter(), time_ns()
+        self._begun, start_ns = perf_counter(), time_ns()
         if begun_s_ago:
             self._begun -= begun_s_ago
-            self._start_ns -= int(begun_s_ago * 1e9)
-        self._span = start(series.name, on_span, self._start_ns, get_current(), is_clean=is_clean or not attributes)
-        own = settings().prices
-        if own is None or model not in own:
-            prices.warm_up()
+            start_ns -= int(begun_s_ago * 1e9)
+        self._start_ns = start_ns
+        self._span = start(series.name, on_span, start_ns, around(), is_clean=is_clean or not attributes)
+        prices.warm_up(model, settings().prices)
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What hooks keep for the call, by hook."""
+        return {}
+
+    @property
+    def cost(self) -> Decimal | None:
+        """The cost in USD to the last digit, from the end on; None where no price is known."""
+        found = self._cost
+        return exact(*found) if found.__class__ is tuple else found  # type: ignore[return-value]
 
     @property
     def current_span(self) -> Any:
         """The span, as OpenTelemetry's context holds it."""
         span = self._span
-        return span.live if span.__class__ is SdkSpan else span
+        return span.live if type(span) is SdkSpan else span
 
     @property
     def _seen(self) -> Seen | None:
         """What exemplars tell of this call, None where its span is not exported."""
         span = self._span
         return (time_ns(), span.span_id, span.trace_id) if span.trace_id else None
+
+    def enter(self) -> Token[Context]:
+        """Make the call's span current, as `active` does; give the token to `signals.context.leave`."""
+        return enter(self)
 
     def active(self, *, is_covering: bool = False) -> Active:
         """Make the call's span the parent of what happens inside, above all of its HTTP requests.
@@ -178,15 +180,18 @@ class Call:
     def answered(self, model: str, identifier: str, reasons: Sequence[str]) -> None:
         """Tell which model answered, the answer's id, and why it ended; empty where that is unknown."""
         self.response_model = model
-        attributes: dict[str, Any] = {}
+        span = self._span
+        attributes: dict[str, Any] = {} if span.own is None else span.own
         if model:
             attributes["gen_ai.response.model"] = shown("gen_ai.response.model", model)
         if identifier:
             attributes["gen_ai.response.id"] = identifier
         if reasons:
             attributes["gen_ai.response.finish_reasons"] = tuple(reasons)
-        is_clean = identifier.isascii() and all(map(str.isascii, reasons))
-        (self._span.put if is_clean else self._span.note)(attributes)
+        if span.own is None:
+            span.put(attributes)
+        elif not (identifier.isascii() and all(map(str.isascii, reasons))):
+            span.is_clean = False
 
     def attempt(self) -> None:
         """Tell that the SDK sends a request; from the second on, it tries again after a failure."""
@@ -232,29 +237,42 @@ class Call:
         self._is_ended = True
         duration_s = max(0.0, perf_counter() - self._begun - ended_s_ago)
         end_ns = self._start_ns + int(duration_s * 1e9)
-        span, is_default = self._span, settings().genai_semconv == "default"
+        span, names = self._span, settings().genai_semconv
         kind = "" if error is None else self._fail(error)
         if self._attempts > 1:
             span.put({"obskit.gen_ai.attempts": self._attempts})
-        self.usage, self.is_incomplete = usage, is_abandoned or (error is not None and usage is not None)
+        if is_abandoned or (error is not None and usage is not None):
+            self.is_incomplete = True
         if is_abandoned:
             span.put({"obskit.gen_ai.is_abandoned": True})
         is_accounted = usage is not None or error is None
+        if usage is not None and not usage.is_plausible:
+            self._disbelieve(f"a usage of {_brief(usage)}")
+            usage = None
+        if cost_usd is not None and not 0 <= cost_usd <= _MOST_USD:
+            self._disbelieve(f"a cost of {cost_usd} USD")
+            cost_usd = None
+        self.usage = usage
         if is_accounted:
             self._price(usage, cost_usd)
         seen = (end_ns, span.span_id, span.trace_id) if span.trace_id else None
-        request = self._request
+        request, cost_usd = self._request, self.cost_usd
         seconds = None if self._is_late else duration_s
-        is_old_name = is_default or settings().genai_semconv != "latest"
         route = "" if request is None else request.route
-        self._series.tell((seconds, kind, usage, self.cost_usd, is_accounted, route, is_old_name, seen))
+        self._series.tell((seconds, kind, usage, cost_usd, is_accounted, route, names != "latest", seen))
         if request is not None:
-            self._add_to_request(request, usage, is_priced=self.cost_usd is not None or not is_accounted)
-        if not is_default:
+            self._add_to_request(request, usage, is_priced=cost_usd is not None or not is_accounted)
+        if names != "default":
             conventions.tell(span, self._series, usage, first_chunk_s=self._first_chunk_s, seen=seen)
         span.finish(end_ns)
         if self.hooks:
             ended(self, error)
+
+    def _disbelieve(self, said: str) -> None:
+        """Take what the provider has told for unknown: believed, it would spoil counters and budgets for good."""
+        self._is_disbelieved = True
+        unpriced.disbelieve(self.provider, self.model, said)
+        self._span.put({"obskit.gen_ai.usage.is_implausible": True})
 
     def _fail(self, error: BaseException | str) -> str:
         kind = error_type(error)
@@ -268,25 +286,39 @@ class Call:
 
     def _price(self, usage: Usage | None, cost_usd: float | None) -> None:
         """Find the cost, and put it and what was used on the span."""
-        if usage is not None:
-            on_span = conventions.usage_attributes(usage)
-            if cost_usd is None and not usage.is_empty:
-                models = (self.response_model, self.model)
-                self.cost = prices.exact_price(self.provider, models, usage, settings().prices)
-                cost_usd = None if self.cost is None else float(self.cost)
-            elif cost_usd is None:
-                cost_usd = 0.0
-        else:
-            on_span = {}
-        if self.cost is None and cost_usd is not None:
-            self.cost = Decimal(str(cost_usd))
+        if cost_usd is not None:
+            self._cost = Decimal(str(cost_usd))
+        elif usage is not None:
+            cost_usd = self._reckon(usage)
         self.cost_usd = cost_usd
-        if cost_usd is None:
-            unpriced.tell(self.provider, self.model, usage)
-        else:
+        span = self._span
+        on_span: dict[str, Any] = {} if span.own is None else span.own
+        if usage is not None:
+            conventions.add_usage(on_span, usage)
+            if usage.units:
+                span.is_clean = False
+        if cost_usd is not None:
             on_span["obskit.gen_ai.cost_usd"] = cost_usd
-        is_clean = usage is None or (not usage.units and usage.billed_input < _MOST and usage.billed_output < _MOST)
-        (self._span.put if is_clean else self._span.note)(on_span)
+        elif not self._is_disbelieved:  # of which that has been said
+            unpriced.tell(self.provider, self.model, usage)
+        if span.own is None:
+            span.put(on_span)
+
+    def _reckon(self, usage: Usage) -> float | None:
+        """Return the cost in USD by the prices, None where they do not know the model."""
+        own = settings().prices
+        if not own:
+            rates = prices.plain_rates(self.provider, self.response_model or self.model, usage)
+            if rates is not None:
+                amount = rates.amount(usage)
+                self._cost = (amount, rates.digits)
+                return amount / rates.scale  # two whole numbers: the nearest float to the exact cost
+        if usage.is_empty:
+            cost: Decimal | None = Decimal(0)
+        else:
+            cost = prices.exact_price(self.provider, (self.response_model, self.model), usage, own)
+        self._cost = cost
+        return None if cost is None else float(cost)
 
     def _add_to_request(self, request: RequestState, usage: Usage | None, *, is_priced: bool) -> None:
         with _totals_lock:
@@ -299,15 +331,21 @@ class Call:
                 request.ai_unpriced_calls += 1
 
 
-def _who() -> dict[str, str]:
-    """Return whom the running code works for, as attributes of a span."""
-    who = bound()
-    if not who:
-        return {}
-    found = {name: str(who[key]) for key, name in _WHO.items() if who.get(key) is not None}
+def _who(fields: Mapping[str, object]) -> dict[str, str]:
+    """Return whom the running code works for, as attributes of a span.
+
+    Args:
+        fields: that the app has bound.
+    """
+    found = {name: str(fields[key]) for key, name in _WHO.items() if fields.get(key) is not None}
     if "session.id" in found and settings().genai_semconv != "default":
         found["gen_ai.conversation.id"] = found["session.id"]
     return found
+
+
+def _brief(usage: Usage) -> str:
+    told = {**usage.kinds(), **usage.modalities, **usage.units}
+    return ", ".join(f"{str(amount)[:32]} {name}" for name, amount in told.items())
 
 
 def error_type(error: BaseException | str | int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 
 from obskit.llm import prices
 from obskit.llm.hooks import hooks
@@ -65,7 +64,7 @@ def record_usage(
         hooks.reported(call)
         if units:
             counted = {str(unit): max(amount, 0) for unit, amount in units.items()}
-            usage = replace(usage, units=counted)
+            usage = usage.with_units(counted)
         failed = error if error is None or isinstance(error, BaseException) else str(error)
         call.end(usage=None if usage.is_empty and failed is not None else usage, error=failed, cost_usd=cost_usd)
     except Exception as problem:  # noqa: BLE001 - telemetry must not break the app

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import add
 from typing import Any, Final
 
 from obskit import catalog
 from obskit.llm.settings import shown
-from obskit.llm.usage import Usage
+from obskit.llm.usage import KINDS, Usage
 from obskit.signals import cells
 
 __all__ = ["Recorded", "Series", "series_of"]
@@ -15,8 +16,6 @@ __all__ = ["Recorded", "Series", "series_of"]
 _MOST_KNOWN: Final = 5_000
 _ERROR, _KIND, _UNIT, _SIDE = "error.type", "obskit.token.kind", "obskit.unit", "gen_ai.token.type"
 _ROUTE: Final = "http.route"
-_KINDS: Final = ("input", "cached", "cache_write", "tool_use", "output", "thinking")
-_SIDES: Final = (("input", "billed_input"), ("output", "billed_output"))
 
 Recorded = tuple[float | None, str, Usage | None, float | None, bool, str, bool, cells.Seen | None]
 """What a call adds: seconds (None for what is no call of its own), `error.type`, what it used, its cost in USD (None
@@ -77,43 +76,50 @@ class Series:
             self._cell(metric, label, text).add(value, seen)
 
     def _add(self, recorded: Sequence[Recorded]) -> None:
-        seconds: dict[str, list[Any]] = {}
-        costs: dict[str, list[Any]] = {}
-        used: dict[str, list[Any]] = {}
-        for duration_s, error, usage, cost_usd, is_accounted, route, is_old_name, seen in recorded:
-            if duration_s is not None:
-                seconds.setdefault(error, []).append((duration_s, seen))
-            if cost_usd:
-                costs.setdefault(route, []).append((cost_usd, seen))
-            elif cost_usd is None and is_accounted:
-                self._cell(catalog.AI_UNPRICED_CALLS, "", "").add(1, seen)
-            if usage is not None:
-                used.setdefault(route, []).append((usage, seen, is_old_name))
-        for error, pairs in seconds.items():
-            self._cell(catalog.AI_OPERATION_DURATION, _ERROR if error else "", error).add_all(pairs)
-        for route, pairs in costs.items():
-            self._cell(catalog.AI_COST, "", "").add_all(pairs)
-            self._route_cell(catalog.AI_ROUTE_COST, route).add_all(pairs)
-        for route, usages in used.items():
-            self._add_usages(route, usages)
+        alike: dict[tuple[Any, ...], list[Recorded]] = {}
+        for each in recorded:
+            seconds, error, usage, cost_usd, is_accounted, route, is_old_name, _ = each
+            key = (error, route, seconds is None, usage is None, cost_usd is None, is_accounted, is_old_name)
+            found = alike.get(key)
+            if found is None:
+                alike[key] = [each]
+            else:
+                found.append(each)
+        for found in alike.values():
+            self._add_alike(found)
 
-    def _add_usages(self, route: str, used: Sequence[tuple[Usage, cells.Seen | None, bool]]) -> None:
-        for kind in _KINDS:
-            pairs = [(count, seen) for usage, seen, _ in used if (count := getattr(usage, kind))]
-            if pairs:
-                self._cell(catalog.AI_TOKENS, _KIND, kind).add_all(pairs)
-        for side, name in _SIDES:
-            pairs = [(count, seen) for usage, seen, is_old in used if is_old and (count := getattr(usage, name))]
-            if pairs:
-                self._cell(catalog.AI_TOKEN_USAGE, _SIDE, side).add_all(pairs)
-        pairs = [(count, seen) for usage, seen, _ in used if (count := usage.billed_input + usage.billed_output)]
-        if pairs:
-            self._route_cell(catalog.AI_ROUTE_TOKENS, route).add_all(pairs)
-        for usage, seen, _ in used:
-            if usage.units:
-                for unit, amount in usage.units.items():
-                    if amount:
-                        self._cell(catalog.AI_UNITS, _UNIT, unit).add(amount, seen)
+    def _add_alike(self, recorded: Sequence[Recorded]) -> None:
+        """Add calls that differ in their numbers alone."""
+        seconds, errors, usages, costs, are_accounted, routes, are_old_names, seen = zip(*recorded, strict=True)
+        error, route = errors[0], routes[0]
+        if seconds[0] is not None:
+            self._cell(catalog.AI_OPERATION_DURATION, _ERROR if error else "", error).add_all(seconds, seen)
+        if costs[0] is None:
+            if are_accounted[0]:
+                self._cell(catalog.AI_UNPRICED_CALLS, "", "").add_all((1,) * len(seen), seen)
+        elif (found := _not_zero(costs, seen)) is not None:
+            self._cell(catalog.AI_COST, "", "").add_all(*found)
+            self._route_cell(catalog.AI_ROUTE_COST, route).add_all(*found)
+        if usages[0] is not None:
+            self._add_usages(usages, route, seen, is_old_name=are_old_names[0])
+
+    def _add_usages(
+        self, usages: Sequence[Usage], route: str, seen: Sequence[cells.Seen | None], *, is_old_name: bool
+    ) -> None:
+        *kinds, inputs, outputs, _, units, _ = zip(*usages, strict=True)
+        for kind, counts in zip(KINDS, kinds, strict=True):
+            if (found := _not_zero(counts, seen)) is not None:
+                self._cell(catalog.AI_TOKENS, _KIND, kind).add_all(*found)
+        if is_old_name:
+            for side, counts in (("input", inputs), ("output", outputs)):
+                if (found := _not_zero(counts, seen)) is not None:
+                    self._cell(catalog.AI_TOKEN_USAGE, _SIDE, side).add_all(*found)
+        if (found := _not_zero(list(map(add, inputs, outputs)), seen)) is not None:
+            self._route_cell(catalog.AI_ROUTE_TOKENS, route).add_all(*found)
+        for amounts, each in zip(units, seen, strict=True) if any(units) else ():
+            for unit, amount in amounts.items():
+                if amount:
+                    self._cell(catalog.AI_UNITS, _UNIT, unit).add(amount, each)
 
     def _cell(self, metric: catalog.Metric, label: str, text: str) -> Any:
         """Return the cell of a metric with one more label; without any where the label's name is empty."""
@@ -129,6 +135,16 @@ class Series:
             self._cells.clear()
         cell = self._cells[metric.name, label, text] = self._store.cell(metric, labels)
         return cell
+
+
+def _not_zero(
+    values: Sequence[float], seen: Sequence[cells.Seen | None]
+) -> tuple[Sequence[float], Sequence[cells.Seen | None]] | None:
+    """Return the values that are not 0, and what was seen of each; None where there is none."""
+    if all(values):
+        return values, seen
+    pairs = [pair for pair in zip(values, seen, strict=True) if pair[0]]
+    return ([value for value, _ in pairs], [each for _, each in pairs]) if pairs else None
 
 
 def series_of(operation: str, provider: str, model: str, tier: str | None) -> Series:

@@ -12,7 +12,7 @@ __all__ = ["forget", "tell"]
 _log = logging.getLogger("obskit")
 
 _MOST_SAID: Final = 200
-_said: Final[set[tuple[str, str, bool]]] = set()
+_said: Final[set[tuple[str, str, object]]] = set()
 
 
 def tell(provider: str, model: str, usage: Usage | None) -> None:
@@ -37,6 +37,27 @@ def tell(provider: str, model: str, usage: Usage | None) -> None:
         model,
         provider,
         f" for {units}" if units else "",
+    )
+
+
+def disbelieve(provider: str, model: str, said: str) -> None:
+    """Log that what a reply tells of its usage cannot be, once for each model in a process.
+
+    Args:
+        provider: `gen_ai.provider.name`.
+        model: the model that was asked for.
+        said: what it tells.
+    """
+    key = (provider, model, "")
+    if key in _said or len(_said) >= _MOST_SAID:
+        return
+    _said.add(key)
+    _log.warning(
+        "A call of %s (%s) tells %s, which no reply can have: it is taken for unknown, "
+        "and such calls are counted as unpriced",
+        model,
+        provider,
+        said,
     )
 
 

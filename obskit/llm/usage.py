@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
 
-__all__ = ["GeminiUsage", "Usage", "fields_of", "from_totals"]
+__all__ = ["IMPLAUSIBLE", "KINDS", "MOST_TOKENS", "GeminiUsage", "Usage", "fields_of", "from_totals", "usage_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+_new: Final = tuple.__new__
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+MOST_TOKENS: Final = 2**40
+"""Of one reply; a count beyond it is not believed. A million such replies still make an exact sum of 64 bits."""
+_MOST_UNITS: Final = 2.0**50
+_INT: Final = {int}
+
+
+class _Fields(NamedTuple):
+    input: int
+    cached: int
+    cache_write: int
+    tool_use: int
+    output: int
+    thinking: int
+    billed_input: int
+    billed_output: int
+    modalities: Mapping[str, int]
+    units: Mapping[str, float]
+    processing: str
+
+
+class Usage(_Fields):
     """What one call used. The kinds of tokens do not overlap: their sum is what is billed.
+
+    A tuple, because one is made of every reply, and the metrics add up their columns.
 
     Attributes:
         input: prompt tokens, without those of a cache and of tools.
@@ -29,22 +53,30 @@ class Usage:
         billed_output: tokens billed as output, thinking included.
     """
 
-    input: int = 0
-    cached: int = 0
-    cache_write: int = 0
-    tool_use: int = 0
-    output: int = 0
-    thinking: int = 0
-    modalities: Mapping[str, int] = field(default_factory=dict)
-    units: Mapping[str, float] = field(default_factory=dict)
-    processing: str = ""
-    billed_input: int = field(init=False, repr=False, compare=False)
-    billed_output: int = field(init=False, repr=False, compare=False)
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "billed_input", self.input + self.cached + self.cache_write + self.tool_use)
-        put(self, "billed_output", self.output + self.thinking)
+    def __new__(
+        cls,
+        *,
+        input: int = 0,  # noqa: A002 - the kind's name
+        cached: int = 0,
+        cache_write: int = 0,
+        tool_use: int = 0,
+        output: int = 0,
+        thinking: int = 0,
+        modalities: Mapping[str, int] = _NONE,
+        units: Mapping[str, float] = _NONE,
+        processing: str = "",
+    ) -> Self:
+        """Return the usage; what is billed follows from the kinds."""
+        billed = (input + cached + cache_write + tool_use, output + thinking)
+        kinds = (input, cached, cache_write, tool_use, output, thinking)
+        return _new(cls, (*kinds, *billed, modalities, units, processing))
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        """Return how a copy is made."""
+        names = ("billed_input", "billed_output")
+        return (), {name: value for name, value in self._asdict().items() if name not in names}
 
     @property
     def total(self) -> int:
@@ -56,17 +88,40 @@ class Usage:
         """Whether nothing was used that anybody could bill."""
         return not self.billed_input and not self.billed_output and not any(self.units.values())
 
+    @property
+    def is_plausible(self) -> bool:
+        """Whether the counts are such as a reply can have; one that is not would spoil sums for good."""
+        counts = self[:6]
+        if set(map(type, counts)) != _INT or min(counts) < 0:
+            return False
+        if self.billed_input > MOST_TOKENS or self.billed_output > MOST_TOKENS:
+            return False
+        if self.units and not _are_plausible(self.units.values(), _MOST_UNITS):
+            return False
+        return not self.modalities or _are_plausible(self.modalities.values(), MOST_TOKENS)
+
+    def with_units(self, units: Mapping[str, float]) -> Usage:
+        """Return the same with these units."""
+        return self._replace(units=units)
+
+    def processed(self, processing: str) -> Usage:
+        """Return the same, processed in another way."""
+        return self._replace(processing=processing)
+
     def kinds(self) -> dict[str, int]:
         """Return the counts by kind, without those that are zero."""
-        counts = {
-            "input": self.input,
-            "cached": self.cached,
-            "cache_write": self.cache_write,
-            "tool_use": self.tool_use,
-            "output": self.output,
-            "thinking": self.thinking,
-        }
-        return {kind: count for kind, count in counts.items() if count}
+        return {kind: count for kind, count in zip(KINDS, self[:6], strict=True) if count}
+
+
+KINDS: Final = ("input", "cached", "cache_write", "tool_use", "output", "thinking")
+"""The kinds of tokens, which come first in a `Usage`, in its order."""
+
+IMPLAUSIBLE: Final = Usage(input=-1)
+"""Stands for counts that are no numbers at all."""
+
+
+def _are_plausible(amounts: Iterable[Any], most: float) -> bool:
+    return all(isinstance(amount, int | float) and amount is not True and 0 <= amount <= most for amount in amounts)
 
 
 def from_totals(*, input_tokens: int, output_tokens: int, cached_tokens: int = 0, thinking_tokens: int = 0) -> Usage:
@@ -150,35 +205,49 @@ class GeminiUsage:
 
     def usage(self) -> Usage | None:
         """Return what was used, None when no response has said it."""
-        get = self._get
-        if get is None:
-            return None
-        prompt, cached, thinking = (
-            get("prompt_token_count"),
-            get("cached_content_token_count"),
-            get("thoughts_token_count"),
-        )
-        tool_use, output = get("tool_use_prompt_token_count"), get("response_token_count")
-        if output is None:
-            output = get("candidates_token_count")
-        if prompt is cached is tool_use is output is thinking is None:
-            return None
-        modalities: dict[str, int] = {}
-        for name, pattern in _DETAILS:
-            if entries := get(name):
-                modalities.update(_by_modality(entries, pattern))
-        said = get("service_tier")
-        if said is None:
-            said = get("traffic_type")
+        return None if self._get is None else usage_of(self._get)
+
+
+def usage_of(get: Callable[[str], Any]) -> Usage | None:
+    """Return what the fields of one `usage_metadata` say, None where they say nothing.
+
+    Args:
+        get: returns a field by its name, None where it says nothing.
+    """
+    prompt, cached, tool_use = (
+        get("prompt_token_count"),
+        get("cached_content_token_count"),
+        get("tool_use_prompt_token_count"),
+    )
+    thinking, output = get("thoughts_token_count"), get("response_token_count")
+    if output is None:
+        output = get("candidates_token_count")
+    if prompt is cached is tool_use is output is thinking is None:
+        return None
+    said = get("service_tier")
+    if said is None:
+        said = get("traffic_type")
+    try:
         return Usage(
             input=max((prompt or 0) - cached, 0) if cached else prompt or 0,
             cached=cached or 0,
             tool_use=tool_use or 0,
             output=output or 0,
             thinking=thinking or 0,
-            modalities=modalities,
+            modalities=_modalities(get),
             processing="" if said is None else _PROCESSING.get(str(getattr(said, "value", said)).lower(), ""),
         )
+    except TypeError:  # not even numbers
+        return IMPLAUSIBLE
+
+
+def _modalities(get: Callable[[str], Any]) -> Mapping[str, int]:
+    modalities: Mapping[str, int] = _NONE
+    for name, pattern in _DETAILS:
+        entries = get(name)
+        if entries and (counts := _by_modality(entries, pattern)):
+            modalities = {**modalities, **counts}
+    return modalities
 
 
 def _told(get: Callable[[str], Any]) -> dict[str, Any]:

@@ -57,16 +57,26 @@ class _Cell:
             value: in the metric's unit.
             seen: the span that it belongs to, None where that is not exported.
         """
-        raise NotImplementedError
+        self.add_all((value,), (seen,))
 
-    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
-        """Record several values, each with its exemplar."""
-        for value, seen in recorded:
-            self.add(value, seen)
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        """Record several values, as `add` does.
+
+        Args:
+            values: at least one, in the metric's unit.
+            seen: the span of each.
+        """
+        raise NotImplementedError
 
     def point(self, now_ns: int) -> Any:
         """Return the series' cumulative point, None when nothing was recorded."""
         raise NotImplementedError
+
+
+def _good(values: Sequence[float], seen: Sequence[Seen | None]) -> tuple[Sequence[float], Sequence[Seen | None]]:
+    """Return the values that are numbers and not negative, and what was seen of each."""
+    pairs = [pair for pair in zip(values, seen, strict=True) if 0 <= pair[0] < _INFINITE]
+    return [value for value, _ in pairs], [each for _, each in pairs]
 
 
 class _Counter(_Cell):
@@ -77,17 +87,19 @@ class _Counter(_Cell):
         self._total: float | None = None
         self._seen: tuple[float, Any] | None = None
 
-    def add(self, value: float, seen: Seen | None) -> None:
-        self.add_all(((value, seen),))
-
-    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
-        total = self._total or 0
-        for pair in recorded:
-            value = pair[0]
-            if 0 <= value < _INFINITE:
-                self._total = total = total + value
-                if pair[1] is not None:
-                    self._seen = pair
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        total = sum(values, self._total or 0)
+        if min(values) < 0 or not total < _INFINITE:  # the sum tells also whether one is no number
+            values, seen = _good(values, seen)
+            if not values:
+                return
+            total = sum(values, self._total or 0)
+        self._total = total
+        last = seen[-1]
+        if last is not None:
+            self._seen = (values[-1], last)
+        elif any(seen):
+            self._seen = [pair for pair in zip(values, seen, strict=True) if pair[1] is not None][-1]
 
     def point(self, now_ns: int) -> Any:
         if self._total is None:
@@ -113,25 +125,21 @@ class _Histogram(_Cell):
         self._least, self._most = _INFINITE, -_INFINITE
         self._seen: dict[int, tuple[float, Any]] = {}
 
-    def add(self, value: float, seen: Seen | None) -> None:
-        self.add_all(((value, seen),))
-
-    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
-        bounds, buckets, exemplars = self._bounds, self._buckets, self._seen
-        total, least, most = self._sum, self._least, self._most
-        for pair in recorded:
-            value = pair[0]
-            if 0 <= value < _INFINITE:
-                place = bisect_left(bounds, value)
-                buckets[place] += 1
-                total += value
-                if value < least:  # noqa: PLR1730 - calling `min` takes longer than all the rest
-                    least = value
-                if value > most:  # noqa: PLR1730
-                    most = value
-                if pair[1] is not None:
-                    exemplars[place] = pair
-        self._sum, self._least, self._most = total, least, most
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        total = sum(values, self._sum)
+        if min(values) < 0 or not total < _INFINITE:
+            values, seen = _good(values, seen)
+            if not values:
+                return
+            total = sum(values, self._sum)
+        bounds, buckets = self._bounds, self._buckets
+        places = [bisect_left(bounds, value) for value in values]
+        for place in places:
+            buckets[place] += 1
+        self._sum = total
+        self._least, self._most = min(self._least, *values), max(self._most, *values)
+        pairs = zip(places, zip(values, seen, strict=True), strict=True)
+        self._seen.update(pairs if all(seen) else (each for each in pairs if each[1][1] is not None))
 
     def point(self, now_ns: int) -> Any:
         if self._most < 0:
@@ -153,9 +161,9 @@ class _SharedCounter(_Counter):
 
     __slots__ = ()
 
-    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
-        super().add_all(recorded)
-        for value, _ in recorded:
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        super().add_all(values, seen)
+        for value in values:
             metrics.record(self.metric, value, self.labels)
 
 
@@ -164,9 +172,9 @@ class _SharedHistogram(_Histogram):
 
     __slots__ = ()
 
-    def add_all(self, recorded: Sequence[tuple[float, Seen | None]]) -> None:
-        super().add_all(recorded)
-        for value, _ in recorded:
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        super().add_all(values, seen)
+        for value in values:
             metrics.record(self.metric, value, self.labels)
 
 
@@ -175,8 +183,9 @@ class _SdkCell(_Cell):
 
     __slots__ = ()
 
-    def add(self, value: float, seen: Seen | None) -> None:  # noqa: ARG002 - the SDK looks for the span itself
-        metrics.record(self.metric, value, self.labels)
+    def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:  # noqa: ARG002 - the SDK looks itself
+        for value in values:
+            metrics.record(self.metric, value, self.labels)
 
     def point(self, now_ns: int) -> Any:  # noqa: ARG002 - it is the app's provider that has it
         return None

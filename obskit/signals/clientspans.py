@@ -54,11 +54,13 @@ class ClientSpan(LightSpan):
 
     Attributes:
         is_clean: whether it holds no secret, and nothing that no backend could read.
+        own: its attributes, to be added to as by `put`; None from when a span of the SDK has taken its place.
     """
 
     _own: SpanContext | None = None
     _failure: str | None = None
     is_clean = False
+    own: dict[str, Any] | None
 
     def __init__(
         self, spans: _ClientSpans, name: str, attributes: dict[str, Any], start_ns: int, parent: SpanContext | None
@@ -66,7 +68,7 @@ class ClientSpan(LightSpan):
         # Not the SDK's: its fields are properties here.
         self._spans = spans
         self._name = name
-        self._values = attributes
+        self._values = self.own = attributes
         self._start_ns = start_ns
         self._end_ns = 0
         self._parent = parent
@@ -96,6 +98,7 @@ class ClientSpan(LightSpan):
             with self._spans.lock:
                 if self._live is None:
                     self._live = self._spans.promoted(self)
+                    self.own = None
         return self._live
 
     # ------------------------------------------------------------------ the way of every call
@@ -150,10 +153,10 @@ class SdkSpan:
         span: the SDK's.
     """
 
-    __slots__ = ("live", "span_id", "trace_id")
+    __slots__ = ("is_clean", "live", "own", "span_id", "trace_id")
 
     def __init__(self, span: trace.Span) -> None:
-        self.live = span
+        self.live, self.own, self.is_clean = span, None, False
         own = span.get_span_context()
         self.trace_id = own.trace_id if own.trace_flags.sampled else 0
         self.span_id = own.span_id
