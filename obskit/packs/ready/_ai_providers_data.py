@@ -36,8 +36,8 @@ def _calls(
     return Signal(metric=AI_OPERATION_DURATION, level=level, labels=labels, median=median, spread=1.5, bumps=bumps)
 
 
-def _healthy(values: str, provider: str) -> Points:
-    return Points(PROVIDER_STATUS, values, {"provider": provider, "service": "studio"})
+def _healthy(values: str, provider: str, instance: str = "1") -> Points:
+    return Points(PROVIDER_STATUS, values, {"provider": provider, "service": "studio", "instance": instance})
 
 
 SCENARIO: Final = Scenario(
@@ -73,6 +73,11 @@ CASES: Final = (
         within="1m",
         labels={"provider": "piapi"},
         tells={"pagerduty": 1, "slack": 1},
+    ),
+    Case(
+        alert="ai-providers-down",
+        says="one of three processes cannot reach it",
+        given=(_healthy("1x30", "piapi"), _healthy("1x30", "piapi", "2"), _healthy("1x10 0x20", "piapi", "3")),
     ),
     Case(alert="ai-providers-down", says="Gemini's check is another pack's", given=_healthy("1x10 0x20", "gemini")),
     Case(
@@ -116,6 +121,6 @@ CASES: Final = (
     Case(
         alert="ai-providers-unpriced",
         says="calls that have a price",
-        given=Sizes(AI_OPERATION_DURATION, {5.0: "0+4x50"}, _IMAGES),
+        given=(Sizes(AI_OPERATION_DURATION, {5.0: "0+4x50"}, _IMAGES), Points(AI_UNPRICED_CALLS, "0x50", _IMAGES)),
     ),
 )

@@ -98,8 +98,11 @@ CASES: Final = (
     ),
     Case(
         alert="pubsub-dead-letters",
-        says="none is",
-        given=Points(DEAD, "0x40", {**_MAIL, "response_code": "success"}),
+        says="messages are delivered again, none is given up",
+        given=(
+            Points(EXPIRED, "0x10 20x30", {**_MAIL, **_PUSH}),
+            Points(DEAD, "0x40", {**_MAIL, "response_code": "success"}),
+        ),
     ),
     Case(
         alert="pubsub-publish-failing",

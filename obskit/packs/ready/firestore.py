@@ -137,7 +137,8 @@ def _slow(settings: Settings) -> AlertPolicy:
         to=settings.receivers.team,
         for_="10m",
         condition=f"p95 above {shown_duration(settings.latency)}",
-        means=f"One request in twenty takes more than {shown_duration(settings.latency)}.",
+        means=f"One request in twenty takes more than {shown_duration(settings.latency)}. Pages and apps that wait for "
+        "it are as slow.",
         looks=(
             "The *firestore* dashboard, p95 by method: `RunQuery` alone is a query, `Commit` alone is contention.",
             "Documents read: more than before? A query without a limit, or an index that does not fit.",

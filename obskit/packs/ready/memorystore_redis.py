@@ -46,7 +46,7 @@ class Settings(PackSettings):
     instance: str = given(as_text, default="")
     memory: float = given(as_share, default=0.8)
     cpu: float = given(as_share, default=0.85)
-    refused: float = given(as_positive, default=1)
+    refused: float = given(as_positive, default=5)
 
 
 def _make(settings: Settings) -> Objects:
@@ -123,7 +123,7 @@ def _closed(settings: Settings) -> AlertPolicy:
         _refused(settings) > settings.refused,
         to=settings.receivers.team,
         severity=Severity.ERROR,
-        condition="at the maximum of connections",
+        condition=f"more than {settings.refused:g} within 5 min",
         means="A Redis instance has as many connections as it allows and refuses new ones. Requests fail.",
         looks=(
             "The *memorystore-redis* dashboard, connections: did they jump with a deployment or with the traffic?",
@@ -242,9 +242,9 @@ PACK: Final = Pack(
             ),
             Signal(
                 metric=_EVICTED,
-                level=0.002,
+                level=0.00001,
                 labels=_PRIMARY,
-                bumps=(Bump(at=0.8, lasts=0.2, level=900, is_gradual=True),),
+                bumps=(Bump(at=0.6, lasts=0.4, level=180_000, is_gradual=True),),
             ),
             Signal(metric=_REFUSED, level=0.0, labels=_PRIMARY),
             Signal(metric=_CPU, level=0.22, labels={**_PRIMARY, "space": "user"}, noise=0.1, bumps=(_RUSH,)),
@@ -291,6 +291,6 @@ PACK: Final = Pack(
             within="2m",
             tells={"slack": 1},
         ),
-        Case(alert="redis-refused", says="none is", given=Points(_REFUSED, "0x40", _PRIMARY)),
+        Case(alert="redis-refused", says="three are, at a deployment", given=Points(_REFUSED, "0x9 3 0x30", _PRIMARY)),
     ),
 )
