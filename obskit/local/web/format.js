@@ -97,6 +97,7 @@ export function inParts(value, unit = "") {
 
 /** The same for an axis, where the words of the unit stand in the axis' title. */
 export function onAxis(value, unit = "") {
+  if (value === 0 && unit in TIME_UNITS) return "0";
   return /^\{.*\}$/.test(unit) || unit === "1/s" ? compact(value) : withUnit(value, unit);
 }
 

@@ -6,7 +6,7 @@ import { Json, Severity, Time, severityTone } from "./parts.js";
 import { duration } from "./format.js";
 
 export function LogRows({ entries, hasTraceLink = true }) {
-  return html`<ol class="logrows">${entries.map((entry) => html`<${LogRow} key=${entry.id} entry=${entry} hasTraceLink=${hasTraceLink} />`)}</ol>`;
+  return html`<ol class=${`logrows ${entries.some(({ service }) => service) ? "" : "is-nameless"}`}>${entries.map((entry) => html`<${LogRow} key=${entry.id} entry=${entry} hasTraceLink=${hasTraceLink} />`)}</ol>`;
 }
 
 function LogRow({ entry, hasTraceLink }) {

@@ -15,7 +15,7 @@ export function IncidentRows({ incidents, empty }) {
         <span class="incident-name">${incident.policy_display_name}</span>
         <span class="incident-meta"><${State} of=${incident.state} /><${Severity} of=${incident.severity || "NO SEVERITY"} /></span>
         <span class="incident-summary">${incident.summary || incident.condition_name}</span>
-        <span class="incident-time quiet"><${Time} ms=${incident.started_at_ms} /> · ${lasted(incident)}</span>
+        <span class="incident-time quiet"><span class="incident-since"><${Time} ms=${incident.started_at_ms} /> · </span>${lasted(incident)}</span>
       </a>
     </li>`)}
   </ul>`;

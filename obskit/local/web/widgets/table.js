@@ -32,7 +32,7 @@ function Rows({ of, sets, found, title }) {
   const highest = Math.max(0, ...rows.map(({ value }) => value));
   const turn = (column) => sortBy({ column, isDown: order.column === column ? !order.isDown : true });
   const direction = (column) => (order.column !== column ? "none" : order.isDown ? "descending" : "ascending");
-  return html`<div class="widget-scroll"><table class="table series-table" aria-label=${title}>
+  return html`<div class="widget-scroll" tabindex="0"><table class="table series-table" aria-label=${title}>
     <thead><tr>${columns.map(({ id, name, isValue }) => html`<th key=${id} class=${isValue ? "right" : ""} aria-sort=${direction(id)}>
       <button type="button" class="plain" onClick=${() => turn(id)}>${name}</button></th>`)}</tr></thead>
     <tbody>${sorted.slice(0, MOST_ROWS).map((row, at) => html`<tr key=${at}>${columns.map((column) => html`<${Cell} key=${column.id} of=${row} column=${column} isBar=${of.metricVisualization === "BAR"} highest=${highest} />`)}</tr>`)}</tbody>
@@ -49,7 +49,7 @@ function Cell({ of, column, isBar, highest }) {
   const text = withUnit(value, of.unit);
   const tone = toneOf(column.thresholds, value);
   return html`<td data-label=${column.name} class=${`num ${tone}`} style=${{ textAlign: side }}>${isBar
-    ? html`<span class="cell-bar"><span style=${{ width: `${highest > 0 ? Math.max(0, (value / highest) * 100) : 0}%` }}></span></span> ${text}`
+    ? html`<span class="cell-bar"><span style=${{ width: `${highest > 0 ? Math.max(0, (value / highest) * 100) : 0}%` }}></span></span> <span class="cell-number">${text}</span>`
     : text}</td>`;
 }
 
