@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from obskit.alerts import AlertPolicy
-from obskit.catalog import Route
 from obskit.errors import DefinitionError, Problem, nearest
 from obskit.queries.context import RenderContext
 from obskit.sync.load import load
@@ -16,9 +14,7 @@ from obskit.sync.load import load
 __all__ = ["chosen"]
 
 
-def chosen(
-    ids: Sequence[str], folder: Path, *, project: str, route: Route, stack: str
-) -> list[tuple[str, Mapping[str, Any]]]:
+def chosen(ids: Sequence[str], folder: Path, context: RenderContext) -> list[tuple[str, Mapping[str, Any]]]:
     """Return id and JSON of the policies that are named, or of all that the folder defines.
 
     Raises:
@@ -27,7 +23,7 @@ def chosen(
     loaded = load([folder])
     if loaded.problems:
         raise DefinitionError(loaded.problems)
-    here = (each for each in loaded.definitions if not each.is_left_out(stack))
+    here = (each for each in loaded.definitions if not each.is_left_out(context.stack))
     policies = {each.id: each for each in here if isinstance(each, AlertPolicy)}
     unknown = [name for name in ids if name not in policies]
     if unknown or not policies:
@@ -36,5 +32,4 @@ def chosen(
         problem = f"there is no policy {', '.join(map(repr, unknown))}" if unknown else "it defines no policy"
         way_out = hints[0] if hints else f"There are {known}"
         raise DefinitionError(Problem(place=str(folder), problem=problem, way_out=way_out))
-    context = RenderContext(project=project, route=route, stack=stack, environ=dict(os.environ))
     return [(name, policies[name].to_dict(context)) for name in ids or policies]

@@ -31,7 +31,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "sync": (
         "obskit sync --project my-project --dry-run",
         "obskit sync --project my-project --prune",
-        "obskit sync --project local-project --local 127.0.0.1:4321",
+        "obskit sync --local http://127.0.0.1:4320",
     ),
     "sync-alerts": ("obskit sync-alerts --project my-project --dry-run", "obskit sync-alerts --target latency-p95"),
     "sync-dashboards": ("obskit sync-dashboards --project my-project --dry-run", "obskit sync-dashboards --stack prod"),

@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from obskit.config import resolve
+from obskit.cli.targets import target
 from obskit.errors import ConfigError, Problem, nearest
-from obskit.queries.environments import environment
-from obskit.sync.google import GoogleBackend
 from obskit.sync.imports.arranging import Layout, Module, arranged
 from obskit.sync.imports.documents import read_files
 from obskit.sync.imports.project import Project, read_project
@@ -37,7 +35,11 @@ def command(
     ] = "",
     stack: Annotated[str, typer.Option(help="Stack of pyproject.toml whose project is read.")] = "",
     local: Annotated[
-        str, typer.Option(help="HOST:PORT of a local backend's gRPC services, instead of Google Cloud.")
+        str,
+        typer.Option(
+            help="A local backend instead of Google Cloud, by HOST:PORT of its gRPC services or the URL of its HTTP "
+            "services."
+        ),
     ] = "",
     alerts: Annotated[Path, typer.Option(help="Folder to write everything but dashboards to.")] = Path("alerts"),
     dashboards: Annotated[Path, typer.Option(help="Folder to write dashboards to.")] = Path("dashboards"),
@@ -64,7 +66,8 @@ def command(
         found, problems = read_files(files)
         source = Project(found=found, channels=(), owned=0, problems=problems)
     else:
-        backend = _backend(project, stack, local)
+        way_out = "Name JSON files, give --project, or set GOOGLE_CLOUD_PROJECT"
+        backend = target("import", project=project, stack=stack, local=local, way_out=way_out).backend()
         name = backend.project
         source = read_project(
             backend,
@@ -85,15 +88,6 @@ def command(
     _tell(reading, modules, source, dry_run=dry_run)
     if wrong:
         sys.exit(1)
-
-
-def _backend(project: str, stack: str, local: str) -> GoogleBackend:
-    chosen = environment(stack, project=project)
-    settings = resolve({"project": chosen.project or None, "local_endpoint": local or None}).config
-    if not settings.project:
-        way_out = "Name JSON files, give --project, or set GOOGLE_CLOUD_PROJECT"
-        raise ConfigError(Problem(place="import", problem="neither files nor a project are named", way_out=way_out))
-    return GoogleBackend(settings.project, endpoint=settings.local_endpoint)
 
 
 def _kinds(names: Sequence[str], billing_account: str) -> tuple[Kind, ...]:

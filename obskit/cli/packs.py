@@ -14,8 +14,10 @@ import typer
 
 from obskit.catalog import Route
 from obskit.dashboards import LogsPanel
+from obskit.errors import ConfigError, Problem, nearest
 from obskit.packs import Pack, pack_named, packs
 from obskit.packs.files import RECEIVERS, pack_files, settings_table
+from obskit.packs.registry import pack_names
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import Definition
 from obskit.sync.source import module
@@ -34,7 +36,7 @@ class Action(StrEnum):
 
 
 def command(
-    action: Annotated[Action, typer.Argument(help="list, show NAME, or add NAME.")] = Action.LIST,
+    action: Annotated[str, typer.Argument(help="list, show NAME, or add NAME.")] = Action.LIST,
     name: Annotated[str, typer.Argument(help="The pack's name.")] = "",
     *,
     folder: Annotated[Path, typer.Option(help="The repository to add it to.")] = Path(),
@@ -45,20 +47,40 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List ready-made packs, show one, or add one to a repository; files that exist are never changed."""
-    if action is Action.LIST:
+    _refuse_unknown(action, name)
+    if action == Action.LIST:
         rows = [{"name": each.name, "title": each.title, "summary": each.summary} for each in packs()]
         width = max(len(row["name"]) for row in rows)
         typer.echo(json.dumps(rows) if as_json else "\n".join(f"{r['name']:{width}}  {r['summary']}" for r in rows))
         return
-    if not name:
-        raise typer.BadParameter("a pack's name is missing; `obskit packs` lists them", param_hint="NAME")
     pack = pack_named(name)
-    if action is Action.SHOW:
+    if action == Action.SHOW:
         typer.echo(json.dumps(_described(pack)) if as_json else _shown(pack))
         return
     files = _expanded(pack, route) if expand else pack_files(pack)
     _say(write_new(folder, files))
     typer.echo(f"`obskit check` checks it; {RECEIVERS} says who is told.")
+
+
+def _refuse_unknown(action: str, name: str) -> None:
+    """Refuse what is no action: a pack's name, mostly, without the word before it; and an action without a name."""
+    if action in set(Action):
+        if name or action == Action.LIST:
+            return
+        problem, way_out = "a pack's name is missing", f"Write `obskit packs {action} NAME`; `obskit packs` lists them"
+    elif action in pack_names():
+        problem, way_out = (
+            f'"{action}" is a pack, no action',
+            f"Write `obskit packs show {action}`, or add instead of show",
+        )
+    else:
+        problem = f'there is neither an action nor a pack "{action}"'
+        guess = nearest(action, [*Action, *pack_names()])
+        meant = f"obskit packs {guess}" if guess in set(Action) else f"obskit packs show {guess}"
+        way_out = (
+            f"Did you mean `{meant}`? `obskit packs` lists all packs" if guess else "`obskit packs` lists all packs"
+        )
+    raise ConfigError(Problem(place="packs", problem=problem, way_out=way_out))
 
 
 def write_new(folder: Path, files: Mapping[str, str]) -> dict[str, bool]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from obskit.backtest.policies import chosen
 from obskit.backtest.sources import Folder, Past, Prometheus, google_past, local_past
-from obskit.catalog import Route
 from obskit.config import parse_duration, resolve
 from obskit.errors import ConfigError, Problem
 from obskit.local.run import RemoteBackend
 from obskit.local.store import Store
+from obskit.queries.environments import Environment
 
 __all__ = ["Asked", "opened", "period_ms", "policies_of"]
 
@@ -35,9 +36,8 @@ class Asked:
         local: address of a local backend.
         data: folder of a local backend.
         prometheus: address of a server with Prometheus' query API.
-        project: of Google Cloud.
-        route: export route.
-        stack: of the definitions.
+        project: of Google Cloud, where it is named.
+        environment: the stack of the definitions, with its project and its export route.
     """
 
     ids: tuple[str, ...]
@@ -48,8 +48,7 @@ class Asked:
     data: Path | None
     prometheus: str
     project: str
-    route: Route
-    stack: str
+    environment: Environment
 
 
 def period_ms(asked: Asked) -> tuple[int, int]:
@@ -101,9 +100,9 @@ def opened(asked: Asked) -> Iterator[Past]:
             raise _wrong(url, "no local backend answers", "Start one with `obskit local`, or omit --local")
         yield local_past(url, asked.project or backend.project)
     else:
-        project = asked.project or resolve({}).config.project
+        project = asked.project or asked.environment.project or resolve({}).config.project
         if not project:
-            way_out = "Give --project, or --local, --data or --prometheus"
+            way_out = "Give --project, name it in [tool.obskit.stacks], or give --local, --data or --prometheus"
             raise _wrong("backtest", "no past is named", way_out)
         yield google_past(project)
 
@@ -125,7 +124,8 @@ def policies_of(asked: Asked) -> list[tuple[str, Mapping[str, Any]]]:
     Raises:
         DefinitionError: the folder cannot be loaded, or has no such policy.
     """
-    return chosen(asked.ids, asked.folder, project=asked.project or _PROJECT, route=asked.route, stack=asked.stack)
+    project = asked.project or asked.environment.project or _PROJECT
+    return chosen(asked.ids, asked.folder, replace(asked.environment, project=project).context(os.environ))
 
 
 def _wrong(place: str, problem: str, way_out: str) -> ConfigError:

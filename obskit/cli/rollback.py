@@ -9,10 +9,8 @@ import typer
 from rich.console import Console
 
 from obskit.cli.synchronise import Options, carry_out
-from obskit.config import resolve
+from obskit.cli.targets import target
 from obskit.errors import ConfigError, Problem
-from obskit.queries.environments import environment
-from obskit.sync.google import GoogleBackend
 from obskit.sync.journal import FOLDER, newest, read, reversal
 from obskit.sync.present import print_plan
 
@@ -38,14 +36,16 @@ def command(
     Objects that somebody changed since are a reason to stop. Secrets are not in the file: a channel that was deleted
     with its secret comes back from its definition, by `obskit sync` at the commit before.
     """
-    chosen = environment(stack, project=project)
-    settings = resolve({"project": chosen.project or None, "local_endpoint": local or None}).config
-    journal = read(file or newest(saved, settings.project or "", chosen.stack))
-    if settings.project and journal.project != settings.project:
-        problem = f"it is of project {journal.project!r}, not {settings.project!r}"
+    named = None if file is None else read(file)
+    found = target(
+        "rollback", project=project, stack=stack, local=local, otherwise="" if named is None else named.project
+    )
+    journal = named or read(newest(saved, found.project, found.environment.stack))
+    if journal.project != found.project:
+        problem = f"it is of project {journal.project!r}, not {found.project!r}"
         raise ConfigError(Problem(place=str(file), problem=problem, way_out=f"Add --project {journal.project}"))
     console = Console(highlight=False)
-    backend = GoogleBackend(journal.project, endpoint=settings.local_endpoint)
+    backend = found.backend()
     plan = reversal(journal, backend, is_forced=force)
     print_plan(plan, console)
     carry_out(plan, backend, Options(is_dry_run=dry_run, saved=saved), console)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,8 @@ from rich.console import Console
 
 from obskit.catalog import Route
 from obskit.cli.annotations import annotate, folder_in_repository
-from obskit.config import resolve
+from obskit.cli.targets import target
 from obskit.errors import ConfigError, DefinitionError, Problem, ProblemsError
-from obskit.queries.environments import environment
 from obskit.sync.apply import Applied, ApplyError, apply, refuse_ailing
 from obskit.sync.backend import Backend
 from obskit.sync.google import GoogleBackend
@@ -106,18 +105,14 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
 def _plan(
     folders: Sequence[Path], kinds: Sequence[Kind], options: Options, console: Console
 ) -> tuple[GoogleBackend, Plan]:
-    chosen = environment(options.stack, project=options.project, route=options.route)
-    settings = resolve({"project": chosen.project or None, "local_endpoint": options.local or None}).config
-    if not settings.project:
-        way_out = "Give --project, set GOOGLE_CLOUD_PROJECT, or name it in [tool.obskit.stacks]"
-        raise ConfigError(Problem(place="sync", problem="no project is named", way_out=way_out))
-    context = replace(chosen, project=settings.project).context(os.environ)
+    found = target("sync", project=options.project, stack=options.stack, route=options.route, local=options.local)
+    context = found.environment.context(os.environ)
     loaded = load(folders)
     if wrong := check(loaded, context):
         raise DefinitionError(wrong)
-    backend = GoogleBackend(settings.project, endpoint=settings.local_endpoint)
+    backend = found.backend()
     definitions = loaded.of(kinds)
-    read = stand_in if settings.local_endpoint else SecretManager().read
+    read = stand_in if found.endpoint else SecretManager().read
     context = with_secrets(definitions, context, read=read)
     for left in reversed(range(_LOOKS)):
         seen = survey(backend, definitions, context, kinds=kinds, is_pruning=options.is_pruning)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from obskit.catalog import Route
+from obskit.queries.environments import environment
 from obskit.testing.finding import Found, find, untested
 from obskit.testing.reports import as_json, as_junit, lines_of, summary
 from obskit.testing.suite import Report, Verdict, run_tests
@@ -27,9 +28,12 @@ def command(
         str, typer.Option("--only", "-k", help="Only tests in Python whose name, policy or case has this text.")
     ] = "",
     route: Annotated[
-        Route, typer.Option(help="Export route that queries and catalog metrics are spelled for.")
-    ] = Route.GCP,
-    stack: Annotated[str, typer.Option(help="Stack that the policies are rendered for.")] = "default",
+        Route | None,
+        typer.Option(help="Export route that queries and catalog metrics are spelled for; the stack's own by default."),
+    ] = None,
+    stack: Annotated[
+        str, typer.Option(help="Stack of pyproject.toml that the policies are rendered for; `default` by default.")
+    ] = "",
     require_both: Annotated[
         bool,
         typer.Option(
@@ -43,8 +47,10 @@ def command(
 ) -> None:
     """Run the tests of alert policies on a virtual clock, without any server.
 
-    Exits 0 if all passed, 1 if some failed, 2 if something could not be loaded or there is no test.
+    Tests of a policy that the stack leaves out are skipped. Exits 0 if all others passed, 1 if some failed, 2 if
+    something could not be loaded or nothing was tested.
     """
+    chosen = environment(stack, route=route)
     found = find(places or [])
     tests = [each for each in found.tests if only in f"{each.name} {each.test.name}"]
     console = Console(stderr=as_document, highlight=False)
@@ -54,7 +60,7 @@ def command(
             for line in lines_of(verdict, with_timeline=timelines):
                 console.print(line, soft_wrap=True, markup=False, style="red" if line.startswith("FAIL") else None)
 
-    report = run_tests(tests, found.promtool if not only else (), route=route, stack=stack, told=told)
+    report = run_tests(tests, found.promtool if not only else (), route=chosen.route, stack=chosen.stack, told=told)
     report = _completed(report, found, require_both=require_both)
     for problem in report.problems:
         console.print(str(problem), soft_wrap=True, markup=False)

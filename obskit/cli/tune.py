@@ -13,6 +13,7 @@ from obskit.backtest.texts import tuned_json, tuned_text
 from obskit.catalog import Route
 from obskit.cli.past_options import Asked, opened, period_ms, policies_of
 from obskit.errors import QueryError
+from obskit.queries.environments import environment
 
 __all__ = ["command"]
 
@@ -24,12 +25,16 @@ def command(
     folder: Annotated[Path, typer.Option(help="Folder of the definitions.")] = Path("alerts"),
     since: Annotated[str, typer.Option(help="Length of the period, 1 min to 400 d.")] = "30d",
     until: Annotated[str, typer.Option(help="End of the period, as 2026-11-01T00:00Z; now by default.")] = "",
-    project: Annotated[str, typer.Option(help="Project; GOOGLE_CLOUD_PROJECT by default.")] = "",
+    project: Annotated[str, typer.Option(help="Project; the stack's own, or GOOGLE_CLOUD_PROJECT by default.")] = "",
     local: Annotated[str, typer.Option(help="HTTP address of a local backend that runs.")] = "",
     data: Annotated[Path | None, typer.Option(help="Folder of `obskit local --data`.")] = None,
     prometheus: Annotated[str, typer.Option(help="Address of a server with Prometheus' query API.")] = "",
-    route: Annotated[Route, typer.Option(help="Export route that the metrics came by.")] = Route.GCP,
-    stack: Annotated[str, typer.Option(help="Stack that the policies are rendered for.")] = "default",
+    route: Annotated[
+        Route | None, typer.Option(help="Export route that the metrics came by; the stack's own by default.")
+    ] = None,
+    stack: Annotated[
+        str, typer.Option(help="Stack of pyproject.toml that the policies are rendered for; `default` by default.")
+    ] = "",
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Propose thresholds from the past: the most watchful one that would have fired at most so often a month.
@@ -45,8 +50,7 @@ def command(
         data=data,
         prometheus=prometheus,
         project=project,
-        route=route,
-        stack=stack,
+        environment=environment(stack, route=route),
     )
     start_ms, end_ms = period_ms(asked)
     documents = policies_of(asked)

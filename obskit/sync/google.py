@@ -19,7 +19,7 @@ from obskit.errors import BackendError, Problem
 from obskit.sync.backend import BackendFailure
 from obskit.sync.kinds import BUDGET, DASHBOARD, DESCRIPTOR, LOG_METRIC, OBJECTIVE, SERVICE, SNOOZE, UPTIME, Kind
 
-__all__ = ["GoogleBackend"]
+__all__ = ["GoogleBackend", "local_url"]
 
 _PAGE: Final = 1000
 _TIMEOUT_S: Final = 60.0
@@ -66,7 +66,7 @@ class GoogleBackend:
         """
         self.project = project
         self._pause = pause
-        self._local = _local_url(endpoint) if endpoint else ""
+        self._local = local_url(endpoint) if endpoint else ""
         self._credentials = None if endpoint else _credentials(project)
         self._own = threading.local()
 
@@ -231,8 +231,15 @@ def _credentials(project: str) -> Any:
     return credentials
 
 
-def _local_url(endpoint: str) -> str:
-    """Return the address of a local backend's HTTP services, which its gRPC services know."""
+def local_url(endpoint: str) -> str:
+    """Return the address of a local backend's HTTP services, which its gRPC services know.
+
+    Args:
+        endpoint: HOST:PORT of its gRPC services, or the address itself.
+
+    Raises:
+        BackendError: it does not answer.
+    """
     if endpoint.startswith(("http://", "https://")):
         return endpoint.rstrip("/")
     import grpc  # noqa: PLC0415 - only a local backend is asked by gRPC

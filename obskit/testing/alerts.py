@@ -23,8 +23,10 @@ from obskit.catalog import HTTP_SERVER_DURATION, Kind, Metric, Route
 from obskit.engine.selectors import slo_selector
 from obskit.errors import DefinitionError, Problem, report
 from obskit.queries.context import RenderContext
+from obskit.queries.definitions import whole
 from obskit.queries.durations import DurationLike, whole_seconds
 from obskit.queries.promql import label_named
+from obskit.queries.stacks import PerStack
 from obskit.testing.collecting import caller
 from obskit.testing.expectations import Expectation, Notifies, OpenAt, OpenFrom, Silent, SilentAt
 from obskit.testing.inputs import Budget, Clock, Entries, Given, Measured, Observed, Sources, Written
@@ -42,7 +44,7 @@ class AlertTest:
     """A policy, what it is given, and what it must do. The clock begins at 0 and stands for nothing real.
 
     Attributes:
-        policy: of `obskit.alerts`, or in the REST API's JSON.
+        policy: of `obskit.alerts`, also with `per_stack` as a whole, or in the REST API's JSON.
         says: what the case is, for whoever reads the report.
         every: time between two values of a series.
         source: ``path:line`` where it was made.
@@ -60,6 +62,8 @@ class AlertTest:
     def __post_init__(self) -> None:
         if not self.source:
             object.__setattr__(self, "source", caller())
+        if isinstance(self.policy, PerStack):
+            self._join(self.policy)
         if self._ms(self.every, "every") <= 0:
             self._wrong("every is 0 s", 'Write for example every="30s"')
 
@@ -309,6 +313,13 @@ class AlertTest:
 
     def _expecting(self, expected: Expectation) -> AlertTest:
         return replace(self, expected=(*self.expected, expected))
+
+    def _join(self, variants: PerStack[Any]) -> None:
+        """Make one policy of what is another one in each stack."""
+        joined = whole(variants)
+        object.__setattr__(self, "policy", joined if isinstance(joined, AlertPolicy) else {})
+        if not isinstance(joined, AlertPolicy):
+            self._wrong("policy is a per_stack of policies whose ids differ", "Test each of them by itself")
 
     def _ms(self, value: DurationLike, name: str) -> int:
         try:

@@ -13,9 +13,11 @@ __all__ = ["as_json", "as_junit", "lines_of", "summary"]
 
 def lines_of(verdict: Verdict, *, with_timeline: bool = False) -> Iterator[str]:
     """Yield a test's lines: one where it passed, reasons and a timeline where it failed."""
-    mark = "FAIL" if verdict.failures else "pass"
+    mark = "FAIL" if verdict.failures else "skip" if verdict.skipped else "pass"
     about = f"{verdict.policy}: {verdict.says}" if verdict.says else verdict.policy
     yield f"{mark}  {verdict.name}  {about}"
+    if verdict.skipped:
+        yield f"      {verdict.skipped}"
     for failure in verdict.failures:
         yield from (f"      {line}" for line in failure.splitlines())
     if verdict.timeline and (verdict.failures or with_timeline):
@@ -24,10 +26,11 @@ def lines_of(verdict: Verdict, *, with_timeline: bool = False) -> Iterator[str]:
 
 def summary(report: Report) -> str:
     """Return one line about all tests."""
-    failed = len(report.failed)
+    failed, skipped = len(report.failed), len(report.skipped)
     seconds = sum(each.seconds for each in report.verdicts)
-    words = [f"{len(report.verdicts) - failed} passed"]
+    words = [f"{len(report.verdicts) - failed - skipped} passed"]
     words += [f"{failed} failed"] if failed else []
+    words += [f"{skipped} skipped"] if skipped else []
     words += [f"{len(report.problems)} problems"] if report.problems else []
     return f"{', '.join(words)} in {seconds:.2f} s"
 
@@ -35,15 +38,17 @@ def summary(report: Report) -> str:
 def as_json(report: Report) -> dict[str, Any]:
     """Return the report as JSON."""
     return {
-        "passed": len(report.verdicts) - len(report.failed),
+        "passed": len(report.verdicts) - len(report.failed) - len(report.skipped),
         "failed": len(report.failed),
+        "skipped": len(report.skipped),
         "tests": [
             {
                 "name": each.name,
                 "policy": each.policy,
                 "says": each.says,
                 "place": each.place,
-                "has_passed": not each.failures,
+                "has_passed": not each.failures and not each.skipped,
+                "skipped": each.skipped,
                 "failures": list(each.failures),
                 "seconds": round(each.seconds, 4),
                 "outcome": each.outcome,
@@ -63,6 +68,7 @@ def as_junit(report: Report) -> str:
         name="obskit test-alerts",
         tests=str(len(report.verdicts) + len(report.problems)),
         failures=str(len(report.failed)),
+        skipped=str(len(report.skipped)),
         errors=str(len(report.problems)),
         time=f"{sum(each.seconds for each in report.verdicts):.3f}",
     )
@@ -74,6 +80,8 @@ def as_junit(report: Report) -> str:
             name=f"{each.name.partition('::')[2]} {each.policy}: {each.says}".strip(),
             time=f"{each.seconds:.3f}",
         )
+        if each.skipped:
+            ET.SubElement(case, "skipped", message=each.skipped)
         if each.failures:
             failure = ET.SubElement(case, "failure", message=each.failures[0].splitlines()[0])
             failure.text = "\n".join([*each.failures, "", each.timeline])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obskit.alerts import AlertPolicy
 from obskit.catalog import Route
 from obskit.errors import ObskitError, Problem
 from obskit.testing.finding import Named
@@ -29,6 +30,7 @@ class Verdict:
         timeline: for people; empty where there is none.
         seconds: that it took.
         outcome: what happened, as JSON.
+        skipped: why it did not run; empty where it did.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Verdict:
     seconds: float
     timeline: str = ""
     outcome: dict[str, Any] | None = None
+    skipped: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,14 @@ class Report:
         return tuple(each for each in self.verdicts if each.failures)
 
     @property
+    def skipped(self) -> tuple[Verdict, ...]:
+        """The tests that did not run, because the stack leaves their policies out."""
+        return tuple(each for each in self.verdicts if each.skipped)
+
+    @property
     def exit_code(self) -> int:
-        """0: all passed; 1: some failed; 2: some could not be loaded, or there is none."""
-        if self.problems or not self.verdicts:
+        """0: all that ran passed; 1: some failed; 2: some could not be loaded, or none ran."""
+        if self.problems or len(self.skipped) == len(self.verdicts):
             return 2
         return 1 if self.failed else 0
 
@@ -105,6 +113,16 @@ def run_tests(
 def _run(named: Named, route: Route, stack: str) -> Verdict:
     begin = time.perf_counter()
     test = named.test
+    if isinstance(test.policy, AlertPolicy) and test.policy.is_left_out(stack):
+        return Verdict(
+            name=named.name,
+            policy=test.policy_id,
+            says=test.says,
+            place=test.source,
+            failures=(),
+            seconds=0.0,
+            skipped=f'its policy is left out in stack "{stack}"',
+        )
     try:
         result = test.run(route, stack=stack)
         failures, text, outcome = result.failures, result.text, result.outcome

@@ -17,7 +17,7 @@ from obskit.backtest.sources import Folder, Prometheus, local_past
 from obskit.backtest.texts import shown_length
 from obskit.backtest.thresholds import varied_of
 from obskit.cli import app
-from obskit.errors import BackendError, QueryError
+from obskit.errors import BackendError, ConfigError, QueryError
 from obskit.local.serve import LocalBackend
 from obskit.local.store import Store
 from obskit.queries.context import RenderContext
@@ -247,6 +247,31 @@ def test_the_page_stands_alone_and_has_a_picture(definitions, folder, tmp_path):
     names = [each.tag.rpartition("}")[2] for each in svg.iter()]
     assert names.count("rect") == 3
     assert "polyline" in names
+
+
+def test_route_and_stack_are_those_of_the_settings(folder, tmp_path, monkeypatch):
+    """A route that pyproject.toml names spells the queries, so that data of the other one is not found; so do stacks."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "all.py").write_text(
+        "from obskit.alerts import error_spike\nfrom obskit.queries import per_stack\n"
+        "spike = error_spike(service='chat', threshold=per_stack({'dev': 0.15}, otherwise=0.05))\n"
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.obskit]\nexporters = ["otlp"]\n[tool.obskit.stacks.dev]\nroute = "gcp"\n[tool.obskit.stacks.prod]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def fired(command="backtest", *more):
+        form = ("--format", "json") if command == "backtest" else ("--json",)
+        (row,) = json.loads(run(command, "alerts", folder, *form, *more))
+        return row["now"]["fired"] if "now" in row else row["problem"]
+
+    assert fired() == 0
+    assert fired("backtest", "--route", "gcp") == 3
+    assert fired("backtest", "--stack", "dev") == 1
+    assert "no values" in fired("tune")
+    with pytest.raises(ConfigError, match=r'has no stack "prd"\. Did you mean "prod"'):
+        run("backtest", "alerts", folder, "--stack", "prd")
 
 
 def test_a_proposal_is_printed(definitions, folder):

@@ -89,7 +89,7 @@ def test_nothing_to_check_is_a_failure(obskit):
 def test_a_sync_without_a_project_or_without_definitions_writes_nothing_and_fails(obskit, tmp_path):
     """No project, and an empty folder, are each a clear error with exit code 1."""
     (tmp_path / "alerts").mkdir()
-    done = obskit("sync-alerts", "--local", "127.0.0.1:9")
+    done = obskit("sync-alerts")
     assert (done.returncode, "no project is named" in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
 

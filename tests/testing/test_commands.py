@@ -11,7 +11,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
+from obskit.alerts import AlertPolicy, PromQLCondition
 from obskit.cli import app
+from obskit.errors import DefinitionError
+from obskit.queries import per_stack
+from obskit.testing import AlertTest
 
 POLICIES = """
 from obskit.alerts import provider_down
@@ -172,3 +176,43 @@ def test_the_package_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+STACKED = """
+from obskit.alerts import AlertPolicy, PromQLCondition
+from obskit.queries import per_stack
+
+noisy = per_stack({"prod": AlertPolicy(id="noisy", conditions=PromQLCondition(query="up == 0"))}, otherwise=None)
+"""
+STACKED_TESTS = """
+from alerts.noisy import noisy
+from obskit.testing import AlertTest
+
+falls = AlertTest(noisy, "it falls").series("up", "1x9 0x20").is_open("5m")
+"""
+
+
+def test_tests_of_a_policy_that_the_stack_leaves_out_are_skipped_with_the_reason(project):
+    """They count neither as passed nor as failed; where nothing else ran, nothing was tested and the exit code is 2."""
+    (project / "alerts" / "noisy.py").write_text(STACKED)
+    (project / "alerts" / "test_noisy.py").write_text(STACKED_TESTS)
+    code, text, _ = run("--stack", "dev", "--junit", "report.xml")
+    assert code == 0
+    assert "skip  alerts/test_noisy.py::falls  noisy: it falls\n" in text
+    assert '      its policy is left out in stack "dev"\n' in text
+    assert "2 passed, 1 skipped in " in text
+    (suite,) = ET.parse("report.xml").getroot()
+    assert (suite.get("skipped"), suite.get("failures")) == ("1", "0")
+    assert suite.find(".//skipped").get("message") == 'its policy is left out in stack "dev"'
+    code, text, _ = run("alerts/test_noisy.py", "--json")
+    assert (code, json.loads(text)["skipped"], json.loads(text)["passed"]) == (2, 1, 0)
+    code, text, _ = run("--stack", "prod")
+    assert "pass  alerts/test_noisy.py::falls" in text
+    assert (code, "skip" in text) == (0, False)
+
+
+def test_a_per_stack_of_different_policies_cannot_be_tested_as_one():
+    """It is told at the test's line."""
+    policies = [AlertPolicy(id=name, conditions=PromQLCondition(query="up == 0")) for name in ("one", "two")]
+    with pytest.raises(DefinitionError, match="policies whose ids differ"):
+        AlertTest(per_stack({"dev": policies[0], "prod": policies[1]}))
