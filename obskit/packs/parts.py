@@ -10,6 +10,7 @@ from obskit.alerts.strategies import Channel
 from obskit.dashboards import DataSet, IncidentList, Plot, Row, Scorecard, Threshold, XyChart
 from obskit.dashboards.charts import Color, Direction, Spark
 from obskit.dashboards.widgets import Policy
+from obskit.queries import ratio
 from obskit.queries.durations import DurationLike
 from obskit.queries.promql import Labels, Query
 
@@ -22,8 +23,11 @@ __all__ = [
     "chart",
     "charts",
     "early",
+    "entries",
     "line",
+    "more_than",
     "only",
+    "percent",
     "warning",
 ]
 
@@ -36,6 +40,28 @@ Limits = Sequence[Threshold | Policy | float]
 def only(label: str, name: str) -> Labels:
     """Return the labels that narrow a query down to one thing, e.g. a queue; none where the name is empty."""
     return {label: name} if name else {}
+
+
+def entries(of: str, label: str, name: str) -> str:
+    """Return Cloud Logging's filter of one thing's entries; of all where the name is empty."""
+    return f'{of} AND resource.labels.{label}="{name}"' if name else of
+
+
+def percent(share: float) -> str:
+    """Return a share of 0 to 1 as people write it, e.g. ``5 %``."""
+    return f"{share * 100:g} %"
+
+
+def more_than(share: float, part: Query, *, of: Query, least: float) -> Query:
+    """Return the query of an alert: the part is more than a share of the whole.
+
+    Args:
+        share: 0 to 1.
+        part: what there should be little of, such as failed requests.
+        of: the whole.
+        least: so much there must be of the whole, as a share of little says nothing.
+    """
+    return (ratio(part, of) > share).when(of >= least)
 
 
 def alert(

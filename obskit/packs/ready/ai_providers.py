@@ -14,9 +14,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_UNITS, AI_UNPRICED_CALLS, PROVIDER_STATUS
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, early, warning
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, early, more_than, percent, warning
 from obskit.packs.ready._ai_providers_data import CASES, PROVIDER, SCENARIO
-from obskit.queries import Query, growth, matches, percentile, rate, ratio, share
+from obskit.queries import Query, growth, matches, percentile, rate, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given, many
 from obskit.queries.promql import LabelList, Labels, Matching, query, select
 
@@ -116,16 +116,15 @@ def _failed(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    calls = _calls(settings)
     return alert(
         "ai-providers-failing",
         "AI provider: calls fail",
-        (ratio(_failed(settings), calls) > settings.failed).when(calls >= settings.least_calls),
+        more_than(settings.failed, _failed(settings), of=_calls(settings), least=settings.least_calls),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
-        condition=f"more than {settings.failed * 100:g} % of the calls fail",
-        means=f"More than {settings.failed * 100:g} % of a provider's calls fail. Users get no picture or video; some "
+        condition=f"more than {percent(settings.failed)} of the calls fail",
+        means=f"More than {percent(settings.failed)} of a provider's calls fail. Users get no picture or video; some "
         "providers bill failed calls too.",
         looks=(
             "The *ai-providers* dashboard, failed calls by error: 402 is the balance, 429 the limit, 5xx the provider.",

@@ -12,9 +12,9 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, entries, more_than, only, percent
 from obskit.packs.ready._api_gateway_data import CASES, LATENCIES, LOG, REFUSED, REQUESTS, SCENARIO, SELF_MADE, TIMED
-from obskit.queries import Query, highest, increase, percentile, rate, ratio, share
+from obskit.queries import Query, highest, increase, percentile, rate, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -58,8 +58,7 @@ def _make(settings: Settings) -> Objects:
             *_causes(settings),
             LogsPanel(
                 title="Failed requests",
-                filter=f"{LOG} AND httpRequest.status>=500"
-                + (f' AND resource.labels.gateway_id="{settings.gateway}"' if settings.gateway else ""),
+                filter=entries(f"{LOG} AND httpRequest.status>=500", _BY, settings.gateway),
                 height=12,
             ),
         ),
@@ -83,20 +82,16 @@ def _p95(settings: Settings) -> Query:
     return percentile(95, LATENCIES, where=_where(settings), by=_BY, window="2m")
 
 
-def _enough(settings: Settings) -> Query:
-    return _requests(settings) >= settings.least_requests
-
-
 def _failing(settings: Settings) -> AlertPolicy:
     return alert(
         "api-gateway-errors",
         "API Gateway: errors",
-        (ratio(_failed(settings), _requests(settings)) > settings.failed).when(_enough(settings)),
+        more_than(settings.failed, _failed(settings), of=_requests(settings), least=settings.least_requests),
         to=settings.receivers.page,
         for_="2m",
         severity=Severity.CRITICAL,
-        condition=f"5xx above {settings.failed * 100:g} %",
-        means=f"More than {settings.failed * 100:g} % of a gateway's requests end in a 5xx. Callers see errors.",
+        condition=f"5xx above {percent(settings.failed)}",
+        means=f"More than {percent(settings.failed)} of a gateway's requests end in a 5xx. Callers see errors.",
         looks=(
             (
                 "The *api-gateway* dashboard, answered by the gateway itself: a rise there is a backend that cannot be "
@@ -116,11 +111,11 @@ def _denied(settings: Settings) -> AlertPolicy:
     return alert(
         "api-gateway-refused",
         "API Gateway: callers are refused",
-        (ratio(_refused(settings), _requests(settings)) > settings.refused).when(_enough(settings)),
+        more_than(settings.refused, _refused(settings), of=_requests(settings), least=settings.least_requests),
         to=settings.receivers.team,
         for_="10m",
-        condition=f"4xx above {settings.refused * 100:g} %",
-        means=f"More than {settings.refused * 100:g} % of a gateway's requests end in a 4xx: keys or tokens are not "
+        condition=f"4xx above {percent(settings.refused)}",
+        means=f"More than {percent(settings.refused)} of a gateway's requests end in a 4xx: keys or tokens are not "
         "valid, a quota is used up, or callers ask for what does not exist.",
         looks=(
             "The *api-gateway* dashboard, answered by the gateway itself, by reason: authentication, quota, no route.",

@@ -11,7 +11,7 @@ from obskit.catalog import JOB_DURATION, JOB_FAILURES, JOB_LAST_SUCCESS
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import GoogleMetric, Query, google, growth, highest, latest, over_time, percentile, ratio, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -113,8 +113,8 @@ def _failing(settings: Settings) -> AlertPolicy:
         (ratio(failed, _runs(settings)) > settings.failures).when(failed >= 3),
         to=settings.receivers.team,
         severity=Severity.ERROR,
-        condition=f"more than {settings.failures * 100:g} % of the runs",
-        means=f"More than {settings.failures * 100:g} % of the runs of a job end with an exception.",
+        condition=f"more than {percent(settings.failures)} of the runs",
+        means=f"More than {percent(settings.failures)} of the runs of a job end with an exception.",
         looks=(
             "*Error Reporting*: the exception, and since when it comes.",
             "A trace with a span of the job's name: what failed last within it?",

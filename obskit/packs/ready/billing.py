@@ -14,7 +14,7 @@ from obskit.catalog import AI_COST
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard, Text
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import alert, card, cards, chart, charts
+from obskit.packs.parts import alert, card, cards, chart, charts, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import GoogleMetric, Query, google, growth, increase, latest, rate, seen
 from obskit.queries.definitions import as_number, as_positive, as_text, definition, given, many
@@ -103,7 +103,7 @@ def _budget(settings: Settings) -> BillingBudget:
 
 
 def _told(settings: Settings) -> str:
-    shares = ", ".join(f"{share * 100:g} %" for share in settings.thresholds)
+    shares = ", ".join(f"{percent(share)}" for share in settings.thresholds)
     return (
         f"**Budget** {settings.amount:g} a month, account {settings.account}: finance gets e-mails at {shares}."
         if settings.account

@@ -8,7 +8,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -76,8 +76,8 @@ def _attack(settings: Settings) -> AlertPolicy:
         (blocked / _every(settings) > settings.blocked).when(blocked > settings.least),
         to=settings.receivers.team,
         for_="5m",
-        condition=f"more than {settings.blocked * 100:g} % blocked",
-        means=f"A security policy turns away more than {settings.blocked * 100:g} % of the requests: an attack, a "
+        condition=f"more than {percent(settings.blocked)} blocked",
+        means=f"A security policy turns away more than {percent(settings.blocked)} of the requests: an attack, a "
         "scanner, or a rule that hits our own users.",
         looks=(
             "The *cloud-armor* dashboard: more requests than usual (an attack), or the same (a rule)?",

@@ -8,7 +8,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, only
+from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, matches, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -113,8 +113,8 @@ def _cold(settings: Settings) -> AlertPolicy:
         (_hit_rate(settings, "1h", _BY) < settings.hit_rate).when(many > settings.least),
         to=settings.receivers.team,
         for_="15m",
-        condition=f"below {settings.hit_rate * 100:g} %",
-        means=f"Less than {settings.hit_rate * 100:g} % of the cacheable requests are answered by the cache. Users "
+        condition=f"below {percent(settings.hit_rate)}",
+        means=f"Less than {percent(settings.hit_rate)} of the cacheable requests are answered by the cache. Users "
         "wait longer, and the backends have more to do.",
         looks=(
             "The last deployment: new `Cache-Control` or `Vary` headers, a cookie on every response, new file names?",

@@ -10,9 +10,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.log_alerts import entries_alert
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, more_than, only, percent
 from obskit.packs.ready._cloud_dns_data import ANSWERS, CASES, CHANGED, CHANGES, LATENCIES, SCENARIO, SERIES
-from obskit.queries import Query, highest, increase, matches, percentile, rate, ratio, share
+from obskit.queries import Query, highest, increase, matches, percentile, rate, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -84,16 +84,15 @@ def _p95(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    answers = _answers(settings)
     return alert(
         "cloud-dns-failing",
         "Names are not resolved",
-        (ratio(_failed(settings), answers) > settings.failed).when(answers >= settings.least_queries),
+        more_than(settings.failed, _failed(settings), of=_answers(settings), least=settings.least_queries),
         to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
-        condition=f"SERVFAIL or REFUSED above {settings.failed * 100:g} %",
-        means=f"More than {settings.failed * 100:g} % of a zone's queries end in SERVFAIL or REFUSED. Whoever asks "
+        condition=f"SERVFAIL or REFUSED above {percent(settings.failed)}",
+        means=f"More than {percent(settings.failed)} of a zone's queries end in SERVFAIL or REFUSED. Whoever asks "
         "cannot reach what the names stand for.",
         looks=(
             (
@@ -107,15 +106,14 @@ def _failing(settings: Settings) -> AlertPolicy:
 
 
 def _missing(settings: Settings) -> AlertPolicy:
-    answers = _answers(settings)
     return alert(
         "cloud-dns-unknown",
         "Names do not exist",
-        (ratio(_unknown(settings), answers) > settings.unknown).when(answers >= settings.least_queries),
+        more_than(settings.unknown, _unknown(settings), of=_answers(settings), least=settings.least_queries),
         to=settings.receivers.team,
         for_="10m",
-        condition=f"NXDOMAIN above {settings.unknown * 100:g} %",
-        means=f"More than {settings.unknown * 100:g} % of a zone's queries are for names that do not exist: a record "
+        condition=f"NXDOMAIN above {percent(settings.unknown)}",
+        means=f"More than {percent(settings.unknown)} of a zone's queries are for names that do not exist: a record "
         "was removed or never made, or somebody tries names out.",
         looks=(
             "The zone's changes below in the *cloud-dns* dashboard: was a record deleted?",

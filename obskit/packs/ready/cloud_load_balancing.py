@@ -10,9 +10,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, more_than, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import Query, google, growth, highest, percentile, rate, ratio, share
+from obskit.queries import Query, google, growth, highest, percentile, rate, share
 from obskit.queries.definitions import as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -77,16 +77,15 @@ def _p95(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    every = _every(settings)
     return alert(
         "load-balancer-errors",
         "Load balancer: error spike",
-        (ratio(_failed(settings), every) > settings.errors).when(every >= 10),
+        more_than(settings.errors, _failed(settings), of=_every(settings), least=10),
         to=(*settings.receivers.team, *settings.receivers.page),
         for_="2m",
         severity=Severity.CRITICAL,
-        condition=f"5xx above {settings.errors * 100:g} %",
-        means=f"More than {settings.errors * 100:g} % of what users ask the load balancer for ends in a 5xx.",
+        condition=f"5xx above {percent(settings.errors)}",
+        means=f"More than {percent(settings.errors)} of what users ask the load balancer for ends in a 5xx.",
         looks=(
             "Its log's `statusDetails`: `response_sent_by_backend` is the app, anything else the way to it.",
             "The *cloud-load-balancing* dashboard: all backends or one, since when?",

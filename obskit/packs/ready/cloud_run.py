@@ -9,7 +9,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, more_than, percent
 from obskit.packs.ready._cloud_run_data import (
     CASES,
     CPU,
@@ -21,7 +21,7 @@ from obskit.packs.ready._cloud_run_data import (
     SCENARIO,
     STARTS,
 )
-from obskit.queries import Query, growth, highest, latest, percentile, rate, ratio, share
+from obskit.queries import Query, growth, highest, latest, percentile, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -182,12 +182,12 @@ def _failing(settings: Settings) -> AlertPolicy:
     return alert(
         "cloud-run-errors",
         "Cloud Run: error spike",
-        (ratio(failed, every) > settings.errors).when(every >= 10),
+        more_than(settings.errors, failed, of=every, least=10),
         to=(*settings.receivers.team, *settings.receivers.page),
         for_="2m",
         severity=Severity.CRITICAL,
-        condition=f"5xx above {settings.errors * 100:g} %",
-        means=f"More than {settings.errors * 100:g} % of a service's requests end in a 5xx, also those that never "
+        condition=f"5xx above {percent(settings.errors)}",
+        means=f"More than {percent(settings.errors)} of a service's requests end in a 5xx, also those that never "
         "reach the app: no instance was free, it crashed, or ran out of time.",
         looks=(
             "*Error spike* of the app itself: open too? Then read its errors. If not, requests fail before the app.",
@@ -241,8 +241,8 @@ def _large(settings: Settings) -> AlertPolicy:
         _p99(MEMORY) > settings.memory,
         to=settings.receivers.mail,
         for_="10m",
-        condition=f"above {settings.memory * 100:g} % of the limit",
-        means=f"Instances use more than {settings.memory * 100:g} % of their memory. One that exceeds its limit is "
+        condition=f"above {percent(settings.memory)} of the limit",
+        means=f"Instances use more than {percent(settings.memory)} of their memory. One that exceeds its limit is "
         "killed, and its requests fail.",
         looks=(
             "The *cloud-run* dashboard: does it grow from the start of each instance on? Then it is a leak.",

@@ -12,7 +12,7 @@ from obskit.packs.cases import Case, Points
 from obskit.packs.log_alerts import entries_alert, entries_missing
 from obskit.packs.logs import log_metric
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, card, cards, chart, charts, only, warning
+from obskit.packs.parts import PERCENT, card, cards, chart, charts, entries, only, warning
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
 from obskit.queries import differs, increase, share
 from obskit.queries.definitions import as_number, as_text, definition, given
@@ -69,8 +69,7 @@ def _make(settings: Settings) -> Objects:
             *_causes(settings, missing),
             LogsPanel(
                 title="Failed attempts",
-                filter=f"{_ENTRIES} AND severity>=WARNING"
-                + (f' AND resource.labels.job_id="{settings.job}"' if settings.job else ""),
+                filter=entries(f"{_ENTRIES} AND severity>=WARNING", _BY, settings.job),
                 height=14,
             ),
         ),

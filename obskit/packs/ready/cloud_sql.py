@@ -11,7 +11,7 @@ from obskit.dashboards import Dashboard, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.logs import log_metric, missed
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, percent, warning
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -100,7 +100,7 @@ def _storage(settings: Settings) -> AlertPolicy:
         _disk(settings) > settings.storage,
         to=settings.receivers.mail,
         for_="5m",
-        means=f"The disk of a Cloud SQL instance is more than {settings.storage * 100:g} % full. When it is full, "
+        means=f"The disk of a Cloud SQL instance is more than {percent(settings.storage)} full. When it is full, "
         "every write fails.",
         looks=(
             "The *cloud-sql* dashboard: over weeks, or within the hour? Then a query's temporary files or a migration.",
@@ -117,7 +117,7 @@ def _busy(settings: Settings) -> AlertPolicy:
         _cpu(settings) > settings.cpu,
         to=settings.receivers.mail,
         for_="5m",
-        means=f"A Cloud SQL instance uses more than {settings.cpu * 100:g} % of its CPUs. Queries become slow.",
+        means=f"A Cloud SQL instance uses more than {percent(settings.cpu)} of its CPUs. Queries become slow.",
         looks=(
             "*Query Insights*: which query has the most load, and since when?",
             "The *cloud-sql* dashboard: more connections, or the same with more work each?",
@@ -134,7 +134,7 @@ def _crowded(settings: Settings) -> AlertPolicy:
         to=settings.receivers.mail,
         for_="5m",
         severity=Severity.ERROR,
-        means=f"More than {settings.connections * 100:g} % of the {settings.max_connections:g} connections that the "
+        means=f"More than {percent(settings.connections)} of the {settings.max_connections:g} connections that the "
         "instance allows are taken. At 100 % new ones are refused, and requests fail.",
         looks=(
             "The number of the app's instances, times its pool's size: can they be more than the database allows?",

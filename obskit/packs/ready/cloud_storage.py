@@ -9,9 +9,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, more_than, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import Query, google, growth, latest, matches, rate, ratio, share
+from obskit.queries import Query, google, growth, latest, matches, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.promql import Labels
 
@@ -84,16 +84,15 @@ def _denied(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    every = _every(settings)
     return alert(
         "storage-errors",
         "Cloud Storage: requests fail",
-        (ratio(_failed(settings), every) > settings.errors).when(every >= 20),
+        more_than(settings.errors, _failed(settings), of=_every(settings), least=20),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
-        condition=f"more than {settings.errors * 100:g} % fail",
-        means=f"More than {settings.errors * 100:g} % of the requests to a bucket fail in the service or at its quota. "
+        condition=f"more than {percent(settings.errors)} fail",
+        means=f"More than {percent(settings.errors)} of the requests to a bucket fail in the service or at its quota. "
         "Files cannot be read or written; clients try again, and get slower.",
         looks=(
             "The *cloud-storage* dashboard, requests by code: `RESOURCE_EXHAUSTED` is us, the rest is the service.",

@@ -10,9 +10,9 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, entries, more_than, only, percent
 from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
-from obskit.queries import Query, differs, google, highest, increase, latest, percentile, rate, ratio, share
+from obskit.queries import Query, differs, google, highest, increase, latest, percentile, rate, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -62,7 +62,7 @@ def _make(settings: Settings) -> Objects:
             *_causes(settings, waiting),
             LogsPanel(
                 title="What the queues say (where their logging is on)",
-                filter=_WARNINGS + (f' AND resource.labels.queue_id="{settings.queue}"' if settings.queue else ""),
+                filter=entries(_WARNINGS, _BY, settings.queue),
                 height=12,
             ),
         ),
@@ -95,16 +95,15 @@ def _late(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    attempts = _attempts(settings)
     return alert(
         "cloud-tasks-failing",
         "Tasks fail",
-        (ratio(_failed(settings), attempts) > settings.failed).when(attempts >= settings.least_attempts),
+        more_than(settings.failed, _failed(settings), of=_attempts(settings), least=settings.least_attempts),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
-        condition=f"more than {settings.failed * 100:g} % of the attempts fail",
-        means=f"More than {settings.failed * 100:g} % of a queue's attempts fail. Cloud Tasks tries again, until the "
+        condition=f"more than {percent(settings.failed)} of the attempts fail",
+        means=f"More than {percent(settings.failed)} of a queue's attempts fail. Cloud Tasks tries again, until the "
         "queue's retry limit; what the tasks should do happens late or never.",
         looks=(
             (

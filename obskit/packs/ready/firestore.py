@@ -9,7 +9,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, more_than, only, percent, warning
 from obskit.packs.ready._firestore_data import (
     BACKUPS,
     CASES,
@@ -24,7 +24,7 @@ from obskit.packs.ready._firestore_data import (
     SCENARIO,
     WRITES,
 )
-from obskit.queries import highest, increase, latest, matches, percentile, rate, ratio, share
+from obskit.queries import highest, increase, latest, matches, percentile, rate, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import LabelList, Labels, Query, query, select
@@ -107,16 +107,15 @@ def _failed(settings: Settings) -> Query:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    requests = _requests(settings)
     return alert(
         "firestore-errors",
         "Firestore fails",
-        (ratio(_failed(settings), requests) > settings.failed).when(requests >= settings.least_requests),
+        more_than(settings.failed, _failed(settings), of=_requests(settings), least=settings.least_requests),
         to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
-        condition=f"more than {settings.failed * 100:g} % of the requests fail",
-        means=f"More than {settings.failed * 100:g} % of a database's requests fail, and not by the caller's mistake. "
+        condition=f"more than {percent(settings.failed)} of the requests fail",
+        means=f"More than {percent(settings.failed)} of a database's requests fail, and not by the caller's mistake. "
         "Users see errors, or wait for retries.",
         looks=(
             (

@@ -12,9 +12,9 @@ from obskit.dashboards import Row, XyChart, llm, llm_guard
 from obskit.dashboards.ready.llm import FAILED
 from obskit.packs.logs import log_distribution
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import alert, chart, only
+from obskit.packs.parts import alert, chart, more_than, only, percent
 from obskit.packs.ready._gemini_data import CASES, SCENARIO
-from obskit.queries import Query, average, growth, increase, matches, ratio, seen, share
+from obskit.queries import Query, average, growth, increase, matches, seen, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.promql import Labels
 
@@ -102,7 +102,7 @@ def _down(settings: Settings) -> AlertPolicy:
     where = _where(settings)
     failed: Labels = {**where, "error.type": matches("5..")}
     # Two exports fall into 90 s. One failed call of a handful is no outage.
-    found = (ratio(_calls(failed, "90s"), _calls(where, "90s")) > settings.down).when(_calls(where, "90s") >= 5)
+    found = more_than(settings.down, _calls(failed, "90s"), of=_calls(where, "90s"), least=5)
     return alert(
         "gemini-down",
         "Gemini API down",
@@ -110,8 +110,8 @@ def _down(settings: Settings) -> AlertPolicy:
         to=settings.receivers.page,
         for_="1m",
         severity=Severity.CRITICAL,
-        condition=f"5xx above {settings.down * 100:g} %",
-        means=f"More than {settings.down * 100:g} % of the calls of a model end in a 5xx of the provider. With a "
+        condition=f"5xx above {percent(settings.down)}",
+        means=f"More than {percent(settings.down)} of the calls of a model end in a 5xx of the provider. With a "
         "guard, its calls go to the fallback by now; without one, users see errors.",
         looks=(
             "The *llm-guard* dashboard: is the circuit open, and do the fallbacks take the calls?",
@@ -126,15 +126,15 @@ def _errors(settings: Settings) -> AlertPolicy:
     failed: Labels = {**where, "error.type": matches(FAILED)}
     every = growth(AI_OPERATION_DURATION, where=where, window="5m")
     wrong = growth(AI_OPERATION_DURATION, where=failed, window="5m")
-    found = (ratio(wrong, every) > settings.errors).when(every >= 50)
+    found = more_than(settings.errors, wrong, of=every, least=50)
     return alert(
         "gemini-errors",
         "AI calls fail",
         found,
         to=settings.receivers.page,
         for_="5m",
-        condition=f"errors above {settings.errors * 100:g} %",
-        means=f"More than {settings.errors * 100:g} % of the AI calls fail, those that only exceed a quota aside. The "
+        condition=f"errors above {percent(settings.errors)}",
+        means=f"More than {percent(settings.errors)} of the AI calls fail, those that only exceed a quota aside. The "
         "target is below 0.1 %. Retries hide some of it; the rest are errors that users see.",
         looks=(
             "The *llm* dashboard, refused and failed calls: which `error.type`? A 400 or 404 is ours, a 5xx theirs.",
@@ -176,8 +176,8 @@ def _cold(settings: Settings) -> AlertPolicy:
         found,
         to=settings.receivers.team,
         for_="15m",
-        condition=f"below {settings.cache_hit_rate * 100:g} %",
-        means=f"Less than {settings.cache_hit_rate * 100:g} % of the input tokens come from the provider's cache. The "
+        condition=f"below {percent(settings.cache_hit_rate)}",
+        means=f"Less than {percent(settings.cache_hit_rate)} of the input tokens come from the provider's cache. The "
         "target is above 60 %. The rest is paid for in full and takes longer.",
         looks=(
             "The last deployment: what changes from call to call must stand at the prompt's end, not at its beginning.",
@@ -200,8 +200,8 @@ def _long(settings: Settings) -> AlertPolicy:
         to=settings.receivers.team,
         for_="15m",
         interval="5m",
-        condition=f"{settings.session_growth * 100:g} % above the last week's",
-        means=f"Chat sessions of the last hour lasted {settings.session_growth * 100:g} % longer on average than those "
+        condition=f"{percent(settings.session_growth)} above the last week's",
+        means=f"Chat sessions of the last hour lasted {percent(settings.session_growth)} longer on average than those "
         "of the last week. People wait for answers, or do not get what they came for. Or they like it: look first.",
         looks=(
             "The *llm* dashboard, duration of a call: does the model answer more slowly?",

@@ -9,7 +9,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
 from obskit.queries import Query, google, growth, highest, latest, over_time, rate
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -87,8 +87,8 @@ def _full(settings: Settings) -> AlertPolicy:
         _memory(settings) > settings.memory,
         to=settings.receivers.mail,
         for_="10m",
-        condition=f"above {settings.memory * 100:g} %",
-        means=f"A Redis instance uses more than {settings.memory * 100:g} % of its memory, its own needs included. At "
+        condition=f"above {percent(settings.memory)}",
+        means=f"A Redis instance uses more than {percent(settings.memory)} of its memory, its own needs included. At "
         "the end it evicts keys, or refuses writes, or fails.",
         looks=(
             "The *memorystore-redis* dashboard: does it grow steadily? Then keys have no time to live.",
@@ -105,8 +105,8 @@ def _busy(settings: Settings) -> AlertPolicy:
         _cpu(settings) > settings.cpu,
         to=settings.receivers.mail,
         for_="5m",
-        condition=f"main thread above {settings.cpu * 100:g} %",
-        means=f"The one thread that runs all commands is busy for more than {settings.cpu * 100:g} % of the time. "
+        condition=f"main thread above {percent(settings.cpu)}",
+        means=f"The one thread that runs all commands is busy for more than {percent(settings.cpu)} of the time. "
         "Every command waits for those before it.",
         looks=(
             "The *memorystore-redis* dashboard, commands by kind: more of them, or dear ones (`KEYS`, `SMEMBERS`)?",

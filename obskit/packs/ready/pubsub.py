@@ -9,7 +9,7 @@ from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, more_than, only, percent
 from obskit.packs.ready._pubsub_data import (
     ACKS,
     CASES,
@@ -22,7 +22,7 @@ from obskit.packs.ready._pubsub_data import (
     SENT,
     WAITING,
 )
-from obskit.queries import Query, differs, highest, increase, over_time, percentile, rate, ratio, share
+from obskit.queries import Query, differs, highest, increase, over_time, percentile, rate, share
 from obskit.queries.definitions import as_number, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -126,16 +126,15 @@ def _stuck(settings: Settings) -> AlertPolicy:
 
 
 def _pushing(settings: Settings) -> AlertPolicy:
-    pushes = _pushes(settings)
     return alert(
         "pubsub-push-failing",
         "Pushes fail",
-        (ratio(_unpushed(settings), pushes) > settings.failed).when(pushes >= settings.least_requests),
+        more_than(settings.failed, _unpushed(settings), of=_pushes(settings), least=settings.least_requests),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
-        condition=f"more than {settings.failed * 100:g} % of the pushes fail",
-        means=f"More than {settings.failed * 100:g} % of a subscription's pushes are refused or not answered in time. "
+        condition=f"more than {percent(settings.failed)} of the pushes fail",
+        means=f"More than {percent(settings.failed)} of a subscription's pushes are refused or not answered in time. "
         "Pub/Sub slows its pushes down and tries again.",
         looks=(
             (
@@ -171,16 +170,15 @@ def _letters(settings: Settings) -> AlertPolicy:
 
 
 def _publishing(settings: Settings) -> AlertPolicy:
-    publishes = _publishes()
     return alert(
         "pubsub-publish-failing",
         "Publishing fails",
-        (ratio(_unpublished(), publishes) > settings.failed).when(publishes >= settings.least_requests),
+        more_than(settings.failed, _unpublished(), of=_publishes(), least=settings.least_requests),
         to=settings.receivers.page,
         for_="2m",
         severity=Severity.CRITICAL,
-        condition=f"more than {settings.failed * 100:g} % of the requests fail",
-        means=f"More than {settings.failed * 100:g} % of the requests to publish to a topic fail. What is not tried "
+        condition=f"more than {percent(settings.failed)} of the requests fail",
+        means=f"More than {percent(settings.failed)} of the requests to publish to a topic fail. What is not tried "
         "again is lost.",
         looks=(
             (

@@ -13,7 +13,7 @@ from obskit.alerts.policies import AlertPolicy
 from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.log_alerts import entries_alert
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, warning
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, more_than, percent, warning
 from obskit.packs.ready._secret_manager_data import (
     CALLS,
     CASES,
@@ -24,7 +24,7 @@ from obskit.packs.ready._secret_manager_data import (
     SCENARIO,
     SERIES,
 )
-from obskit.queries import Query, increase, matches, percentile, rate, ratio, share
+from obskit.queries import Query, increase, matches, percentile, rate, share
 from obskit.queries.definitions import as_number, as_share, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import Labels
@@ -108,16 +108,15 @@ def _denied(settings: Settings) -> AlertPolicy:
 
 
 def _failing(settings: Settings) -> AlertPolicy:
-    calls = _calls()
     return alert(
         "secret-manager-failing",
         "Secrets cannot be read",
-        (ratio(_failed(), calls) > settings.failed).when(calls >= settings.least_calls),
+        more_than(settings.failed, _failed(), of=_calls(), least=settings.least_calls),
         to=settings.receivers.page,
         for_="5m",
         severity=Severity.CRITICAL,
-        condition=f"more than {settings.failed * 100:g} % of the calls fail",
-        means=f"More than {settings.failed * 100:g} % of the calls fail, with 429 or 5xx. New instances of a service "
+        condition=f"more than {percent(settings.failed)} of the calls fail",
+        means=f"More than {percent(settings.failed)} of the calls fail, with 429 or 5xx. New instances of a service "
         "cannot start without their secrets.",
         looks=(
             "The *secret-manager* dashboard: 429 is the quota of accesses a minute, 5xx is Secret Manager itself.",

@@ -11,9 +11,9 @@ from obskit.catalog import AI_TIME_TO_FIRST_CHUNK, HTTP_SERVER_DURATION
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Sizes
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, only
+from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, early, line, more_than, only, percent
 from obskit.packs.scenarios import Bump, Scenario, Signal
-from obskit.queries import Query, growth, highest, matches, percentile, ratio, share
+from obskit.queries import Query, growth, highest, matches, percentile, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.durations import DurationLike, as_duration, shown_duration, whole_seconds
 from obskit.queries.promql import LabelList, Labels, query, select
@@ -87,16 +87,15 @@ def _first(settings: Settings) -> Query:
 
 
 def _broken(settings: Settings) -> AlertPolicy:
-    ended = _ended(settings)
     return alert(
         "streams-broken",
         "Streams break",
-        (ratio(_broke(settings), ended) > settings.broken).when(ended >= 20),
+        more_than(settings.broken, _broke(settings), of=_ended(settings), least=20),
         to=settings.receivers.team,
         for_="5m",
         severity=Severity.ERROR,
-        condition=f"more than {settings.broken * 100:g} % end in an error",
-        means=f"More than {settings.broken * 100:g} % of the streams of a route end in an error. Users see half an "
+        condition=f"more than {percent(settings.broken)} end in an error",
+        means=f"More than {percent(settings.broken)} of the streams of a route end in an error. Users see half an "
         "answer, and their browsers connect again.",
         looks=(
             "The *streams* dashboard: do streams end at one and the same duration? Then something times out.",
