@@ -39,7 +39,7 @@ BEGIN_MS = round(datetime(2026, 11, 3, 9, 0, tzinfo=UTC).timestamp() * 1000)
 WIDTH = 1240
 _RESOURCE = {"service": "job", "instance": "task_id", "location": "location", "namespace": "namespace"}
 _REFERENCE = "obskit:uptimeCheckConfigs/"  # what stands in a policy for the id of a check that does not exist yet
-_STILL = "return document.querySelectorAll('[aria-busy=true], .skeleton').length === 0"
+_STILL = "return document.querySelectorAll('.tile .loading').length === 0"
 
 
 def key_of(signal: Signal) -> SeriesKey:

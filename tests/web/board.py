@@ -147,7 +147,7 @@ def line(query: dict[str, Any], **more: Any) -> dict[str, Any]:
 def widgets() -> list[tuple[int, int, dict[str, Any]]]:
     """Width, height and widget of each tile, in rows; those that no text says are told by their titles."""
     by_zone = f"sum by (node_id) ({DEPTH}{{${{color}}}})"
-    rate = {"timeSeriesFilter": {"filter": BY_TYPE, "aggregation": MEAN}}
+    rate = {"timeSeriesFilter": {"filter": f"{BY_TYPE} AND ${{color}}", "aggregation": MEAN}}
     heat = {
         "timeSeriesFilter": {
             "filter": f'metric.type = "{TIMES}"',

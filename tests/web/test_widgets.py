@@ -192,6 +192,7 @@ def test_a_variable_changes_the_queries_and_stands_in_the_address(browser: Any, 
     select.send_keys("red")
     until(lambda: "var.color=red" in browser.current_url, "the address")
     until(lambda: column(browser, "Depth by zone")[-1] == pytest.approx(0.7 * whole, rel=0.01), "the narrowed chart")
+    until(lambda: "red" in (shown := text_of(browser, "timeSeriesTable")) and "blue" not in shown, "the narrowed table")
     browser.refresh()
     scroll_through(browser)
     until(lambda: column(browser, "Depth by zone")[-1] == pytest.approx(0.7 * whole, rel=0.01), "the chart as before")
@@ -285,3 +286,41 @@ def test_the_error_panel_keeps_to_services_versions_and_time(board: LocalBackend
     assert counts(f"{start}&service=shop") == {"OutOfStock": 12}
     assert counts(f"{start}&service=shop&service=chatbot&version=2.0") == {"OutOfStock": 6, "KeyError": 1}
     assert counts(f"start_ms={NOW_MS - 400_000}") == {"OutOfStock": 2, "KeyError": 1}
+
+
+FILLED = """
+const [name, text, filters, done] = arguments;
+import("/static/templates.js").then((module) => done(module[name](text, filters, 60_000)), (error) => done(String(error)));
+"""
+CLUSTER = {"templateVariable": "Cluster", "labelKey": "cluster", "filterType": "RESOURCE_LABEL"}
+WINDOW = {"templateVariable": "window", "filterType": "VALUE_ONLY", "values": ["4w"]}
+
+
+@pytest.mark.needs("chromium")
+def test_variables_in_queries(browser: Any, board: LocalBackend) -> None:
+    """Each language has its own comparison of one value, several and any; what is no variable stays as it is."""
+    none, one, two = ({**CLUSTER, "values": values} for values in ([], ['a"b'], ["a.b", "c"]))
+    metric = {**CLUSTER, "filterType": "METRIC_LABEL", "labelKey": "k8s.io/x", "values": ["v"]}
+    pinned = {"labelKey": "zone", "filterType": "RESOURCE_LABEL", "values": ["z"]}
+    expected = [
+        ("fillPromQL", "up{${Cluster}}", [none], 'up{cluster=~".*"}'),
+        ("fillPromQL", "up{${Cluster}}", [one], 'up{cluster="a\\"b"}'),
+        ("fillPromQL", "up{${Cluster}}", [two], 'up{cluster=~"a\\\\.b|c"}'),
+        ("fillPromQL", "up{$Cluster}", [two], 'up{cluster=~"a\\\\.b|c"}'),
+        ("fillPromQL", 'up{a=~"${Cluster.value}"}', [none], 'up{a=~".*"}'),
+        ("fillPromQL", 'up{a=~"${Cluster.value}"}', [two], 'up{a=~"a\\\\.b|c"}'),
+        ("fillPromQL", "rate(up[${window}]) + rate(up[${window.value}])", [WINDOW], "rate(up[4w]) + rate(up[4w])"),
+        ("fillPromQL", 'label_replace(rate(up[${__interval}]), "a", "$1", "b", "(.*)")', [one], 'label_replace(rate(up[120s]), "a", "$1", "b", "(.*)")'),
+        ("fillFilter", "a AND ${Cluster}", [one], 'a AND resource.labels.cluster = "a\\"b"'),
+        ("fillFilter", "a AND ${Cluster}", [two], 'a AND resource.labels.cluster = one_of("a.b", "c")'),
+        ("fillFilter", "a AND ${Cluster}", [none], 'a AND metric.type != "-"'),
+        ("fillFilter", "${Cluster}", [metric], 'metric.labels."k8s.io/x" = "v"'),
+        ("fillLogs", "${Cluster}", [two], '(resource.labels.cluster="a.b" OR resource.labels.cluster="c")'),
+        ("fillLogs", "${Cluster}", [none], "severity>=DEFAULT"),
+        ("fillLogs", "a OR b", [pinned], '(a OR b) AND (resource.labels.zone="z")'),
+        ("fillLogs", "", [pinned], '(resource.labels.zone="z")'),
+        ("fillLogs", 'resource.labels.zone="y"', [pinned], 'resource.labels.zone="y"'),
+    ]  # fmt: skip
+    browser.get(f"{board.http_url}/inbox")
+    for name, text, filters, result in expected:
+        assert browser.execute_async_script(FILLED, name, text, filters) == result, (name, text)
