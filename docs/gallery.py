@@ -39,6 +39,7 @@ BEGIN_MS = round(datetime(2026, 11, 3, 9, 0, tzinfo=UTC).timestamp() * 1000)
 WIDTH = 1240
 _RESOURCE = {"service": "job", "instance": "task_id", "location": "location", "namespace": "namespace"}
 _REFERENCE = "obskit:uptimeCheckConfigs/"  # what stands in a policy for the id of a check that does not exist yet
+_AUDIT_LOG = "type.googleapis.com/google.cloud.audit.AuditLog"
 _STILL = "return document.querySelectorAll('.tile .loading').length === 0"
 
 
@@ -104,6 +105,7 @@ def entries(scenario: Scenario, until_ms: int) -> Iterator[dict[str, Any]]:
                 "logName": f"projects/{PROJECT}/logs/app",
                 **entry,
                 **({"jsonPayload": {"message": " ".join(texts), **payload}} if payload else {}),
+                **({"protoPayload": {"@type": _AUDIT_LOG, **proto}} if (proto := entry.get("protoPayload")) else {}),
                 "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat().replace("+00:00", "Z"),
             }
 
@@ -117,8 +119,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _local(document: Any) -> Any:
-    """Return JSON as the local backend takes it, which knows neither audit logs' payloads nor ids of checks."""
-    return json.loads(json.dumps(document).replace("protoPayload", "jsonPayload").replace(_REFERENCE, ""))
+    """Return JSON as the local backend takes it, which does not know ids of checks."""
+    return json.loads(json.dumps(document).replace(_REFERENCE, ""))
 
 
 def rendered(pack: Pack[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -39,7 +39,7 @@ export function drawThresholds(plot, thresholds, units) {
 }
 
 // The API knows no colour for a chart's line; its name tells a goal from an alarm.
-const toneOf = ({ label }) => (/target|goal|slo/i.test(label ?? "") ? "muted" : /warn/i.test(label ?? "") ? "warn" : "bad");
+const toneOf = ({ label }) => (/^(?!alert\b).*\b(?:target|goal|slo)\b/i.test(label ?? "") ? "muted" : /warn/i.test(label ?? "") ? "warn" : "bad");
 
 function line(ctx, bbox, y, stroke, ratio) {
   ctx.strokeStyle = stroke;

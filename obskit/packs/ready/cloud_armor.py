@@ -9,7 +9,7 @@ from obskit.dashboards import Dashboard, LogsPanel, Plot, Row, Scorecard
 from obskit.packs.cases import Case, Points
 from obskit.packs.packs import Objects, Pack, PackSettings
 from obskit.packs.parts import PERCENT, alert, card, cards, chart, charts, only, percent
-from obskit.packs.scenarios import Bump, Scenario, Signal
+from obskit.packs.scenarios import Bump, LogLine, Scenario, Signal
 from obskit.queries import Query, google, growth, rate, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
 from obskit.queries.promql import Labels
@@ -157,6 +157,21 @@ _AT: Final = {"policy_name": "shop-edge", "backend_target_name": "shop-api"}
 _PASSED: Final = {**_AT, "blocked": "false"}
 _DENIED: Final = {**_AT, "blocked": "true"}
 
+
+def _turned_away(path: str, at: tuple[float, ...]) -> LogLine:
+    outcome = {"name": "shop-edge", "outcome": "DENY", "configuredAction": "RATE_BASED_BAN", "priority": 100}
+    return LogLine(
+        entry={
+            "logName": "projects/gallery/logs/requests",
+            "severity": "WARNING",
+            "resource": {"type": "http_load_balancer", "labels": {"backend_service_name": "shop-api"}},
+            "httpRequest": {"requestMethod": "POST", "requestUrl": path, "status": 429, "remoteIp": "198.51.100.7"},
+            "jsonPayload": {"enforcedSecurityPolicy": outcome, "statusDetails": "denied_by_security_policy"},
+        },
+        at=at,
+    )
+
+
 PACK: Final = Pack(
     name="cloud-armor",
     title="Cloud Armor",
@@ -172,6 +187,7 @@ PACK: Final = Pack(
             Signal(metric=_REQUESTS, level=0.5, labels=_DENIED, noise=0.5, bumps=(Bump(at=0.6, lasts=0.1, level=90),)),
             Signal(metric=_PREVIEWED, level=0.2, labels=_DENIED, noise=0.5, bumps=(Bump(at=0.6, lasts=0.1, level=20),)),
         ),
+        logs=(_turned_away("/login", (0.605, 0.615, 0.625, 0.635)), _turned_away("/wp-login.php", (0.61, 0.62, 0.63))),
     ),
     cases=(
         Case(

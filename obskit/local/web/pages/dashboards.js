@@ -31,7 +31,7 @@ function Card({ dashboard }) {
   </a>`;
 }
 
-const KIND = { xyChart: "m-chart", scorecard: "m-number", incidentList: "m-list", logsPanel: "m-list" };
+const KIND = { xyChart: "m-chart", alertChart: "m-chart", treemap: "m-chart", pieChart: "m-chart", scorecard: "m-number", incidentList: "m-list", logsPanel: "m-list", errorReportingPanel: "m-list", timeSeriesTable: "m-list" };
 
 // The layout in small: what one will see there.
 function Miniature({ tiles }) {
