@@ -26,7 +26,7 @@ def command(
     project: Annotated[str, typer.Option(help="Project id; GOOGLE_CLOUD_PROJECT, or local-project, by default.")] = "",
     deliver_outside: Annotated[
         bool,
-        typer.Option("--deliver-outside", help="Deliver webhooks to other machines too, not only to this one."),
+        typer.Option("--deliver-outside", help="Deliver webhooks to other machines and check their uptime, too."),
     ] = False,
     webhook_secret: Annotated[
         str,

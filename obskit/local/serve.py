@@ -23,6 +23,7 @@ from obskit.local.ingest.entries import write_entries
 from obskit.local.notify import Notifier, WebhookPolicy, is_loopback
 from obskit.local.rpc import serve_grpc
 from obskit.local.store import Store
+from obskit.local.uptime import UptimeChecker
 
 __all__ = ["DEFAULT_GRPC_PORT", "DEFAULT_HTTP_PORT", "DEFAULT_PROJECT", "LocalBackend"]
 
@@ -41,7 +42,7 @@ class LocalBackend:
         host: an address of this machine.
         clock: the time that telemetry is moved to; real time by default.
         data: folder in which telemetry survives a restart; None keeps it in memory.
-        is_outside_delivery_allowed: whether webhooks to other machines are delivered.
+        is_outside_delivery_allowed: whether webhooks to other machines are delivered, and their uptime is checked.
         webhook_secret: signs webhooks for `obskit.webhooks.Verifier`; empty leaves them unsigned.
         settle_s: real seconds between an evaluation instant and its evaluation.
 
@@ -152,10 +153,16 @@ class _Running:
             webhooks=owner._webhooks,  # noqa: SLF001
         )
         evaluator = Evaluator(store=store, clock=owner.clock, notifier=self.notifier, settle_s=owner._settle_s)  # noqa: SLF001
+        uptime = UptimeChecker(
+            store=store,
+            clock=owner.clock,
+            is_outside_allowed=owner._webhooks.is_outside_allowed,  # noqa: SLF001
+        )
         self.context = BackendContext(
             store=store,
             clock=owner.clock,
             evaluator=evaluator,
+            uptime=uptime,
             project=owner.project,
             http_url=http_url,
             grpc_address=f"{_in_url(host)}:{bound}",
@@ -164,6 +171,7 @@ class _Running:
         store.subscribe(self._feed.changed)
         self._http = _HttpThread(build_app(self.context, self._feed), listener)
         evaluator.start()
+        uptime.start()
 
     def stop(self, timeout_s: float) -> bool:
         """End everything, in the order in which data flows."""
@@ -172,7 +180,7 @@ class _Running:
         def left() -> float:
             return max(0.1, deadline - time.monotonic())
 
-        ended = [self.context.evaluator.stop(left())]
+        ended = [self.context.uptime.stop(left()), self.context.evaluator.stop(left())]
         ended.append(self.notifier.close(min(3.0, left())))
         self._feed.close()
         ended.append(self._http.stop(left()))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from obskit.local.clock import Clock
     from obskit.local.evaluate import Evaluator
     from obskit.local.store import Store
+    from obskit.local.uptime import UptimeChecker
 
 __all__ = ["BackendContext", "backend_of"]
 
@@ -23,6 +24,7 @@ class BackendContext:
         store: all telemetry and all objects.
         clock: the backend's clock.
         evaluator: runs the alert policies.
+        uptime: makes the uptime checks.
         project: the project id under which telemetry is kept.
         http_url: address of the UI and the HTTP services.
         grpc_address: HOST:PORT of the gRPC services.
@@ -31,6 +33,7 @@ class BackendContext:
     store: Store
     clock: Clock
     evaluator: Evaluator
+    uptime: UptimeChecker
     project: str
     http_url: str
     grpc_address: str

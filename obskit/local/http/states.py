@@ -1,4 +1,4 @@
-"""How objects are that the backend works out: each SLO, and each log-based metric."""
+"""How objects are that the backend works out: each SLO, log-based metric and uptime check."""
 
 from __future__ import annotations
 
@@ -62,9 +62,14 @@ def _log_metrics(request: Request) -> Response:
     return JsonReply({"log_metrics": backend_of(request).store.log_metrics.states()})
 
 
+def _uptime_checks(request: Request) -> Response:
+    return JsonReply({"uptime_checks": backend_of(request).uptime.states()})
+
+
 def state_routes() -> list[Route]:
     """Return the routes of this topic."""
     return [
         Route("/api/objectives", _objectives, methods=["GET"]),
         Route("/api/log_metrics", _log_metrics, methods=["GET"]),
+        Route("/api/uptime_checks", _uptime_checks, methods=["GET"]),
     ]

@@ -92,6 +92,8 @@ def _value(value: float | Distribution, value_type: str) -> Mapping[str, Any]:
         }
     if value_type == "INT64":
         return {"int64Value": str(int(value))}
+    if value_type == "STRING":  # kept as numbers: only the status of uptime checks is a text here
+        return {"stringValue": f"{value:g}"}
     if value_type == "BOOL":
         return {"boolValue": bool(value)}
     return {"doubleValue": value}

@@ -210,4 +210,6 @@ def _value(value: float | Distribution, value_type: str) -> dict[str, Any]:
         }
     if value_type == "INT64":
         return {"int64Value": str(int(value))}
+    if value_type == "STRING":  # kept as numbers: only the status of uptime checks is a text here
+        return {"stringValue": f"{value:g}"}
     return {"boolValue": bool(value)} if value_type == "BOOL" else {"doubleValue": value}
