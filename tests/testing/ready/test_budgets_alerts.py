@@ -7,6 +7,7 @@ from obskit.catalog import AI_COST, BUDGET_REJECTIONS, BUDGET_WARNINGS
 from obskit.testing import AlertTest
 
 EXCEEDED = budget_exceeded(channels=["product"])
+PREMIUM = budget_exceeded(tier="premium", id="budget-exceeded-premium", channels=["product"])
 WARNING = budget_warning(channels=["product"])
 MONTH = monthly_budget(budget_usd=100, channels=["finance"])
 
@@ -29,6 +30,16 @@ long_past_refusals = refusals("calls were refused an hour ago, and none since", 
     "20m", "80m"
 )
 not_one_refused = refusals("a process that has never refused a call", "0x60").stays_silent()
+one_tier_only = (
+    refusals(
+        "users of the free tier are refused all the time, which an alert on the premium tier does not hear of",
+        "0+5x60",
+        PREMIUM,
+    )
+    .metric(BUDGET_REJECTIONS, "_x20 1x40", where={"user.tier": "premium"}, service="chat")
+    .is_open("10m", until="15m", **{"user.tier": "premium"})
+    .notifies("product", times=1)
+)
 
 first_warning = refusals("one budget reaches 80 %", "_x20 1x40", WARNING, BUDGET_WARNINGS).is_open("10m", until="15m")
 no_warning = refusals("budgets that last", "0x60", WARNING, BUDGET_WARNINGS).stays_silent()

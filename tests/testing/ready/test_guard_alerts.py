@@ -40,6 +40,10 @@ refused_for_another_reason = turned_away(
     circuit("calls are refused for their budget, beside an open circuit that nobody needs", "2x40"), "0+3x40", "budget"
 ).stays_silent()
 
+refused_with_a_closed_circuit = turned_away(
+    circuit("calls are refused for their deadline, and the circuit is closed", "0x40"), "0+3x40", "deadline"
+).stays_silent()
+
 
 long_waits = (
     waits("one call in ten waits for 20 s, for a quarter of an hour", short="0+9x30 270x20", long="0+1x30 30x20")
@@ -47,6 +51,7 @@ long_waits = (
     .notifies("slack", times=1)
 )
 short_waits = waits("many wait, but only a second", short="0+10x40", long="0x40").stays_silent()
+nobody_waits = waits("no call has waited for long", short="50x40", long="50x40").stays_silent()
 background_waits = waits(
     "background work waits for long, as it should", short="0+1x40", long="0+9x40", priority="background"
 ).stays_silent()
