@@ -61,8 +61,8 @@ def test_its_examples_work(tmp_path):
 
 def test_init_says_what_the_page_shows(tmp_path):
     """Line by line."""
-    shown = re.search(r"```console\n\$ obskit init --project shop\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
-    assert CliRunner().invoke(app, ["init", str(tmp_path), "--project", "shop"]).output == shown
+    shown = re.search(r"```console\n\$ obskit init --project shop-prod\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
+    assert CliRunner().invoke(app, ["init", str(tmp_path), "--project", "shop-prod"]).output == shown
 
 
 def test_a_setting_may_differ_from_stack_to_stack():
