@@ -52,9 +52,10 @@ def _auto(config: Config, environ: Mapping[str, str]) -> str:
 
 
 def _create(path: str, config: Config, resource: Resource) -> Any:
-    gentle = import_module("obskit.signals.gentle")
+    gentle, imports = import_module("obskit.signals.gentle"), import_module("obskit.signals.imports")
     module, _, name = path.partition(":")
     with gentle.short_turns(), gentle.without_full_collection():
         if path == EXPORTERS["gcp"]:  # the others take little time, and what Sentry imports may start a process
-            import_module("obskit.signals.imports").import_aside(module)
-        return getattr(import_module(module), name)(config, resource)
+            imports.import_aside(module)
+        with imports.no_fork_within():
+            return getattr(import_module(module), name)(config, resource)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import importlib.util
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -16,10 +18,49 @@ from typing import Any, Final
 
 from obskit.signals.gentle import short_turns, without_full_collection
 
-__all__ = ["awaited", "forget", "import_aside", "when_imported"]
+__all__ = ["awaited", "forget", "import_aside", "no_fork_within", "when_imported"]
 
 _log = logging.getLogger("obskit")
 _wanted: Final[dict[str, Callable[[ModuleType], None]]] = {}
+
+
+_FORK_WAIT_S: Final = 10.0
+
+_no_fork: _thread.RLock = _thread.RLock()  # gevent leaves this kind alone: it is between threads, not greenlets
+_forking: Final[set[int]] = set()
+
+
+@contextmanager
+def no_fork_within() -> Iterator[None]:
+    """Let a fork wait until this thread has imported what it imports here, for ten seconds at most.
+
+    The lock of a module that another thread is importing stays locked in the child for good, where nobody goes on with
+    the import: whoever needs that module there waits for ever.
+    """
+    with _no_fork:
+        yield
+
+
+def _before_fork() -> None:
+    if _no_fork.acquire(timeout=_FORK_WAIT_S):
+        _forking.add(_thread.get_ident())
+
+
+def _after_fork_in_parent() -> None:
+    me = _thread.get_ident()
+    if me in _forking:
+        _forking.discard(me)
+        _no_fork.release()
+
+
+def _after_fork_in_child() -> None:
+    global _no_fork
+    _forking.clear()
+    _no_fork = _thread.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def import_aside(name: str) -> ModuleType:
@@ -36,12 +77,14 @@ def _import_aside(name: str) -> ModuleType:
     if monkey is not None and monkey.is_module_patched("threading"):
         with suppress(RuntimeError):  # the interpreter ends, and has no more threads
             importlib.import_module("gevent").get_hub().threadpool.apply(_try_import, (name,))
-    return importlib.import_module(name)
+    with no_fork_within():
+        return importlib.import_module(name)
 
 
 def _try_import(name: str) -> None:
     """Import a module as far as that goes in a thread outside of gevent's loop, where no process can be started."""
-    with suppress(Exception):  # whatever it was, the import that follows meets it again if it is not of the thread
+    # Whatever it was, the import that follows meets it again if it is not of the thread.
+    with suppress(Exception), no_fork_within():
         importlib.import_module(name)
 
 

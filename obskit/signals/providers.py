@@ -182,7 +182,7 @@ def _sdk_provider(resource: Resource, reader: MetricReader) -> MeterProvider:
     return Provider([reader], resource=resource, shutdown_on_exit=False)
 
 
-_FORK_WAIT_S: Final = 1.0
+_FORK_WAIT_S: Final = 10.0  # what is made imports what takes long
 _doors: Final[weakref.WeakSet[_Door]] = weakref.WeakSet()
 
 

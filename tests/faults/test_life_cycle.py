@@ -384,6 +384,33 @@ def test_forks_during_exports(route: str, times: int, figure: Figure) -> None:
     figure(f"{times} of {times} over {route}")
 
 
+# The module takes long, and the fork comes in the middle of it: the pipe says when it has begun.
+SLOW_MODULE = "import os, time\nos.write(int(os.environ['PIPE']), b'1')\ntime.sleep(0.5)\nvalue = 1\n"
+FORKING_AT_IMPORT = """
+import importlib, os, sys, threading
+begun, into = os.pipe()
+os.environ["PIPE"] = str(into)
+from obskit.signals.imports import import_aside
+thread = threading.Thread(target=import_aside, args=("slow_module",))
+thread.start()
+os.read(begun, 1)
+child = os.fork()
+if not child:
+    os._exit(0 if importlib.import_module("slow_module").value == 1 else 1)
+thread.join()
+assert sys.modules["slow_module"].value == 1
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.fault(12, "a fork while obskit imports what takes long: the child can import it too")
+def test_a_fork_in_the_middle_of_an_import(tmp_path: Path) -> None:
+    """The lock of a module that another thread imports would stay locked in the child, which would wait for ever."""
+    (tmp_path / "slow_module.py").write_text(SLOW_MODULE)
+    done = run(FORKING_AT_IMPORT, os.environ | {"PYTHONPATH": str(tmp_path)}, within_s=30.0)
+    assert done.returncode == 0, done.stderr
+
+
 # --------------------------------------------------------------------------- 13
 
 
