@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from datetime import timedelta
+from textwrap import wrap
 from typing import Any, Final
 
 from obskit.packs.packs import Pack, PackSettings
@@ -13,6 +14,7 @@ from obskit.queries.durations import promql_duration
 __all__ = ["PYPROJECT", "RECEIVERS", "WORKFLOW", "pack_files", "settings_table", "stacks_table", "starting_files"]
 
 RECEIVERS: Final = "alerts/receivers.py"
+_WIDTH: Final = 110
 WORKFLOW: Final = ".github/workflows/obskit.yml"
 PYPROJECT: Final = "pyproject.toml"
 
@@ -63,7 +65,9 @@ dashboards = objects.dashboards
 _TESTS: Final = '''\
 """{title}: each alert fires when it should, and stays silent in the nearest harmless case.
 
-Where you change a threshold, take its cases out of here and write your own.
+Where you change a threshold, leave its alert out here and test it by cases of your own:
+
+    tests = pack_tests("{name}", [each for each in objects.alerts if each.id != "{first}"])
 """
 
 from __future__ import annotations
@@ -105,7 +109,8 @@ def pack_files(pack: Pack[Any]) -> dict[str, str]:
         "module": module,
         "name": pack.name,
         "title": pack.title,
-        "settings": "".join(f"        # {line}\n" for line in settings_table(pack)),
+        "first": objects.alerts[0].id if objects.alerts else "",
+        "settings": "".join(f"        # {line}\n" for row in settings_table(pack) for line in _wrapped(row)),
         "resources": "resources = objects.resources\n" if objects.resources else "",
     }
     found = {
@@ -115,6 +120,12 @@ def pack_files(pack: Pack[Any]) -> dict[str, str]:
         f"dashboards/{module}.py": _DASHBOARDS.format(**names),
     }
     return found if objects.alerts else {path: text for path, text in found.items() if "test_" not in path}
+
+
+def _wrapped(row: str) -> list[str]:
+    """Return a setting's line, or, where it is too long for a file, what is told of it and then the setting."""
+    setting, _, told = row.partition("  # ")
+    return [row] if len(row) <= _WIDTH else [*wrap(told, _WIDTH), setting]
 
 
 def settings_table(pack: Pack[Any]) -> list[str]:
@@ -140,7 +151,7 @@ def _plain(value: object) -> str:
 def _told(settings: type[PackSettings]) -> dict[str, str]:
     """Return what the docstring says of each setting, without the sources of the numbers."""
     _, _, text = (settings.__doc__ or "").partition("Attributes:")
-    joined = re.sub(r"\n {12,}", " ", text)
+    joined = re.sub(r"\n {12,}", " ", text).replace("``", "`")
     found = re.findall(r"^\s+(\w+): (.+)$", joined, flags=re.MULTILINE)
     return {name: re.sub(r"\.? Source:.*$", "", said).rstrip(". ") for name, said in found}
 

@@ -22,11 +22,12 @@ def pack_names() -> tuple[str, ...]:
 
 
 def pack_named(name: str) -> Pack[Any]:
-    """Return the pack of a name.
+    """Return the pack of a name, written with dashes or, as its module is, with underscores.
 
     Raises:
         DefinitionError: there is none.
     """
+    name = name.replace("_", "-")
     if name not in pack_names():
         guess = nearest(name, pack_names())
         way_out = f'Did you mean "{guess}"? `obskit packs` lists them' if guess else "`obskit packs` lists them"

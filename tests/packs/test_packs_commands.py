@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from obskit.packs import pack_named
 from obskit.packs.registry import pack_names
 from obskit.queries.context import RenderContext
 from obskit.sync.load import check, load
+from obskit.testing import pack_tests
 
 CONTEXT = RenderContext(project="p")
 
@@ -93,6 +95,8 @@ def test_what_is_written_is_tidy(used, expanded):
     command += [str(used), str(expanded)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line for path in used.rglob("*.py") for line in path.read_text().splitlines()]
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_adding_again_changes_nothing(tmp_path):
@@ -103,6 +107,21 @@ def test_adding_again_changes_nothing(tmp_path):
     output = run("packs", "add", "cloud-sql", "--folder", tmp_path)
     assert "left as it is  alerts/cloud_sql.py" in output
     assert mine.read_text() == "# mine\n"
+
+
+def test_a_pack_may_be_named_as_its_module(tmp_path):
+    """The name with underscores is what stands in the import."""
+    assert "wrote  alerts/cloud_sql.py" in run("packs", "add", "cloud_sql", "--folder", tmp_path)
+
+
+def test_the_written_test_says_how_to_leave_a_changed_alert_out(tmp_path):
+    """What stands in its docstring is Python that runs, and nothing is left of the alert's cases."""
+    run("packs", "add", "cloud-sql", "--folder", tmp_path)
+    text = (tmp_path / "alerts" / "test_cloud_sql.py").read_text()
+    (line,) = re.findall(r"^    tests = (.+)$", text, flags=re.MULTILINE)
+    objects = pack_named("cloud-sql").objects()
+    tests = eval(line, {"pack_tests": pack_tests, "objects": objects})
+    assert {test.policy_id for test in tests} == {each.id for each in objects.alerts} - {"cloud-sql-storage"}
 
 
 def test_a_misspelt_pack_is_told():

@@ -8,11 +8,12 @@ from obskit.alerts.documentation import Documentation
 
 __all__ = ["runbook"]
 
-_SILENCE: Final = """\
-**To silence it**
-Snooze the policy in the console under *Alerting → Snoozes* while you work on it. Do not disable it: sync reports that
-as drift, and nobody remembers to switch it on again. To change the threshold for good, change it in the alert's file.
-"""
+_SILENCE: Final = (
+    "**To silence it**\n"
+    "Snooze the policy in the console under *Alerting → Snoozes* while you work on it. Do not disable it: sync reports "
+    "that as drift, and nobody remembers to switch it on again. To change the threshold for good, change it in the "
+    "alert's file.\n"
+)
 
 
 def runbook(meaning: str, *looks: str) -> Documentation:
