@@ -57,6 +57,20 @@ def _after_fork_in_child() -> None:
     global _no_fork
     _forking.clear()
     _no_fork = _thread.RLock()
+    _forget_half_imports()
+
+
+def _forget_half_imports() -> None:
+    """Let modules be imported anew that another thread of the parent was importing all the same."""
+    # The name is not public: where another version calls it otherwise, nothing is forgotten.
+    locks = getattr(importlib._bootstrap, "_module_locks", {})  # noqa: SLF001
+    me = _thread.get_ident()
+    for name, reference in tuple(locks.items()):
+        if getattr(reference(), "owner", None) not in {None, me}:
+            locks.pop(name, None)
+            module = sys.modules.get(name)
+            if getattr(getattr(module, "__spec__", None), "_initializing", False):
+                del sys.modules[name]
 
 
 if hasattr(os, "register_at_fork"):
