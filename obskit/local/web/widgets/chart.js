@@ -56,13 +56,18 @@ function Drawn({ of, sets, found, past, now, shift_ms, title, sync }) {
   const series = distinct(all.slice(0, MOST_SERIES));
   const unit = series[0]?.unit ?? "";
   const thresholds = (of.thresholds ?? []).filter(({ value }) => Number.isFinite(value ?? 0)).map((each) => ({ value: 0, ...each }));
-  const [left, right] = [of.yAxis?.label, series.some(({ axis }) => axis === "y2") ? of.y2Axis?.label : ""];
+  const hasUnit = series.filter(({ axis }) => axis !== "y2").every((each) => saysUnit(each.unit, of.yAxis?.label));
+  const [left, right] = [hasUnit ? "" : of.yAxis?.label, series.some(({ axis }) => axis === "y2") ? of.y2Axis?.label : ""];
   return html`
     ${(left || right) && html`<p class="axis-title"><span>${left}</span>${right && html`<span>${right}</span>`}</p>`}
     <${Chart} series=${series} unit=${unit} thresholds=${thresholds} start_ms=${now.shown_start_ms} end_ms=${now.shown_end_ms} step_ms=${now.step_ms}
       height="fill" sync=${sync} label=${title} isLog=${of.yAxis?.scale === "LOG10"} isLog2=${of.y2Axis?.scale === "LOG10"} mode=${of.chartOptions?.mode} />
     ${all.length > MOST_SERIES && html`<p class="stale">The first ${MOST_SERIES} of ${all.length} series.</p>`}`;
 }
+
+// Ticks of times and sizes carry their unit, which changes with their size; a label that names one unit alone would contradict.
+const UNIT_WORDS = [[/^(?:[nmu]?s|min|h|d)$/, /^(?:nano|micro|milli)?seconds?$|^minutes?$|^hours?$|^days?$/i], [/^[KMGTk]?i?By$/, /^(?:kilo|mega|giga|kibi|mebi|gibi)?bytes$/i], [/^By\/s$/, /^bytes (?:a|per) second$/i]];
+const saysUnit = (unit, label) => UNIT_WORDS.some(([units, words]) => units.test(unit ?? "") && words.test(label ?? ""));
 
 // The values of so long ago, moved to the present.
 function earlier(series, shift_ms) {

@@ -12,7 +12,7 @@ export function IncidentRows({ incidents, empty }) {
   return html`<ul class="incidents">
     ${incidents.map((incident) => html`<li key=${incident.id}>
       <a href=${page.incident(incident.id)} class=${`incident ${incident.state}`}>
-        <span class="incident-name">${incident.policy_display_name}</span>
+        <span class="incident-name" title=${incident.policy_display_name}>${incident.policy_display_name}</span>
         <span class="incident-meta"><${State} of=${incident.state} /><${Severity} of=${incident.severity || "NO SEVERITY"} /></span>
         <span class="incident-summary">${incident.summary || incident.condition_name}</span>
         <span class="incident-time quiet"><span class="incident-since"><${Time} ms=${incident.started_at_ms} /> · </span>${lasted(incident)}</span>
@@ -23,7 +23,9 @@ export function IncidentRows({ incidents, empty }) {
 
 export function lasted({ started_at_ms, ended_at_ms }) {
   const end = ended_at_ms ?? clockNow.value;
-  return `${ended_at_ms ? "lasted" : "for"} ${duration(Math.max(0, Math.round((end - started_at_ms) / 1000) * 1000))}`;
+  const ms = Math.max(0, end - started_at_ms);
+  const exact_ms = ms < 600_000 ? 1000 : ms < 86_400_000 ? 60_000 : 3_600_000; // what still matters of so long a time
+  return `${ended_at_ms ? "lasted" : "for"} ${duration(Math.round(ms / exact_ms) * exact_ms)}`;
 }
 
 /** The `incidentList` widget: open incidents of the named policies and resources, or of all. */

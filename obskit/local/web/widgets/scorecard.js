@@ -41,7 +41,7 @@ function Number_({ of, title, query, found, history }) {
   const [number, word] = inParts(value, unit);
   return html`<div class=${`scorecard ${tone} ${of.gaugeView ? "has-gauge" : ""}`}>
     <p class="scorecard-value num" style=${{ "--letters": number.length + (word ? word.length * 0.5 + 1 : 0) }} title=${withUnit(value, unit)}>${number}${word && html` <small>${word}</small>`}</p>
-    <p class="scorecard-note">${note(of.thresholds ?? [], crossed, unit, found.length)}</p>
+    <p class="scorecard-note" title=${crossed?.label}>${note(of.thresholds ?? [], crossed, unit, found.length)}</p>
     ${of.gaugeView && html`<${Gauge} value=${value} unit=${unit} low=${of.gaugeView.lowerBound ?? 0} high=${of.gaugeView.upperBound ?? 1} thresholds=${of.thresholds ?? []} />`}
     ${history.length > 0 && html`<${Sparkline} values=${history[0].points.map(([, each]) => each)} kind=${of.sparkChartView.sparkChartType === "SPARK_BAR" ? "bar" : "line"} tone=${tone || "accent"} label=${`History of ${title}`} />`}
   </div>`;
@@ -54,7 +54,7 @@ function crossedThreshold(thresholds, value) {
 }
 
 function note(thresholds, crossed, unit, series) {
-  if (crossed) return `${crossed.direction === "BELOW" ? "below" : "above"} ${withUnit(crossed.value ?? 0, unit)}${crossed.label ? ` (${crossed.label})` : ""}`;
+  if (crossed) return `${crossed.direction === "BELOW" ? "below" : "above"} ${withUnit(crossed.value ?? 0, unit)}${crossed.label ? ` · ${crossed.label.replace(/^alert:.*/, "alert")}` : ""}`;
   if (series > 1) return `first of ${series} series`;
   if (!thresholds.length) return "";
   const strict = thresholds.find(({ color }) => color === "RED") ?? thresholds[0];
