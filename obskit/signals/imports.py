@@ -62,6 +62,8 @@ def _after_fork_in_child() -> None:
 
 def _forget_half_imports() -> None:
     """Let modules be imported anew that another thread of the parent was importing all the same."""
+    if _has_greenlets():  # which go on in the child
+        return
     # The name is not public: where another version calls it otherwise, nothing is forgotten.
     locks = getattr(importlib._bootstrap, "_module_locks", {})  # noqa: SLF001
     me = _thread.get_ident()
@@ -87,12 +89,16 @@ def import_aside(name: str) -> ModuleType:
 
 
 def _import_aside(name: str) -> ModuleType:
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    if _has_greenlets():
         with suppress(RuntimeError):  # the interpreter ends, and has no more threads
             importlib.import_module("gevent").get_hub().threadpool.apply(_try_import, (name,))
     with no_fork_within():
         return importlib.import_module(name)
+
+
+def _has_greenlets() -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and monkey.is_module_patched("threading")
 
 
 def _try_import(name: str) -> None:
