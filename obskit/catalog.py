@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -144,11 +145,13 @@ class Metric:
 _NOT_PROMETHEUS: Final = r"[^a-zA-Z0-9_]"
 
 
+@lru_cache(maxsize=4096)
 def prometheus_label(name: str) -> str:
     """Return a label's name with every character that classic Prometheus refuses replaced by ``_``."""
     return re.sub(_NOT_PROMETHEUS, "_", name)
 
 
+@lru_cache(maxsize=4096)
 def promql_name(metric_type: str) -> str:
     """Return the PromQL name of a Cloud Monitoring metric type.
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from obskit.catalog import Route
 from obskit.errors import ConfigError, Problem, ProblemsError
 from obskit.queries.context import RenderContext
 from obskit.queries.environments import declared_environments, environment
-from obskit.sync.load import Loaded, check, doubts_about, load, unset_variables
+from obskit.sync.load import Loaded, check, doubts_about, load, uncollected, unset_variables
 
 __all__ = ["CheckFormat", "command"]
 
@@ -60,7 +59,8 @@ def command(
     form = CheckFormat.JSON if as_json else format
     try:
         contexts = _contexts(stack, project, route)
-        found = _found(folders or _by_default(), contexts)
+        with uncollected():
+            found = _found(folders or _by_default(), contexts)
     except ProblemsError as error:
         _annotate(error.problems, (), form)
         raise
@@ -109,14 +109,14 @@ def _print(found: _Found, form: CheckFormat) -> None:
         typer.echo(json.dumps({**report, "problems": _rows(problems), "notes": _rows(notes)}))
         return
     _annotate(problems, notes, form)
-    console = Console(stderr=bool(problems) or form is not CheckFormat.TEXT, highlight=False)
+    is_aside = bool(problems) or form is not CheckFormat.TEXT
     for problem in problems:
-        console.print(str(problem), soft_wrap=True, markup=False)
+        typer.echo(str(problem), err=is_aside)
     for note in notes:
-        console.print(f"note: {note}", soft_wrap=True, markup=False)
+        typer.echo(f"note: {note}", err=is_aside)
     counts = [(loaded.files, "file"), (len(loaded.definitions), "definition"), (len(problems), "problem")]
     counts += [(len(found.stacks), "stack")] if len(found.stacks) > 1 else []
-    console.print(", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts))
+    typer.echo(", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts), err=is_aside)
 
 
 def _annotate(problems: Sequence[Problem], notes: Sequence[Problem], form: CheckFormat) -> None:

@@ -24,7 +24,7 @@ from obskit.sync.backend import Backend
 from obskit.sync.google import GoogleBackend
 from obskit.sync.journal import FOLDER, save
 from obskit.sync.kinds import Kind
-from obskit.sync.load import check, load
+from obskit.sync.load import check, load, uncollected
 from obskit.sync.permissions import refuse_missing
 from obskit.sync.plan import DELETE_SHARE, Plan, make_plan
 from obskit.sync.present import as_json, print_plan
@@ -83,7 +83,8 @@ def synchronise(folders: Sequence[Path], kinds: Sequence[Kind], options: Options
     console = Console(stderr=options.format is not Format.TEXT, highlight=False)
     try:
         for left in reversed(range(_PLANS)):
-            backend, plan = _plan(folders, kinds, options, console)
+            with uncollected():
+                backend, plan = _plan(folders, kinds, options, console)
             print_plan(plan, console)
             try:
                 carry_out(plan, backend, options, console)

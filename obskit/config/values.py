@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from obskit.errors import nearest
@@ -45,7 +46,11 @@ def parse_duration(value: object) -> timedelta:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
-    given = str(value).strip()
+    return _parsed_duration(str(value).strip())
+
+
+@lru_cache(maxsize=256)
+def _parsed_duration(given: str) -> timedelta:
     if re.fullmatch(r"\d+(\.\d+)?", given):
         return timedelta(seconds=float(given))
     if not re.fullmatch(rf"({_PART})+", given):

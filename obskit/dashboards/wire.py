@@ -233,7 +233,10 @@ class Part(Definition):
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value is False or (isinstance(value, str | tuple | list | Mapping) and not value)
+    if value is None or value is False:
+        return True
+    # Most values are true, and a number is something.
+    return not value and isinstance(value, str | tuple | list | Mapping)
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:

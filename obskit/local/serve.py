@@ -251,7 +251,8 @@ def _refuse_unsafe_place(host: str, environ: Mapping[str, str]) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in dict.fromkeys((port, 0)):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends without delay only where the protocol is named; else answers wait 40 ms for an acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))

@@ -66,7 +66,7 @@ def _found(text: str, route: Route, declared: int) -> tuple[Finding, ...]:
     if not text.strip():
         return (Finding("the query is empty", "Write a PromQL expression"),)
     try:
-        tree = promql_parser.parse(text)
+        tree = _parsed(text)
     except ValueError as error:
         return (Finding(f"the query does not parse: {error}", f"Mend this PromQL: `{text[:300]}`"),)
     found: list[Finding] = []
@@ -86,10 +86,17 @@ def _found(text: str, route: Route, declared: int) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(found))
 
 
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """Return the tree of a query. The rules of one definition look at it one after the other."""
+    return promql_parser.parse(text)
+
+
+@lru_cache(maxsize=4096)
 def lookback(text: str) -> timedelta:
     """Return how far back a query looks, ranges, offsets and subqueries added up; zero if it does not parse."""
     try:
-        return _lookback(promql_parser.parse(text))
+        return _lookback(_parsed(text))
     except ValueError:
         return timedelta(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from obskit.config import parse_duration
@@ -12,6 +13,7 @@ __all__ = ["DurationLike", "as_duration", "json_duration", "promql_duration", "s
 DurationLike = timedelta | str | int | float
 """A timedelta, a text such as ``"90s"``, ``"5m"`` or ``"1h30m"``, or a number of seconds."""
 
+_NONE: Final = timedelta(0)
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -21,11 +23,13 @@ def as_duration(value: object) -> timedelta:
     Raises:
         ValueError: it is not a duration, or it is negative.
     """
+    if isinstance(value, timedelta) and value >= _NONE:
+        return value
     try:
         found = parse_duration(value)
     except (ValueError, TypeError, KeyError):
         raise ValueError(f'{value!r} is not a duration | Write for example "90s", "5m" or "1h30m"') from None
-    if found < timedelta(0):
+    if found < _NONE:
         raise ValueError(f'{value!r} is negative | Write for example "5m"')
     return found
 
@@ -42,7 +46,12 @@ def json_duration(value: DurationLike) -> str:
 
 def promql_duration(value: DurationLike) -> str:
     """Return a duration in PromQL's spelling, in the largest unit that divides it: ``"7d"``, ``"90s"``."""
-    milliseconds = round(whole_seconds(value) * 1000)
+    return _spelled(as_duration(value))
+
+
+@lru_cache(maxsize=256)
+def _spelled(duration: timedelta) -> str:
+    milliseconds = round(duration.total_seconds() * 1000)
     if milliseconds == 0:
         return "0s"
     unit, factor = next(((unit, factor) for unit, factor in _UNITS if milliseconds % factor == 0), ("ms", 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from obskit.catalog import Route
@@ -25,7 +25,9 @@ def doubts(document: object, *, place: str, route: Route) -> tuple[Problem, ...]
         place: of the definition.
         route: the export route that it was rendered for.
     """
-    found = [each for text, is_filter in _texts(document) for each in _findings(text, route, is_filter=is_filter)]
+    texts: list[tuple[str, bool]] = []
+    _collect(document, texts)
+    found = [each for text, is_filter in texts for each in _findings(text, route, is_filter=is_filter)]
     return tuple(
         Problem(place=place, problem=each.problem, way_out=each.way_out)
         for each in dict.fromkeys(found)
@@ -37,18 +39,19 @@ def _findings(text: str, route: Route, *, is_filter: bool) -> tuple[Finding, ...
     return filter_findings(text) if is_filter else promql_findings(text, route)
 
 
-def _texts(document: object) -> Iterator[tuple[str, bool]]:
+def _collect(document: object, found: list[tuple[str, bool]]) -> None:
+    """Add each filter and PromQL query of a document, and whether it is a filter."""
     if isinstance(document, Mapping):
         for key, value in document.items():
-            if isinstance(value, str) and key in _FILTERS and "metric.type" in value:
-                yield value, True
-            elif isinstance(value, str) and key in _QUERIES and _is_promql(document):
-                yield value, False
-            else:
-                yield from _texts(value)
-    elif isinstance(document, Sequence) and not isinstance(document, str):
+            if not isinstance(value, str):
+                _collect(value, found)
+            elif key in _FILTERS and "metric.type" in value:
+                found.append((value, True))
+            elif key in _QUERIES and _is_promql(document):
+                found.append((value, False))
+    elif isinstance(document, list | tuple):
         for item in document:
-            yield from _texts(item)
+            _collect(item, found)
 
 
 def _is_promql(document: Mapping[Any, Any]) -> bool:

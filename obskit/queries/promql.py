@@ -137,6 +137,7 @@ class Query:
         level: how loosely its outermost operator binds, which decides where parentheses are needed; 0 has none.
         source: ``path:line`` where it was made.
         variants: what it is in each stack, where a value was given with `per_stack`.
+        rendered: its last text, and what that depends on: the rules of a definition read it several times.
     """
 
     parts: tuple[str | Selector | LabelList, ...]
@@ -145,12 +146,18 @@ class Query:
     level: int = 0
     source: str = field(default="", compare=False, repr=False)
     variants: PerStack[Query] | None = field(default=None, compare=False, repr=False)
+    rendered: tuple[tuple[Route, str], str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def render(self, context: RenderContext) -> str:
         """Return the query for a project, a stack and an export route."""
         if self.variants is not None:
             return self.variants.value(context.stack, f"{self.source}: query").render(context)
-        return "".join(part if isinstance(part, str) else part.render(context) for part in self.parts)
+        spelling = (context.route, context.resource_type)
+        if self.rendered is None or self.rendered[0] != spelling:
+            text = "".join([part if isinstance(part, str) else part.render(context) for part in self.parts])
+            object.__setattr__(self, "rendered", (spelling, text))
+            return text
+        return self.rendered[1]
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

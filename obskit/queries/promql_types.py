@@ -7,7 +7,8 @@ is written against several resource types.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
 import promql_parser
@@ -45,9 +46,18 @@ def walk(tree: Any) -> Iterator[Any]:
 
 def children(node: Any) -> list[Any]:
     """Return the parts that a node is made of."""
-    names = ("lhs", "rhs", "expr", "param", "vector_selector")
-    inner = [getattr(node, name, None) for name in names] + list(getattr(node, "args", None) or ())
+    single, has_args = _parts_of(node.__class__)
+    inner = [getattr(node, name) for name in single]
+    if has_args:
+        inner += node.args or ()
     return [child for child in inner if isinstance(child, promql_parser.Expr)]
+
+
+@cache
+def _parts_of(kind: Hashable) -> tuple[tuple[str, ...], bool]:
+    """Return the names of the parts that nodes of a class have, and whether they have arguments."""
+    names = ("lhs", "rhs", "expr", "param", "vector_selector")
+    return tuple(name for name in names if hasattr(kind, name)), hasattr(kind, "args")
 
 
 def selector_names(node: Any) -> list[str]:

@@ -6,9 +6,10 @@ each stack, and shows the one of the stack that it is rendered for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import wraps
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
@@ -100,7 +101,10 @@ def spread(function: Callable[..., T], args: tuple[object, ...], values: Mapping
 
     Problems that are not the same in every stack name the stack.
     """
-    found = list(_differing((args, tuple(values.values()))))
+    found: list[PerStack[Any]] = []
+    for value in (*args, *values.values()):
+        if type(value) not in _PLAIN:
+            _collect(value, found)
     if not found:
         return None
     named = dict.fromkeys(name for each in found for name in each.by_stack)
@@ -145,17 +149,24 @@ def varying(function: Callable[P, T]) -> Callable[P, T]:
     return make
 
 
-def _differing(value: object) -> Iterator[PerStack[Any]]:
+# Most of what definitions are given, and never another thing in each stack.
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, timedelta, type(None)})
+
+
+def _collect(value: object, found: list[PerStack[Any]]) -> None:
+    """Add what differs from stack to stack in a value."""
     if isinstance(value, PerStack):
-        yield value
+        found.append(value)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _differing(item)
+            if type(item) not in _PLAIN:
+                _collect(item, found)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _differing(item)
+            if type(item) not in _PLAIN:
+                _collect(item, found)
     elif isinstance(variants := getattr(value, "variants", None), PerStack):
-        yield variants
+        found.append(variants)
 
 
 def _picked(value: Any, stack: str) -> Any:
@@ -179,7 +190,9 @@ def _items(item: object, stack: str) -> list[Any]:
 
 
 def _any(value: object) -> bool:
-    return next(_differing(value), None) is not None
+    found: list[PerStack[Any]] = []
+    _collect(value, found)
+    return bool(found)
 
 
 def _report_all(problems: Mapping[str, list[Problem]]) -> None:

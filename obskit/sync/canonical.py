@@ -37,6 +37,7 @@ _TELLS_BY_PRESENCE: Final = frozenset(
 )
 _UNORDERED: Final = frozenset({"notificationChannels", "policyNames", "notificationPrompts"})
 _DURATION: Final = re.compile(r"-?\d+(\.\d+)?s")
+_FIRST_OF_NUMBERS: Final = frozenset("-0123456789")
 _WHOLE: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
 
 
@@ -75,9 +76,18 @@ def _is_ownership(key: str) -> bool:
 
 
 def _value(key: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        pairs = ((inner, _value(inner, item)) for inner, item in value.items() if inner not in _OUTPUT_ONLY_ANYWHERE)
-        return {inner: item for inner, item in pairs if not _says_nothing(inner, item)}
+    # Called for every field of every object: the usual types are told by their class, the others by what they can do.
+    if type(value) is str:
+        return _text(value)
+    if type(value) is dict or isinstance(value, Mapping):
+        found: dict[str, Any] = {}
+        for inner, item in value.items():
+            if inner in _OUTPUT_ONLY_ANYWHERE:
+                continue
+            shown = _value(inner, item)
+            if not _says_nothing(inner, shown):
+                found[inner] = shown
+        return found
     if isinstance(value, list | tuple):
         items = [_value("", item) for item in value]
         if key == "tiles":
@@ -87,7 +97,12 @@ def _value(key: str, value: Any) -> Any:
         return value
     if isinstance(value, int | float):
         return _number(value)
-    text = str(value)
+    return _text(str(value))
+
+
+def _text(text: str) -> str | int:
+    if text[:1] not in _FIRST_OF_NUMBERS:
+        return text
     if _DURATION.fullmatch(text):
         return f"{_number(float(text[:-1]))}s"
     # 64-bit numbers travel as strings in Google's JSON.
@@ -105,10 +120,8 @@ def _number(value: float) -> int | float:
 
 
 def _says_nothing(key: str, value: Any) -> bool:
-    if value in _DEFAULTS.get(key, ()) or (isinstance(value, str) and value.endswith("_UNSPECIFIED")):
-        return True
-    if key in _TELLS_BY_PRESENCE:
-        return value is None
-    if key == "enabled":
-        return value is None
-    return value is None or value in ("", 0, False) or value in ([], {})
+    if value:
+        is_unspecified = isinstance(value, str) and value.endswith("_UNSPECIFIED")
+        return is_unspecified or (key in _DEFAULTS and value in _DEFAULTS[key])
+    # Nothing, zero, an empty text, list or table.
+    return value is None or not (key in _TELLS_BY_PRESENCE or key == "enabled")

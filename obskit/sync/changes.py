@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from obskit.queries.context import RenderContext
 from obskit.resources import Named, Owned
-from obskit.sync.canonical import canonical, content_hash
+from obskit.sync.canonical import canonical
 from obskit.sync.diff import FieldDiff, difference
 from obskit.sync.kinds import CHANNEL, DESCRIPTOR, POLICY, SNOOZE, Definition, Kind
 from obskit.sync.ownership import is_hashed, key_of, name_tail, owner_of, stamped
@@ -112,7 +112,7 @@ class Planner:
             return None
         stamp = stamped(rendered, kind, stack=self.context.stack, definition_id=definition.id)
         document = with_channels_found(resolved(stamp, self.names), self.existing.get(CHANNEL, ()))
-        name = definition.resource_name(self.context) if isinstance(definition, Named) else ""
+        name = definition.resource_name(self.context) if kind.is_named and isinstance(definition, Named) else ""
         common: dict[str, Any] = {
             "kind": kind,
             "id": key_of(definition, kind),
@@ -134,7 +134,7 @@ class Planner:
             actual = found
         if actual is None:
             return self._created(kind, document, name, common)
-        return self._compared(kind, rendered, document, actual, common)
+        return self._compared(kind, document, actual, common)
 
     def _foreign(self, kind: Kind, name: str) -> Mapping[str, Any] | None:
         tail = name_tail(name)
@@ -152,7 +152,6 @@ class Planner:
     def _compared(
         self,
         kind: Kind,
-        rendered: Mapping[str, Any],
         document: dict[str, Any],
         actual: Mapping[str, Any],
         common: Mapping[str, Any],
@@ -168,7 +167,8 @@ class Planner:
             after["labels"] = _with_labels_kept(before.get("labels") or [], after.get("labels") or [])
             before.setdefault("labels", [])
         fields = difference(before, after)
-        is_same = owner is not None and owner.hash == content_hash(rendered, kind)
+        stamp = owner_of(document, kind)
+        is_same = owner is not None and stamp is not None and owner.hash == stamp.hash and is_hashed(kind)
         if not fields and not is_same and (owner is None or is_hashed(kind)):
             fields = (FieldDiff(path=SECRETS, before="older", after="as defined now"),)
         drift = fields if is_same else ()

@@ -73,7 +73,8 @@ def save(plan: Plan, applied: Sequence[Applied], folder: Path) -> Path | None:
     # Documents tell addresses and queries: they are for their owner alone.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({**report, "entries": rows}, file, indent=1)
+        file.write(json.dumps(report)[:-1] + ', "entries": [\n')
+        file.write(",\n".join(json.dumps(row) for row in rows) + "\n]}\n")
     return path
 
 

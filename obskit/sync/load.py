@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 import traceback
@@ -23,7 +24,17 @@ from obskit.queries.stacks import PerStack
 from obskit.resources import UptimeCheck
 from obskit.sync.kinds import KINDS, Definition, Kind
 
-__all__ = ["Loaded", "Modules", "check", "doubts_about", "kind_of", "load", "load_modules", "unset_variables"]
+__all__ = [
+    "Loaded",
+    "Modules",
+    "check",
+    "doubts_about",
+    "kind_of",
+    "load",
+    "load_modules",
+    "uncollected",
+    "unset_variables",
+]
 
 _KINDS: Final = {kind.model: kind for kind in KINDS}
 _QUERYING: Final = (AlertPolicy, Dashboard)
@@ -49,6 +60,18 @@ class Loaded:
     def of(self, kinds: Sequence[Kind]) -> tuple[Definition, ...]:
         """Return the definitions of some kinds."""
         return tuple(found for found in self.definitions if kind_of(found) in kinds)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let the garbage collector rest while definitions are made and compared: they all stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def kind_of(definition: Definition) -> Kind:

@@ -26,15 +26,17 @@ Names = Mapping[tuple[str, str], str]
 
 def resolved(value: Any, names: Names) -> Any:
     """Return a document in which every reference to an existing object is its resource name."""
+    if isinstance(value, str):
+        if "obskit:" not in value:
+            return value
+        if match := _REFERENCE.fullmatch(value):
+            return names.get((match["collection"], match["id"]), value)
+        return _WITHIN.sub(lambda match: _last_part(match, names), value)
     if isinstance(value, Mapping):
         pairs = ((key, resolved(item, names)) for key, item in value.items())
         return {key: _bare(item) if key in _BARE else item for key, item in pairs}
     if isinstance(value, list | tuple):
         return [resolved(item, names) for item in value]
-    if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
-        return names.get((match["collection"], match["id"]), value)
-    if isinstance(value, str) and "obskit:" in value:
-        return _WITHIN.sub(lambda match: _last_part(match, names), value)
     return value
 
 
@@ -50,6 +52,8 @@ def with_channels_found(value: Any, channels: Sequence[Mapping[str, Any]]) -> An
         value: the document.
         channels: the project's channels, as the API returns them.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {key: with_channels_found(item, channels) for key, item in value.items()}
     if not isinstance(value, list | tuple):
@@ -72,11 +76,17 @@ def _bare(value: Any) -> Any:
 
 def unresolved(value: Any) -> list[str]:
     """Return the references that still stand in a document."""
+    if isinstance(value, str):
+        return _unresolved_in(value)
     if isinstance(value, Mapping):
         return [found for item in value.values() for found in unresolved(item)]
     if isinstance(value, list | tuple):
         return [found for item in value for found in unresolved(item)]
-    if not isinstance(value, str):
+    return []
+
+
+def _unresolved_in(value: str) -> list[str]:
+    if "obskit:" not in value:
         return []
     if _REFERENCE.fullmatch(value):
         return [value]
