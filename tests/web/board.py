@@ -210,7 +210,7 @@ def dashboard() -> dict[str, Any]:
         {"labelKey": "node_id", "filterType": "RESOURCE_LABEL", "valueType": "STRING_ARRAY"},
     ]  # fmt: skip
     layout = {"columns": 48, "tiles": tiles}
-    return {"name": "projects/board/dashboards/all", "displayName": "Board", "dashboardFilters": filters, "mosaicLayout": layout}  # fmt: skip
+    return {"name": "projects/board/dashboards/all", "displayName": "Board", "dashboardFilters": filters, "annotations": {"eventAnnotations": [{"eventType": "CLOUD_ALERTING_ALERT", "enabled": False}]}, "mosaicLayout": layout}  # fmt: skip
 
 
 def kinds_on(board: dict[str, Any]) -> set[str]:

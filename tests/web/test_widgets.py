@@ -221,6 +221,28 @@ def test_a_pinned_filter_narrows_every_widget_that_has_its_label(browser: Any, b
 
 
 @pytest.mark.needs("chromium")
+def test_incidents_are_marked_on_charts_when_wanted(browser: Any, board: LocalBackend) -> None:
+    """The dashboard's annotation of alerts is off at first; switched on, charts shade the time of the incident."""
+    look(browser, 1440, "light")
+    visit(browser, board.http_url, PATH, "Board")
+    scroll_through(browser)
+    column(browser, "Depth by zone")
+    assert browser.execute_script(MARKED, "Depth by zone") == [255, 255, 255]
+    browser.find_element("css selector", ".switch input").send_keys(" ")
+    until(lambda: "events=1" in browser.current_url, "the address")
+    until(lambda: min(browser.execute_script(MARKED, "Depth by zone")) < 250, "the shaded time")
+
+
+# The ground of a chart a minute after the incident's begin, near its top, where no line is.
+MARKED = f"""
+const plot = [...window.obskitCharts].find((each) => each.root.closest('.tile')?.querySelector('.tile-title')?.title === arguments[0]);
+const x = Math.round(plot.valToPos({NOW_MS / 1000 - 1140}, "x", true));
+const {{ data }} = plot.ctx.getImageData(x, plot.bbox.top + 2, 1, 1);
+return [...(data[3] < 5 ? [255, 255, 255] : [...data].slice(0, 3).map((value) => Math.round(value * data[3] / 255 + 255 - data[3])))];
+"""
+
+
+@pytest.mark.needs("chromium")
 def test_a_variable_decides_what_is_seen(browser: Any, board: LocalBackend) -> None:
     """A widget with a condition comes and goes with the value of the variable."""
     look(browser, 1440, "light")

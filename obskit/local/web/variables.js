@@ -41,10 +41,10 @@ export function isShown({ visibilityCondition }, filters) {
   }
 }
 
-export function VariableBar({ filters }) {
-  if (!filters.length) return null;
+export function VariableBar({ filters, children }) {
   return html`<form class="filters variables" aria-label="Variables and filters" onSubmit=${(event) => event.preventDefault()}>
     ${filters.map((filter) => html`<${Input} key=${filter.parameter} filter=${filter} />`)}
+    ${children}
   </form>`;
 }
 

@@ -6,6 +6,7 @@ import { project } from "../state.js";
 import { useData } from "../data.js";
 import { Page, Answer, Empty, Json } from "../parts.js";
 import { Layout, tilesOf } from "../layout.js";
+import { MarkSwitch, alertsOf } from "../marks.js";
 import { VariableBar, filtersOf } from "../variables.js";
 
 export function Dashboard({ id }) {
@@ -21,6 +22,7 @@ export function Dashboard({ id }) {
 
 function Shown({ dashboard }) {
   const filters = filtersOf(dashboard);
+  const hasInputs = filters.length > 0 || Boolean(alertsOf(dashboard));
   if (!tilesOf(dashboard).length) return html`<${Empty} title="This dashboard is empty" />`;
-  return html`<${VariableBar} filters=${filters} /><${Layout} dashboard=${dashboard} filters=${filters} />`;
+  return html`${hasInputs && html`<${VariableBar} filters=${filters}><${MarkSwitch} dashboard=${dashboard} /></${VariableBar}>`}<${Layout} dashboard=${dashboard} filters=${filters} />`;
 }

@@ -5,6 +5,7 @@ import { useData } from "../data.js";
 import { Chart } from "../charts.js";
 import { Answer, Empty } from "../parts.js";
 import { ask, durationMs, source, unitOf, unsupported, window_of } from "../queries.js";
+import { marks } from "../marks.js";
 import { seriesName } from "../templates.js";
 import { duration } from "../format.js";
 import { Heatmap, isHistogram } from "./heatmap.js";
@@ -58,10 +59,11 @@ function Drawn({ of, sets, found, past, now, shift_ms, title, sync }) {
   const thresholds = (of.thresholds ?? []).filter(({ value }) => Number.isFinite(value ?? 0)).map((each) => ({ value: 0, ...each }));
   const hasUnit = series.filter(({ axis }) => axis !== "y2").every((each) => saysUnit(each.unit, of.yAxis?.label));
   const [left, right] = [hasUnit ? "" : of.yAxis?.label, series.some(({ axis }) => axis === "y2") ? of.y2Axis?.label : ""];
+  const marked = marks.value.filter(({ start_ms, end_ms }) => start_ms <= now.shown_end_ms && (end_ms ?? Infinity) >= now.shown_start_ms);
   return html`
     ${(left || right) && html`<p class="axis-title"><span>${left}</span>${right && html`<span>${right}</span>`}</p>`}
     <${Chart} series=${series} unit=${unit} thresholds=${thresholds} start_ms=${now.shown_start_ms} end_ms=${now.shown_end_ms} step_ms=${now.step_ms}
-      height="fill" sync=${sync} label=${title} isLog=${of.yAxis?.scale === "LOG10"} isLog2=${of.y2Axis?.scale === "LOG10"} mode=${of.chartOptions?.mode} />
+      height="fill" sync=${sync} label=${title} isLog=${of.yAxis?.scale === "LOG10"} isLog2=${of.y2Axis?.scale === "LOG10"} mode=${of.chartOptions?.mode} periods=${marked} />
     ${all.length > MOST_SERIES && html`<p class="stale">The first ${MOST_SERIES} of ${all.length} series.</p>`}`;
 }
 
