@@ -212,3 +212,13 @@ def test_over_http(http, backend):
     assert "metric.filter" in document["error"]["message"]
     assert http.call("DELETE", f"/v2/{project}/metrics/shop%2Fdenied")[0] == 200
     assert http.get(f"/v3/{project}/timeSeries", filter=text, **window)["timeSeries"] == []
+
+
+def test_metrics_are_described_after_a_restart(tmp_path):
+    """Before their first entry, so that a policy on one can be checked."""
+    first = Store(path=tmp_path)
+    first.objects.put(metric())
+    first.close()
+    again = Store(path=tmp_path)
+    assert again.metrics.descriptors["logging.googleapis.com/user/denied"].kind == "DELTA"
+    again.close()

@@ -9,6 +9,8 @@ import pytest
 from obskit.local.clock import Clock
 from obskit.local.evaluate import Evaluator
 from obskit.local.store import Descriptor, SeriesKey, Store
+from obskit.queries.context import RenderContext
+from obskit.resources import RatioSLI, ServiceLevelObjective, burn_rate_alerts
 
 MINUTE = 60_000
 SERVICE = "projects/p/services/shop"
@@ -99,6 +101,32 @@ def test_a_policy_on_a_burn_rate_opens_and_closes(scene):
     assert row["started_at_ms"] == 21 * MINUTE
     assert row["ended_at_ms"] == 33 * MINUTE  # one minute of errors in ten is just 10, which is not above it
     assert row["threshold_value"] == 10
+
+
+def test_the_workbooks_alerts_on_a_defined_slo(scene):
+    """An hour of 3 % errors at a goal of 99.9 % is a burn rate of 30: the fast policy fires and closes, the slowest stays open."""
+    objective = ServiceLevelObjective(
+        id="available",
+        service="shop",
+        indicator=RatioSLI(bad=f'{COUNT} AND metric.labels.code="500"', total=COUNT),
+        goal=0.999,
+        rolling="30d",
+    )
+    context = RenderContext(project="p")
+    name = "projects/p/services/shop/serviceLevelObjectives/available"
+    scene.store.objects.put({**objective.to_dict(context), "name": name})
+    for policy in burn_rate_alerts(objective):
+        scene.store.objects.put({**policy.to_dict(context), "name": f"projects/p/alertPolicies/{policy.id}"})
+    for minute in range(1, 440):
+        bad = 30 if 300 <= minute < 420 else 0
+        scene.requests(minute * MINUTE, 1000 - bad, bad)
+        if minute >= 320:
+            scene.evaluator.run_until(minute * MINUTE)
+    found = {each["policy_name"].rpartition("/")[2]: each for each in scene.store.incidents.list()}
+    # Above 14.4 in an hour after 29 minutes of a burn rate of 30; in five minutes no more, two minutes after the end.
+    first = found["shop-available-burn-1h"]
+    assert (first["started_at_ms"] // MINUTE, first["ended_at_ms"] // MINUTE) == (328, 422)
+    assert found["shop-available-burn-3d"]["state"] == "open"
 
 
 def test_an_slo_that_cannot_be_worked_out_is_told(scene):

@@ -62,6 +62,7 @@ class Store:
         self.notifications = NotificationStore(self._database, self.changed)
         for row in self._database.rows("SELECT body FROM series"):
             self.metrics.restore(load(row["body"]))
+        self.log_metrics.count(())  # so that they are described before the first entry
 
     def subscribe(self, listener: Callable[[set[str]], None]) -> None:
         """Tell `listener` of changes: some of traces, logs, metrics, errors, incidents, notifications, objects."""

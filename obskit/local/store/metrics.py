@@ -99,6 +99,10 @@ class MetricStore:
     Args:
         project: the value of ``project_id`` where a series does not say it.
         most_bytes: about how much the points may take; beyond it the longest series lose their oldest points.
+
+    Attributes:
+        descriptors: of metric types, by type.
+        writes: how often something was written; it tells whether there can be anything new.
     """
 
     def __init__(self, project: str = "local-project", *, most_bytes: int = _BYTES_KEPT) -> None:
@@ -110,6 +114,7 @@ class MetricStore:
         self._by_type: dict[str, list[_Stored]] = {}
         self._by_name: dict[str, list[tuple[_Stored, str]]] = {}
         self._newest_ms = 0
+        self.writes = 0
         self._late: Counter[str] = Counter()
         self.descriptors: dict[str, Descriptor] = {}
 
@@ -149,6 +154,7 @@ class MetricStore:
             for stored in self._by_type.pop(metric_type, ()):
                 self._bytes -= stored.cut(len(stored.ends))
                 del self._series[stored.key]
+            self.writes += 1
             self._late[metric_type] += 1
             for name, entries in list(self._by_name.items()):
                 kept = [entry for entry in entries if entry[0].key.metric_type != metric_type]
@@ -168,6 +174,7 @@ class MetricStore:
         """Add points to a series: start and end in milliseconds since the epoch, and the value."""
         with self._lock:
             stored = self._series.get(key) or self._new(key, descriptor)
+            self.writes += 1
             for start_ms, end_ms, value in points:
                 self._bytes += stored.append(start_ms, end_ms, value)
                 if end_ms <= self._newest_ms - _SETTLE_MS:
@@ -193,6 +200,7 @@ class MetricStore:
                 stored.distributions[index] = total((stored.distributions[index], value))
             else:
                 stored.values[index] += value
+            self.writes += 1
             self._late[key.metric_type] += end_ms <= self._newest_ms - _SETTLE_MS
 
     def _new(self, key: SeriesKey, descriptor: Descriptor) -> _Stored:

@@ -34,6 +34,7 @@ class ObjectiveSeries:
         self._objects = objects
         self._lock = threading.RLock()
         self._known: dict[str, tuple[str, Objective]] = {}
+        self._followed: dict[str, tuple[int, int]] = {}
 
     def list_series(self, filter: Filter, start_ms: int, end_ms: int) -> Sequence[TypedSeries]:  # noqa: A002
         """Return the series that fit a filter, or those of an SLO's selector, with their points of the window.
@@ -70,14 +71,19 @@ class ObjectiveSeries:
         service = self._objects.get(name.partition("/serviceLevelObjectives/")[0]) or {}
         with self._lock:
             objective = self._of(name, document, service)
+            at = (end_ms, self._metrics.writes)  # a policy asks for several windows at once
+            if self._followed.get(name) == at:
+                return objective
             types = {each for one in objective.indicator.filters for each in one.metric_types()}
             settled_ms, late = self._metrics.settled(types)
             objective.follow(self._metrics.list_with_leads, end_ms, settled_ms, late)
+            self._followed[name] = at
             return objective
 
     def _of(self, name: str, document: Mapping[str, Any], service: Mapping[str, Any]) -> Objective:
         wording = json.dumps([[document.get(field) for field in _FIELDS], service], sort_keys=True)
         known = self._known.get(name)
         if known is None or known[0] != wording:
+            self._followed.pop(name, None)
             known = self._known[name] = (wording, Objective(document, service))
         return known[1]
