@@ -346,3 +346,35 @@ def test_variables_in_queries(browser: Any, board: LocalBackend) -> None:
     browser.get(f"{board.http_url}/inbox")
     for name, text, filters, result in expected:
         assert browser.execute_async_script(FILLED, name, text, filters) == result, (name, text)
+
+
+@pytest.mark.needs("chromium")
+def test_long_names_keep_what_tells_them_apart(browser: Any, board: LocalBackend) -> None:
+    """Names of a legend that begin alike lose that begin, at the end of a word; short ones and single ones do not."""
+    browser.get(f"{board.http_url}/inbox")
+    method = "google.cloud.secretmanager.v1.SecretManagerService."
+    expected = [
+        ([f"{method}AddVersion", f"{method}AccessVersion"], ["\u2026AddVersion", "\u2026AccessVersion"]),
+        ([f"{method}AddVersion"], [f"{method}AddVersion"]),
+        (["shop.orders.a", "shop.orders.b"], ["shop.orders.a", "shop.orders.b"]),
+        (["a" * 40, "a" * 39 + "b"], ["a" * 40, "a" * 39 + "b"]),
+    ]
+    script = """
+    const [names, done] = arguments;
+    import("/static/legend.js").then((module) => done(module.shortened(names)), (error) => done(String(error)));
+    """
+    for names, result in expected:
+        assert browser.execute_async_script(script, names) == result
+
+
+@pytest.mark.needs("chromium")
+def test_a_flat_zero_keeps_its_threshold_in_sight(browser: Any, board: LocalBackend) -> None:
+    """Where nothing is above zero, the axis ends a little above the highest threshold, not at 100 %."""
+    browser.get(f"{board.http_url}/inbox")
+    script = """
+    const [low, high, done] = arguments;
+    import("/static/thresholds.js").then(({ scaleWith }) => done(scaleWith([{ value: 0.05 }])(null, low, high)), (error) => done(String(error)));
+    """
+    assert browser.execute_async_script(script, 0, 0) == pytest.approx([0, 0.055])
+    assert browser.execute_async_script(script, 0, 0.02) == pytest.approx([0, 0.055])
+    assert browser.execute_async_script(script, 0, 0.001) == pytest.approx([0, 0.0011])

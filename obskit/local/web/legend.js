@@ -6,6 +6,7 @@ import { palette, theme } from "./theme.js";
 export function Legend({ series, columns, times, index, hidden, unit, hasStats, isPale }) {
   const at = index.value;
   const colours = theme.value && (isPale ? palette().slice(0, 1) : palette());
+  const names = shortened(series.map(({ label }) => label));
   if (!series.length) return null;
 
   function toggle(event, label) {
@@ -21,13 +22,25 @@ export function Legend({ series, columns, times, index, hidden, unit, hasStats, 
       ${series.map((each, position) => html`<li key=${each.label}>
         <button type="button" class="legend-item" aria-pressed=${hidden.value.has(each.label) ? "false" : "true"} title=${each.label} onClick=${(event) => toggle(event, each.label)}>
           <span class="legend-key" style=${{ backgroundColor: colours[position % colours.length] }}></span>
-          <span class="legend-name">${each.label}</span>
+          <span class="legend-name">${names[position]}</span>
           <span class="legend-value num">${withUnit(valueAt(columns[position], at), each.unit ?? unit)}</span>
           ${hasStats && html`<span class="legend-stats num">${statistics(columns[position], each.unit ?? unit)}</span>`}
         </button>
       </li>`)}
     </ul>
   </figcaption>`;
+}
+
+const LONGEST = 28;
+
+/** Leave out what long names begin with alike, up to the end of a word: it would push out what tells them apart. */
+export function shortened(names) {
+  if (names.length < 2 || !names.some((name) => name.length > LONGEST)) return names;
+  const [first] = names;
+  let same = 0;
+  while (names.every((name) => name[same] !== undefined && name[same] === first[same])) same += 1;
+  const cut = first.slice(0, same).search(/[^./:]*$/);
+  return cut > 8 ? names.map((name) => `…${name.slice(cut)}`) : names;
 }
 
 function statistics(column, unit) {

@@ -8,7 +8,7 @@ export function scaleWith(thresholds) {
     const isEmpty = low === null || high === null;
     const values = thresholds.map(({ value }) => value);
     let [bottom, top] = isEmpty ? [0, values.length ? Math.max(...values) : 1] : [Math.min(0, low), high];
-    for (const value of values) if (isEmpty || value <= top * 4) top = Math.max(top, value);
+    for (const value of values) if (isEmpty || high <= 0 || value <= top * 4) top = Math.max(top, value);
     if (top <= bottom) top = bottom + 1;
     return [bottom < 0 ? bottom * 1.08 : 0, top * 1.1];
   };
