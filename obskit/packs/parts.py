@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from obskit.alerts import AlertPolicy, PromQLCondition, Severity
 from obskit.alerts.ready.runbooks import runbook
 from obskit.alerts.strategies import Channel
+from obskit.catalog import PROVIDER_STATUS
 from obskit.dashboards import DataSet, IncidentList, Plot, Row, Scorecard, Threshold, XyChart
 from obskit.dashboards.charts import Color, Direction, Spark
 from obskit.dashboards.widgets import Policy
 from obskit.queries import ratio
 from obskit.queries.durations import DurationLike
-from obskit.queries.promql import Labels, Query
+from obskit.queries.promql import LabelList, Labels, Query, query, select
 
 __all__ = [
     "PERCENT",
@@ -24,6 +25,7 @@ __all__ = [
     "charts",
     "early",
     "entries",
+    "healthy",
     "line",
     "more_than",
     "only",
@@ -62,6 +64,12 @@ def more_than(share: float, part: Query, *, of: Query, least: float) -> Query:
         least: so much there must be of the whole, as a share of little says nothing.
     """
     return (ratio(part, of) > share).when(of >= least)
+
+
+def healthy(where: Labels) -> Query:
+    """Return the share of the processes that find a provider healthy, as `obskit.alerts.provider_down` takes it."""
+    found = select(PROVIDER_STATUS, where=where, window="3m")
+    return query("avg by (", LabelList(("provider",)), ") (last_over_time(", found, "))")
 
 
 def alert(

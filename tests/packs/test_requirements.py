@@ -31,6 +31,7 @@ ROWS = [
     ("chat-session-duration", None, "900s", {TEAM}),
     ("cloud-sql-backup", None, "0s", {MAIL}),
     ("ai-providers-down", 0.5, "60s", {TEAM, PAGE}),
+    ("provider-down", 0.5, "60s", {TEAM, PAGE}),
     ("uptime-down", 1, "60s", {PAGE}),
     ("uptime-certificate", 14, "600s", {PAGE}),
     ("missed-backup", 93_600, "0s", {MAIL}),

@@ -16,6 +16,7 @@ from obskit.catalog import (
     AI_TIME_TO_FIRST_CHUNK,
     AI_TOKENS,
     AI_UNPRICED_CALLS,
+    PROVIDER_STATUS,
 )
 from obskit.packs.cases import Case, Points, Sizes
 from obskit.packs.scenarios import Bump, Scenario, Signal
@@ -33,6 +34,7 @@ _SESSIONS: Final = known_metric(
 )
 _PRO: Final = {"service": "chat", _MODEL: "gemini-2.5-pro", "gen_ai.provider.name": "gcp.gemini"}
 _FLASH: Final = {**_PRO, _MODEL: "gemini-2.5-flash"}
+_CHECK: Final = {"service": "chat", "provider": "gemini", "instance": "1"}
 _OUTAGE: Final = Bump(at=0.7, lasts=0.08, level=60)
 
 
@@ -66,6 +68,7 @@ def _model(labels: dict[str, str], calls: float, tokens: float, usd_per_million:
 SCENARIO: Final = Scenario(
     says="A day of a chat service on two models; in the evening the provider fails for two hours.",
     signals=(
+        Signal(metric=PROVIDER_STATUS, level=1, labels=_CHECK, noise=0.0, bumps=(Bump(at=0.7, lasts=0.08, level=0),)),
         *_model(_PRO, 0.04, 9_000, 0.9),
         *_model(_FLASH, 0.16, 4_000, 0.25),
         Signal(
@@ -237,6 +240,24 @@ CASES: Final = (
         alert="cache-hit-rate",
         says="a few calls, none of them cached",
         given=_used(("input", "0+500x180")),
+    ),
+    Case(
+        alert="provider-down",
+        says="its health check fails for ten minutes",
+        given=Points(PROVIDER_STATUS, "1x10 0x9 1x20", _CHECK),
+        opens="12m",
+        closes="21m",
+        within="1m",
+        labels={"provider": "gemini"},
+        tells={"pagerduty": 1, "slack": 1},
+    ),
+    Case(
+        alert="provider-down",
+        says="one process of three has a network of its own",
+        given=tuple(
+            Points(PROVIDER_STATUS, values, {**_CHECK, "instance": instance})
+            for instance, values in (("1", "1x30"), ("2", "1x30"), ("3", "0x30"))
+        ),
     ),
     Case(
         alert="ai-circuit-open",

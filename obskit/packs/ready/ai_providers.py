@@ -11,14 +11,27 @@ from typing import ClassVar, Final
 
 from obskit.alerts import Severity
 from obskit.alerts.policies import AlertPolicy
-from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_UNITS, AI_UNPRICED_CALLS, PROVIDER_STATUS
+from obskit.catalog import AI_COST, AI_OPERATION_DURATION, AI_UNITS, AI_UNPRICED_CALLS
 from obskit.dashboards import Dashboard, Plot, Row, Scorecard
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import PERCENT, alarm, alert, card, cards, chart, charts, early, more_than, percent, warning
+from obskit.packs.parts import (
+    PERCENT,
+    alarm,
+    alert,
+    card,
+    cards,
+    chart,
+    charts,
+    early,
+    healthy,
+    more_than,
+    percent,
+    warning,
+)
 from obskit.packs.ready._ai_providers_data import CASES, PROVIDER, SCENARIO
 from obskit.queries import Query, growth, matches, percentile, rate, share
 from obskit.queries.definitions import as_number, as_positive, as_share, as_text, definition, given, many
-from obskit.queries.promql import LabelList, Labels, Matching, query, select
+from obskit.queries.promql import Labels, Matching, query
 
 __all__ = ["PACK", "Settings"]
 
@@ -66,22 +79,12 @@ def _names(settings: Settings) -> Matching:
     return matches("|".join(re.escape(name) for name in settings.providers))
 
 
-def _checked(settings: Settings) -> Labels:
-    return {"provider": _names(settings)}
-
-
 def _where(settings: Settings) -> Labels:
     return {PROVIDER: _names(settings)}
 
 
 def _healthy(settings: Settings) -> Query:
-    return query(
-        "avg by (",
-        LabelList(("provider",)),
-        ") (last_over_time(",
-        select(PROVIDER_STATUS, where=_checked(settings), window="3m"),
-        "))",
-    )
+    return healthy({"provider": _names(settings)})
 
 
 def _spent(settings: Settings) -> Query:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from obskit.alerts import Severity, ai_calls_wait, ai_circuit_open, daily_cost, gemini_rate_limit, token_spike
+from obskit.alerts import (
+    Severity,
+    ai_calls_wait,
+    ai_circuit_open,
+    daily_cost,
+    gemini_rate_limit,
+    provider_down,
+    token_spike,
+)
 from obskit.alerts.policies import AlertPolicy
 from obskit.catalog import AI_OPERATION_DURATION, AI_TOKENS
 from obskit.dashboards import Row, XyChart, llm, llm_guard
 from obskit.dashboards.ready.llm import FAILED
 from obskit.packs.logs import log_distribution
 from obskit.packs.packs import Objects, Pack, PackSettings
-from obskit.packs.parts import alert, chart, more_than, only, percent
+from obskit.packs.parts import PERCENT, alert, chart, charts, healthy, more_than, only, percent
 from obskit.packs.ready._gemini_data import CASES, SCENARIO
 from obskit.queries import Query, average, growth, increase, matches, seen, share
 from obskit.queries.definitions import as_positive, as_share, as_text, definition, given
@@ -40,6 +48,7 @@ class Settings(PackSettings):
 
     Attributes:
         service: only this one's calls; those of all services together when empty.
+        provider: the name of its health check (`obskit.health`).
         down: share of calls that end in a 5xx. Source: 5 %.
         errors: share of calls that fail in any way but for the quota. Source: 1 %, with a target of 0.1 %.
         rate_limit: refused calls (429) a minute. Source: 10.
@@ -53,6 +62,7 @@ class Settings(PackSettings):
     noun: ClassVar[str] = "settings of pack gemini"
 
     service: str = given(as_text, default="")
+    provider: str = given(as_text, default="gemini")
     down: float = given(as_share, default=0.05)
     errors: float = given(as_share, default=0.01)
     rate_limit: float = given(as_positive, default=10)
@@ -70,6 +80,7 @@ def _make(settings: Settings) -> Objects:
     spike = token_spike(threshold=settings.token_spike, service=one, channels=to.team)
     circuit = ai_circuit_open(service=one, channels=to.team)
     waits = ai_calls_wait(service=one, channels=to.team)
+    sick = provider_down(provider=settings.provider, service=one, channels=(*to.team, *to.page))
     down, errors = _down(settings), _errors(settings)
     large, cold, long = _large(settings), _cold(settings), _long(settings)
     calls = llm(
@@ -85,8 +96,9 @@ def _make(settings: Settings) -> Objects:
     *rows, last = calls.rows
     below = [*last.widgets, _sessions(settings)] if isinstance(last, Row) else [last, _sessions(settings)]
     calls = replace(calls, rows=(*rows, Row(widgets=below)))
-    guard = llm_guard(service=one, circuit=circuit, waits=waits, policies=(limit, down))
-    alerts = (down, errors, limit, cost, spike, large, cold, long, circuit, waits)
+    guard = llm_guard(service=one, circuit=circuit, waits=waits, policies=(limit, down, sick))
+    guard = replace(guard, rows=(*guard.rows, charts(_health(settings, sick))))
+    alerts = (down, sick, errors, limit, cost, spike, large, cold, long, circuit, waits)
     return Objects(dashboards=(calls, guard), alerts=alerts, resources=(_SESSION_ENDED,))
 
 
@@ -209,6 +221,17 @@ def _long(settings: Settings) -> AlertPolicy:
             "What changed: the prompt, the model, the tools, or who comes (a campaign, a new feature).",
         ),
         auto_close="1d",
+    )
+
+
+def _health(settings: Settings, sick: AlertPolicy) -> XyChart:
+    found = healthy(_where(settings, provider=settings.provider))
+    return chart(
+        "Health check",
+        {"${labels.provider}": found},
+        unit=PERCENT,
+        label="share of the processes that find it healthy",
+        limits=[sick],
     )
 
 
