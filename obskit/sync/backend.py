@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from obskit.sync.kinds import Kind
+from obskit.sync.kinds import DESCRIPTOR, LOG_METRIC, Kind
 
 __all__ = ["Backend", "BackendFailure", "MemoryBackend"]
 
@@ -76,7 +76,9 @@ class MemoryBackend:
         del parents
         middle = f"/{kind.collection}/"
         found = ((name, each) for name, each in self.objects.items() if middle in name)
-        return [copy.deepcopy(each) for name, each in found if "/" not in name.partition(middle)[2] or kind.is_named]
+        # A metric's name may have slashes of its own; beyond another kind's name there is what belongs to it.
+        is_whole = kind in {DESCRIPTOR, LOG_METRIC}
+        return [copy.deepcopy(each) for name, each in found if is_whole or "/" not in name.partition(middle)[2]]
 
     def get(self, kind: Kind, name: str) -> Mapping[str, Any]:
         """Return one object."""

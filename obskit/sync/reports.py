@@ -56,6 +56,15 @@ def markdown(plan: Plan) -> str:
 def _details(change: Change) -> Iterator[str]:
     yield f"<details><summary><code>{change.id}</code>: {_word(change)}</summary>"
     yield ""
+    if change.fields:
+        yield from _diff_block(change)
+    yield from (f"- kept: {_cell(kept)}" for kept in change.kept)
+    if change.changed_by:
+        yield f"- last changed by {_cell(change.changed_by)}"
+    yield "</details>"
+
+
+def _diff_block(change: Change) -> Iterator[str]:
     yield "```diff"
     for diff in change.fields[:_MOST_FIELDS]:
         note = " (changed in the console)" if diff in change.drift else ""
@@ -64,10 +73,6 @@ def _details(change: Change) -> Iterator[str]:
     if len(change.fields) > _MOST_FIELDS:
         yield f"@@ and {len(change.fields) - _MOST_FIELDS} more @@"
     yield "```"
-    yield from (f"- kept: {_cell(kept)}" for kept in change.kept)
-    if change.changed_by:
-        yield f"- last changed by {_cell(change.changed_by)}"
-    yield "</details>"
 
 
 def _fenced(value: Any) -> str:
