@@ -508,7 +508,7 @@ def test_imports_are_quiet(wheel: Path, tmp_path: Path, figure: Figure) -> None:
     35, "a clean environment: nothing but obskit's own extras is missing, and no .pth file comes with it"
 )
 def test_a_clean_install(wheel: Path, tmp_path: Path) -> None:
-    """Installed with its requirements alone, every module imports quietly but for the extras of the demo."""
+    """Installed with its requirements alone, every module imports quietly but for the extras, and what only pytest loads."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / "bin" / "python"
     before = {path.name for path in (tmp_path / "env").rglob("*.pth")}
@@ -519,5 +519,5 @@ def test_a_clean_install(wheel: Path, tmp_path: Path) -> None:
     found = quiet(python, tmp_path)
     assert found["asked"] == []
     assert found["threads"] == 1
-    extras = {"fastapi", "flask", "gunicorn", "httpx", "redis", "google.genai"}
+    extras = {"fastapi", "flask", "gunicorn", "httpx", "redis", "google.genai", "pytest"}
     assert set(found["missing"].values()) <= extras, found["missing"]
