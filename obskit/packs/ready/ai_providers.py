@@ -178,7 +178,7 @@ def _numbers(settings: Settings, down: AlertPolicy, failing: AlertPolicy) -> tup
     where = _where(settings)
     return (
         card(
-            "Healthy, worst provider",
+            "Health of the worst",
             query("min(", _healthy(settings), ")"),
             unit=PERCENT,
             limits=(alarm(down), warning(1, is_below=True)),
@@ -194,7 +194,7 @@ def _numbers(settings: Settings, down: AlertPolicy, failing: AlertPolicy) -> tup
         ),
         card("Cost, 24 h", growth(AI_COST, where=where, window="1d"), unit="USD"),
         card(
-            "Calls without a price, 1 h",
+            "Unpriced calls, 1 h",
             growth(AI_UNPRICED_CALLS, where=where, window="1h").otherwise(0),
             unit="1",
             limits=(warning(0.5),),

@@ -165,7 +165,7 @@ def _numbers(settings: Settings, long: AlertPolicy, failing: AlertPolicy, slow: 
             unit=PERCENT,
             limits=(failing,),
         ),
-        card("Duration, p95 of the slowest job", highest(_p95(settings)), unit="s", limits=(slow,)),
+        card("p95 of the slowest job", highest(_p95(settings)), unit="s", limits=(slow,)),
     )
 
 

@@ -167,7 +167,7 @@ def _numbers(
     whole = increase(ANSWERS, where=where, window="5m")
     return (
         card(
-            "Failed (SERVFAIL, REFUSED)",
+            "Failed queries",
             share(increase(ANSWERS, where={**where, "response_code": _FAILED}, window="5m"), whole),
             unit=PERCENT,
             limits=(failing, early(failing, 0.25)),

@@ -80,7 +80,7 @@ def _numbers(settings: Settings, failing: AlertPolicy, slow: AlertPolicy, full: 
         card("p95, slowest service", highest(latency), unit="ms", limits=(slow, early(slow, 0.5))),
         card("Failed requests (5xx)", _error_share(""), unit=PERCENT, limits=(failing, early(failing, 0.2))),
         card(
-            "Instances, share of the maximum",
+            "Instances used",
             highest(_used(settings)),
             unit=PERCENT,
             limits=(early(full, 0.8),),

@@ -166,7 +166,7 @@ def _numbers(
             unit=PERCENT,
             limits=(failing, early(failing, 0.5)),
         ),
-        card("Delay, p95 of the slowest queue", highest(_late(settings)), unit="s", limits=(slow,)),
+        card("Delay, slowest queue p95", highest(_late(settings)), unit="s", limits=(slow,)),
         card("Tasks in the fullest queue", highest(_depth(settings)), unit="1", limits=(waiting,)),
     )
 

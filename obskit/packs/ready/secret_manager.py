@@ -164,9 +164,7 @@ def _ended(settings: Settings) -> AlertPolicy:
 
 def _numbers(failing: AlertPolicy, denied: AlertPolicy, slow: AlertPolicy) -> tuple[Scorecard, ...]:
     return (
-        card(
-            "Failed calls (429, 5xx)", share(_failed(), _calls()), unit=PERCENT, limits=(failing, early(failing, 0.2))
-        ),
+        card("Failed calls", share(_failed(), _calls()), unit=PERCENT, limits=(failing, early(failing, 0.2))),
         card(
             "Refused calls, 5 min",
             increase(CALLS, where=_REFUSED, window="5m").otherwise(0),

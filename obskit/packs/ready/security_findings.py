@@ -133,7 +133,7 @@ def _numbers() -> tuple[Scorecard, ...]:
             limits=(warning(0.5),),
         ),
         card("All findings, 24 h", increase(_SERIES, window="1d").otherwise(0), unit="1"),
-        card("Changes of permissions, 24 h", increase(_GRANTS, window="1d").otherwise(0), unit="1"),
+        card("Permission changes, 24 h", increase(_GRANTS, window="1d").otherwise(0), unit="1"),
     )
 
 

@@ -145,7 +145,7 @@ def _numbers(settings: Settings, broken: AlertPolicy, late: AlertPolicy, crowded
     where = _where(settings)
     return (
         card(
-            "First piece, p95 of the slowest model",
+            "First piece, slowest p95",
             highest(_first(settings)),
             unit="s",
             limits=(late, early(late, 0.5)),

@@ -113,7 +113,7 @@ def _numbers(where: Labels, slow: AlertPolicy) -> tuple[Scorecard, ...]:
 
 
 def _days_left(where: Labels, ending: AlertPolicy) -> Scorecard:
-    return card("Days left of the certificate", _left(where), unit="d", limits=(alarm(ending),))
+    return card("Certificate good for", _left(where), unit="d", limits=(alarm(ending),))
 
 
 def _symptoms(where: Labels, slow: AlertPolicy) -> Row:
