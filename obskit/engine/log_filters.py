@@ -17,7 +17,7 @@ from obskit.errors import Problem, QueryError
 __all__ = ["compile_filter", "values_at"]
 
 _TOKEN: Final = re.compile(
-    r"(?:\s|--[^\n]*)*"
+    r"(?:\s|--[^\n]*)*+"  # possessive: what is left out is looked at once
     r'(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<op>!=|>=|<=|=~|!~|=|:|>|<)|(?P<mark>[(),])|(?P<word>[^\s(),=:<>!"]+)|(?P<end>$))',
     re.DOTALL,
 )
@@ -26,6 +26,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 _WORDS: Final = frozenset({"AND", "OR", "NOT"})
 _UNSUPPORTED: Final = frozenset({"sample", "source", "cast", "regexp_extract"})
 _LONGEST: Final = 20_000
+_DEEPEST: Final = 50
 
 
 def compile_filter(text: str) -> Accepts:
@@ -53,6 +54,7 @@ class _Parser:
             self.tokens.append((match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
             position = match.end()
         self.index = 0
+        self.depth = 0
 
     def _error(self, column: int, problem: str) -> QueryError:
         return QueryError(self._problem(column, problem, 'Write for example severity>=ERROR AND "timeout"'))
@@ -99,6 +101,14 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda entry: any(part(entry) for part in parts)
 
     def _not(self, term: Callable[[], Accepts]) -> Accepts:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self._error(self.here[2], f"more than {_DEEPEST} negations and parentheses are in each other")
+        found = self._operand(term)
+        self.depth -= 1
+        return found
+
+    def _operand(self, term: Callable[[], Accepts]) -> Accepts:
         kind, text, column = self.here
         if kind == "word" and (text == "NOT" or (text.startswith("-") and not re.fullmatch(r"-[0-9.]+", text))):
             if text in {"NOT", "-"}:
@@ -149,8 +159,11 @@ class _Parser:
             raise self._error(column, "a value is needed here")
         wanted = value
         if kind == "word":  # a time without quotes has colons
-            while self.here[1] == ":" and self.here[2] == column + len(wanted):
-                wanted += self.take()[1] + self.take()[1]
+            while self.here[:2] == ("op", ":") and self.here[2] == column + len(wanted):
+                colon = self.take()
+                if self.here[0] != "word" or self.here[2] != colon[2] + 1:
+                    raise self._error(colon[2], "is not expected here; write a value with colons in quotes")
+                wanted += colon[1] + self.take()[1]
         try:
             return compared(field, op, _unquoted(wanted))
         except ValueError as failure:

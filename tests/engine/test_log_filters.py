@@ -197,3 +197,33 @@ def test_what_does_not_parse_is_told_with_its_column(text: str):
     """Nothing is guessed."""
     with pytest.raises(QueryError, match=r"log filter, column \d+"):
         compile_filter(text)(ENTRY)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("timestamp>=2026-11-21T06:", "column 25 .*colons in quotes"),
+        ('labels.tier=a:"b c"', "column 14 .*colons in quotes"),
+        ("jsonPayload.x=a: b", "column 16 .*colons in quotes"),
+    ],
+    ids=["end", "string", "space"],
+)
+def test_a_value_that_breaks_off_at_a_colon_is_told(text: str, told: str):
+    """Only words and colons without a space are a value without quotes."""
+    with pytest.raises(QueryError, match=told):
+        compile_filter(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 400 + "a" + ")" * 400, "NOT " * 1000 + "a", "(-" * 400 + "a"], ids=["parentheses", "words", "both"]
+)
+def test_a_filter_that_is_too_deep_is_told(text: str):
+    """Neither reading it nor matching with it may run out of the interpreter's stack."""
+    with pytest.raises(QueryError, match="in each other"):
+        compile_filter(text)
+
+
+def test_a_filter_may_be_long_and_some_levels_deep():
+    """What is beside each other counts for nothing."""
+    assert compile_filter(" AND ".join(["(NOT (severity=INFO))"] * 500))(ENTRY)
+    assert compile_filter("(" * 40 + "severity=WARNING" + ")" * 40)(ENTRY)
