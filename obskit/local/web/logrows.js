@@ -19,7 +19,7 @@ function LogRow({ entry, hasTraceLink }) {
       <${Severity} of=${severity} />
       <span class="logrow-service">${service}</span>
       <span class="logrow-message">${message || (http ? `${http.method} ${http.url}` : "(no message)")}</span>
-      ${http && html`<span class="logrow-http num">${http.status ?? ""}${http.latency_ms !== null && http.latency_ms !== undefined ? ` · ${duration(http.latency_ms)}` : ""}</span>`}
+      ${http && html`<span class="logrow-http num">${http.status ?? ""}${http.latency_ms > 0 ? ` · ${duration(http.latency_ms)}` : ""}</span>`}
     </button>
     ${isOpen && html`<div class="logrow-more">
       ${hasTraceLink && trace_id && html`<p><a href=${page.trace(trace_id, span_id)}>Trace ${trace_id.slice(0, 8)}…</a> <a href=${page.logs({ trace_id })}>All logs of it</a></p>`}
