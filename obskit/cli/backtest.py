@@ -15,8 +15,22 @@ from obskit.backtest.recording import raw_series, selectors_of
 from obskit.backtest.sources import Past
 from obskit.backtest.texts import Backtest, as_json, as_text
 from obskit.backtest.thresholds import varied_of
-from obskit.catalog import Route
-from obskit.cli.past_options import Asked, opened, period_ms, policies_of
+from obskit.cli.past_options import (
+    Asked,
+    DataFolder,
+    LocalPast,
+    PastProject,
+    PastRoute,
+    PoliciesFolder,
+    PoliciesStack,
+    PolicyIds,
+    PrometheusPast,
+    Since,
+    Until,
+    opened,
+    period_ms,
+    policies_of,
+)
 from obskit.errors import QueryError
 from obskit.queries.environments import environment
 from obskit.testing.recordings import save_recording
@@ -33,21 +47,17 @@ class Format(StrEnum):
 
 
 def command(
-    policies: Annotated[list[str] | None, typer.Argument(help="Ids of policies; all by default.")] = None,
+    policies: PolicyIds = None,
     *,
-    folder: Annotated[Path, typer.Option(help="Folder of the definitions.")] = Path("alerts"),
-    since: Annotated[str, typer.Option(help="Length of the period, 1 min to 400 d.")] = "30d",
-    until: Annotated[str, typer.Option(help="End of the period, as 2026-11-01T00:00Z; now by default.")] = "",
-    project: Annotated[str, typer.Option(help="Project; the stack's own, or GOOGLE_CLOUD_PROJECT by default.")] = "",
-    local: Annotated[str, typer.Option(help="HTTP address of a local backend that runs.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Folder of `obskit local --data`.")] = None,
-    prometheus: Annotated[str, typer.Option(help="Address of a server with Prometheus' query API.")] = "",
-    route: Annotated[
-        Route | None, typer.Option(help="Export route that the metrics came by; the stack's own by default.")
-    ] = None,
-    stack: Annotated[
-        str, typer.Option(help="Stack of pyproject.toml that the policies are rendered for; `default` by default.")
-    ] = "",
+    folder: PoliciesFolder = Path("alerts"),
+    since: Since = "30d",
+    until: Until = "",
+    project: PastProject = "",
+    local: LocalPast = "",
+    data: DataFolder = None,
+    prometheus: PrometheusPast = "",
+    route: PastRoute = None,
+    stack: PoliciesStack = "",
     threshold: Annotated[
         list[float] | None, typer.Option(help="Another threshold; may be given again. Some around its own by default.")
     ] = None,

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from obskit.catalog import Route
+from obskit.cli.folders import Folders, existing
 from obskit.errors import ConfigError, Problem, ProblemsError
 from obskit.queries.context import RenderContext
 from obskit.queries.environments import declared_environments, environment
@@ -31,9 +32,7 @@ class CheckFormat(StrEnum):
 
 
 def command(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of definitions; `alerts` and `dashboards` by default.")
-    ] = None,
+    folders: Folders = None,
     *,
     stack: Annotated[
         str, typer.Option(help="Stack to check; all that pyproject.toml declares, where none is named.")
@@ -80,8 +79,7 @@ class _Found:
 
 
 def _by_default() -> list[Path]:
-    chosen = [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
-    if chosen:
+    if chosen := existing():
         return chosen
     raise ConfigError(
         Problem(

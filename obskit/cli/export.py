@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from obskit.catalog import Route
+from obskit.cli.folders import FOLDERS, Folders, existing
 from obskit.errors import DefinitionError, Problem
 from obskit.queries.environments import environment
 from obskit.sync.exports.grafana import as_grafana
@@ -33,9 +34,7 @@ class Format(StrEnum):
 
 
 def command(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of definitions; `alerts` and `dashboards` by default.")
-    ] = None,
+    folders: Folders = None,
     *,
     as_format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.JSON,
     output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("export"),
@@ -52,12 +51,11 @@ def command(
     Nothing is dropped silently: what the format cannot say is printed with its place and the reason. No secret is
     written: each stands as a variable. Files of the same names in the folder are replaced.
     """
-    chosen = folders or [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
     found = environment(stack, project=project, route=route)
     context = replace(found, project=found.project or os.environ.get("GOOGLE_CLOUD_PROJECT") or "my-project").context(
         os.environ
     )
-    items = _only(rendered(load(chosen or [Path("alerts"), Path("dashboards")]), context), only or [])
+    items = _only(rendered(load(folders or existing() or FOLDERS), context), only or [])
     export = _exported(items, as_format, context.project)
     for name, text in export.files.items():
         path = output / name

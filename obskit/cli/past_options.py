@@ -1,25 +1,59 @@
-"""What `obskit backtest` and `obskit tune` have in common: which policies, which past."""
+"""What `obskit backtest` and `obskit tune` have in common: which policies, which past.
 
-from __future__ import annotations
+Annotations are read where a command is made, so they are evaluated here.
+"""
 
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from obskit.backtest.policies import chosen
 from obskit.backtest.sources import Folder, Past, Prometheus, google_past, local_past
+from obskit.catalog import Route
+from obskit.cli.moments import until_s
+from obskit.cli.targets import running
 from obskit.config import parse_duration, resolve
 from obskit.errors import ConfigError, Problem
-from obskit.local.run import RemoteBackend
 from obskit.local.store import Store
 from obskit.queries.environments import Environment
 
-__all__ = ["Asked", "opened", "period_ms", "policies_of"]
+__all__ = [
+    "Asked",
+    "DataFolder",
+    "LocalPast",
+    "PastProject",
+    "PastRoute",
+    "PoliciesFolder",
+    "PoliciesStack",
+    "PolicyIds",
+    "PrometheusPast",
+    "Since",
+    "Until",
+    "opened",
+    "period_ms",
+    "policies_of",
+]
+
+PolicyIds = Annotated[list[str] | None, typer.Argument(help="Ids of policies; all by default.")]
+PoliciesFolder = Annotated[Path, typer.Option(help="Folder of the definitions.")]
+Since = Annotated[str, typer.Option(help="Length of the period, 1 min to 400 d.")]
+Until = Annotated[str, typer.Option(help="End of the period, as 2026-11-01T00:00Z; now by default.")]
+PastProject = Annotated[str, typer.Option(help="Project; the stack's own, or GOOGLE_CLOUD_PROJECT by default.")]
+LocalPast = Annotated[str, typer.Option(help="HTTP address of a local backend that runs.")]
+DataFolder = Annotated[Path | None, typer.Option(help="Folder of `obskit local --data`.")]
+PrometheusPast = Annotated[str, typer.Option(help="Address of a server with Prometheus' query API.")]
+PastRoute = Annotated[
+    Route | None, typer.Option(help="Export route that the metrics came by; the stack's own by default.")
+]
+PoliciesStack = Annotated[
+    str, typer.Option(help="Stack of pyproject.toml that the policies are rendered for; `default` by default.")
+]
 
 _PROJECT = "local-project"
 
@@ -63,18 +97,8 @@ def period_ms(asked: Asked) -> tuple[int, int]:
         raise _wrong("--since", str(error).partition(" | ")[0], "Write for example 30d") from error
     if not 60 <= length_s <= 400 * 86_400:
         raise _wrong("--since", f"{asked.since!r} is not 1 min to 400 d", "Write for example 30d")
-    end_ms = _moment_ms(asked.until) if asked.until else time.time_ns() // 1_000_000
+    end_ms = round(until_s(asked.until) * 1000) if asked.until else time.time_ns() // 1_000_000
     return end_ms - round(length_s * 1000), end_ms
-
-
-def _moment_ms(until: str) -> int:
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError as error:
-        raise _wrong("--until", f"{until!r} is no time", "Write for example 2026-11-01T00:00Z") from error
-    if moment.tzinfo is None:
-        raise _wrong("--until", f"{until!r} names no time zone", f"Write for example {until}Z")
-    return round(moment.timestamp() * 1000)
 
 
 @contextmanager
@@ -94,11 +118,8 @@ def opened(asked: Asked) -> Iterator[Past]:
     elif asked.data is not None:
         yield from _folder(asked.data, asked.project or _PROJECT)
     elif asked.local:
-        url = asked.local if "://" in asked.local else f"http://{asked.local}"
-        backend = RemoteBackend.connect(url, timeout_s=5.0)
-        if backend is None:
-            raise _wrong(url, "no local backend answers", "Start one with `obskit local`, or omit --local")
-        yield local_past(url, asked.project or backend.project)
+        backend = running(asked.local)
+        yield local_past(backend.http_url, asked.project or backend.project)
     else:
         project = asked.project or asked.environment.project or resolve({}).config.project
         if not project:

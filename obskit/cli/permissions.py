@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from obskit.alerts import NotificationChannel
+from obskit.cli.folders import Folders, existing
 from obskit.queries.context import Secret
 from obskit.resources import UptimeCheck
 from obskit.sync.kinds import BUDGET, CHANNEL, KINDS, POLICY, SNOOZE
@@ -19,9 +19,7 @@ __all__ = ["command"]
 
 
 def command(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of definitions; `alerts` and `dashboards` by default.")
-    ] = None,
+    folders: Folders = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="For every kind of object, whatever is defined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
@@ -31,8 +29,7 @@ def command(
     Those of billing budgets are needed on the billing account, those of secrets on each secret, all others on the
     project. What is missing is told before the first write.
     """
-    chosen = folders or [folder for folder in (Path("alerts"), Path("dashboards")) if folder.is_dir()]
-    loaded = load(chosen)
+    loaded = load(folders or existing())
     defined = {kind_of(each) for each in loaded.definitions}
     kinds = [kind for kind in KINDS if every or kind in defined]
     if POLICY in kinds:

@@ -1,7 +1,6 @@
 """`obskit report`: what AI calls used and cost."""
 
 import time
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from obskit.catalog import Route
+from obskit.cli.moments import until_s
+from obskit.cli.targets import running
 from obskit.config import parse_duration, resolve
 from obskit.errors import ConfigError, Problem
-from obskit.local.run import RemoteBackend
 from obskit.reports.figures import DIMENSIONS
 from obskit.reports.formats import as_csv, as_markdown, as_text
 from obskit.reports.make import Request, make
@@ -60,7 +60,7 @@ def command(
     monitoring, now_s = _monitoring(local, settings.project if project or not local else "")
     request = Request(
         since_s=_hours(since) * 3600,
-        until_s=_moment(until) if until else now_s,
+        until_s=until_s(until) if until else now_s,
         by=_dimensions(by),
         service=service,
         route=route,
@@ -76,11 +76,8 @@ def command(
 
 def _monitoring(local: str, project: str) -> tuple[Monitoring, float]:
     if local:
-        url = local if "://" in local else f"http://{local}"
-        backend = RemoteBackend.connect(url, timeout_s=5.0)
-        if backend is None:
-            raise _wrong(url, "no local backend answers", "Start one with `obskit local`, or omit --local")
-        return local_monitoring(url, project or backend.project), time.time()
+        backend = running(local)
+        return local_monitoring(backend.http_url, project or backend.project), time.time()
     if not project:
         raise _wrong("report", "no project is named", "Give --project, or set GOOGLE_CLOUD_PROJECT")
     return google_monitoring(project), time.time()
@@ -94,16 +91,6 @@ def _hours(since: str) -> int:
     if seconds % 3600 or not 1 <= seconds / 3600 <= _LONGEST_H:
         raise _wrong("--since", f"{since!r} is not 1 h to 90 d in whole hours", "Write for example 7d")
     return int(seconds) // 3600
-
-
-def _moment(until: str) -> float:
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError as error:
-        raise _wrong("--until", f"{until!r} is no time", "Write for example 2026-11-01T00:00Z") from error
-    if moment.tzinfo is None:
-        raise _wrong("--until", f"{until!r} names no time zone", f"Write for example {until}Z")
-    return moment.timestamp()
 
 
 def _dimensions(by: str) -> tuple[str, ...]:

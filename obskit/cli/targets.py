@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from obskit.catalog import Route
 from obskit.config import resolve
-from obskit.errors import BackendError, ConfigError, Problem
+from obskit.errors import ConfigError, Problem
 from obskit.queries.environments import Environment, environment
 from obskit.sync.google import GoogleBackend, local_url
 
-__all__ = ["Target", "target"]
+if TYPE_CHECKING:
+    from obskit.local.run import RemoteBackend
+
+__all__ = ["Target", "running", "target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,8 @@ def target(
         way_out: what to do where no project is known.
 
     Raises:
-        ConfigError: no project is known, or a setting cannot be used.
-        BackendError: the local backend does not answer.
+        ConfigError: no project is known, a setting cannot be used, or no local backend answers.
+        BackendError: none answers at the address of its gRPC services.
     """
     chosen = environment(stack, project=project, route=route)
     settings = resolve({"project": chosen.project or None, "local_endpoint": local or None}).config
@@ -68,17 +72,23 @@ def target(
     found = settings.project or otherwise
     if endpoint and not found:
         endpoint = local_url(endpoint)
-        found = _project_at(endpoint)
+        found = running(endpoint).project
     if not found:
         raise ConfigError(Problem(place=command, problem="no project is named", way_out=way_out))
     return Target(environment=replace(chosen, project=found), endpoint=endpoint)
 
 
-def _project_at(url: str) -> str:
-    from obskit.local.run import RemoteBackend  # noqa: PLC0415 - only a backend on this machine is asked for its project
+def running(address: str) -> RemoteBackend:
+    """Return the local backend that answers on HTTP at an address, with or without ``http://``.
 
-    found = RemoteBackend.connect(url, timeout_s=10.0)
+    Raises:
+        ConfigError: there is none.
+    """
+    from obskit.local.run import RemoteBackend  # noqa: PLC0415 - most syncs need none
+
+    url = address if "://" in address else f"http://{address}"
+    found = RemoteBackend.connect(url, timeout_s=5.0)
     if found is None:
-        way_out = "Start one with `obskit local`, or mend the address; nothing was written"
-        raise BackendError(Problem(place=f"local backend at {url}", problem="it does not answer", way_out=way_out))
-    return found.project
+        way_out = "Start one with `obskit local`, or omit --local"
+        raise ConfigError(Problem(place=url, problem="no local backend answers", way_out=way_out))
+    return found

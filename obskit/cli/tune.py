@@ -10,8 +10,22 @@ import typer
 from obskit.backtest.candidates import Tuned, tune
 from obskit.backtest.sources import Past
 from obskit.backtest.texts import tuned_json, tuned_text
-from obskit.catalog import Route
-from obskit.cli.past_options import Asked, opened, period_ms, policies_of
+from obskit.cli.past_options import (
+    Asked,
+    DataFolder,
+    LocalPast,
+    PastProject,
+    PastRoute,
+    PoliciesFolder,
+    PoliciesStack,
+    PolicyIds,
+    PrometheusPast,
+    Since,
+    Until,
+    opened,
+    period_ms,
+    policies_of,
+)
 from obskit.errors import QueryError
 from obskit.queries.environments import environment
 
@@ -19,22 +33,18 @@ __all__ = ["command"]
 
 
 def command(
-    policies: Annotated[list[str] | None, typer.Argument(help="Ids of policies; all by default.")] = None,
+    policies: PolicyIds = None,
     *,
     pages: Annotated[float, typer.Option(min=0.0, help="At most so many incidents in 30 days.")] = 2.0,
-    folder: Annotated[Path, typer.Option(help="Folder of the definitions.")] = Path("alerts"),
-    since: Annotated[str, typer.Option(help="Length of the period, 1 min to 400 d.")] = "30d",
-    until: Annotated[str, typer.Option(help="End of the period, as 2026-11-01T00:00Z; now by default.")] = "",
-    project: Annotated[str, typer.Option(help="Project; the stack's own, or GOOGLE_CLOUD_PROJECT by default.")] = "",
-    local: Annotated[str, typer.Option(help="HTTP address of a local backend that runs.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Folder of `obskit local --data`.")] = None,
-    prometheus: Annotated[str, typer.Option(help="Address of a server with Prometheus' query API.")] = "",
-    route: Annotated[
-        Route | None, typer.Option(help="Export route that the metrics came by; the stack's own by default.")
-    ] = None,
-    stack: Annotated[
-        str, typer.Option(help="Stack of pyproject.toml that the policies are rendered for; `default` by default.")
-    ] = "",
+    folder: PoliciesFolder = Path("alerts"),
+    since: Since = "30d",
+    until: Until = "",
+    project: PastProject = "",
+    local: LocalPast = "",
+    data: DataFolder = None,
+    prometheus: PrometheusPast = "",
+    route: PastRoute = None,
+    stack: PoliciesStack = "",
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Propose thresholds from the past: the most watchful one that would have fired at most so often a month.

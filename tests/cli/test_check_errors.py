@@ -75,7 +75,7 @@ NOT_PRINTED = {
         "Renew by hand",
     ],
     # the command's own help
-    "cli/check.py": ["Folders of", "Stack to check", "Project to", "Export route", "What is on stdout", "The same as"],
+    "cli/check.py": ["Stack to check", "Project to", "Export route", "What is on stdout", "The same as"],
     # sync alone reads secrets and chooses a stack's variant; import alone reads JSON
     "queries/context.py": ["Secret Manager", "{} was not read", "Grant roles/secretmanager.secretAccessor"],
     "queries/definitions.py": [

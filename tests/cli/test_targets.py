@@ -66,7 +66,7 @@ def test_without_a_backend_and_a_project_the_way_out_is_told(repository):
         (["sync"], "no project is named"),
         (["import"], "Name JSON files, give --project"),
         (["rollback"], "no project is named"),
-        (["sync", "--local", "http://127.0.0.1:9"], "http://127.0.0.1:9: it does not answer"),
+        (["sync", "--local", "http://127.0.0.1:9"], "http://127.0.0.1:9: no local backend answers"),
     ):
         done = CliRunner().invoke(app, words)
         assert isinstance(done.exception, ProblemsError)
