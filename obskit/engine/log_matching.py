@@ -142,7 +142,7 @@ def _holds(value: Any, wanted: str) -> bool:
 def _is_equal(value: Any, wanted: str) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = _number(wanted)
-        return number is not None and float(value) == number
+        return number is not None and _number(_text(value)) == number
     return _text(value).lower() == wanted.lower()
 
 

@@ -11,6 +11,7 @@ from obskit.engine.conditions import Measurement, key_of
 from obskit.engine.log_filters import compile_filter, values_at
 from obskit.engine.series import SeriesSource, TimeSeriesSource
 from obskit.errors import Problem, QueryError
+from obskit.queries.re2 import compiled
 
 __all__ = ["Entry", "LogMatch", "LogSource", "MemoryLogs", "extractor_of"]
 
@@ -18,7 +19,10 @@ Entry = Mapping[str, Any]
 
 _INTERVAL_MS: Final = 30_000  # the platform looks at each entry as it comes
 _EXTRACTOR: Final = re.compile(r"\s*(REGEXP_EXTRACT|EXTRACT)\s*\((.*)\)\s*", re.DOTALL | re.IGNORECASE)
-_WITH_PATTERN: Final = re.compile(r'\s*(?P<field>.+?)\s*,\s*r?(?P<quoted>"(?:[^"\\]|\\.)*")\s*', re.DOTALL)
+_QUOTED: Final = re.compile(r"""\\(["'\\])""")
+_WITH_PATTERN: Final = re.compile(
+    r'\s*(?P<field>.+?)\s*,\s*r?(?P<quoted>"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')\s*', re.DOTALL
+)
 
 
 class LogSource(Protocol):
@@ -109,8 +113,7 @@ def extractor_of(subject: str, expression: str, place: str) -> Callable[[Entry],
         if whole and whole[1].upper() == "EXTRACT":
             return _field(whole[2].strip(), None)
         if with_pattern:
-            quoted = with_pattern["quoted"][1:-1].replace('\\"', '"').replace("\\\\", "\\")
-            return _field(with_pattern["field"], re.compile(quoted))
+            return _field(with_pattern["field"], compiled(_QUOTED.sub(r"\1", with_pattern["quoted"][1:-1])))
     except re.error as error:
         problem = f"{subject}: the regular expression does not compile: {error}"
     else:

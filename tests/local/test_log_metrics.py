@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from obskit.engine.log_metrics import LogMetric, bounds_of
+from obskit.engine.logs import extractor_of
 from obskit.errors import QueryError
 from obskit.local.clock import Clock
 from obskit.local.evaluate import Evaluator
@@ -122,6 +123,51 @@ def test_values_make_distributions(scene):
 def test_buckets(options, bounds):
     """All three ways to give them."""
     assert bounds_of(options) == bounds
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"linearBuckets": {"numFiniteBuckets": 1_000_000_000, "width": 1}}, "1000000000 finite buckets"),
+        ({"linearBuckets": {"numFiniteBuckets": 3}}, "do not rise"),
+        ({"exponentialBuckets": {"numFiniteBuckets": 64, "growthFactor": 1e30, "scale": 1}}, "too large"),
+        ({"explicitBuckets": {"bounds": [3, 1]}}, "do not rise"),
+        ({"explicitBuckets": {}}, "0 finite buckets"),
+    ],
+    ids=["many", "flat", "large", "falling", "none"],
+)
+def test_buckets_that_are_none_are_told(scene, http, backend, options, told):
+    """The API refuses them; a stored metric that has them counts nothing, and the others go on."""
+    wrong = metric("wrong", metricDescriptor={"valueType": "DISTRIBUTION"}, bucketOptions=options)
+    wrong["valueExtractor"] = "EXTRACT(jsonPayload.size)"
+    scene.store.objects.put(wrong)
+    scene.store.objects.put(metric())
+    scene.write(DENIED)
+    states = {each["name"].rpartition("/")[2]: each for each in scene.store.log_metrics.states()}
+    assert (states["wrong"]["state"], states["denied"]["entries"]) == ("error", 1)
+    assert told in states["wrong"]["error"]
+    given = {**wrong, "name": "wrong", "metricDescriptor": {"metricKind": "DELTA", "valueType": "DISTRIBUTION"}}
+    status, document, _ = http.call("POST", f"/v2/projects/{backend.project}/metrics", given)
+    assert status == 400
+    assert told in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r'"id=([[:digit:]]+)"', r"'id=(\\d+)'", r'"[\"]?id=(\d+)"'],
+    ids=["class", "apostrophes", "quote"],
+)
+def test_extractors_have_the_syntax_of_definitions(pattern):
+    """Patterns are RE2's, in either kind of quotes."""
+    extract = extractor_of("the value", f"REGEXP_EXTRACT(textPayload, {pattern})", "here")
+    assert extract({"textPayload": "user id=17."}) == "17"
+
+
+def test_a_number_that_no_float_holds_is_still_an_entry(scene):
+    """It is equal to no number, and the next entry is counted."""
+    scene.store.objects.put(metric(text="jsonPayload.size=3"))
+    scene.write({**DENIED, "size": 10**400}, DENIED)
+    assert sum(point.value for point in scene.series()[0].points) == 1.0
 
 
 def test_entries_of_another_time_are_not_counted(scene):

@@ -10,6 +10,7 @@ import grpc
 
 from obskit.engine.conditions import UnsupportedError
 from obskit.engine.log_filters import compile_filter
+from obskit.engine.log_metrics import bounds_of
 from obskit.errors import QueryError
 from obskit.local.rpc.documents import existing, json_of, refuse
 from obskit.local.rpc.failure import Refused, invalid, missing
@@ -40,6 +41,7 @@ def _faults(metric: Mapping[str, Any]) -> Iterator[str]:
         if not _EXTRACT.fullmatch(extractor):
             yield f"{extractor!r} is not a valid extractor."
     yield from _filter_faults(str(metric.get("filter") or ""))
+    yield from _bucket_faults(metric.get("bucketOptions") or {})
     if bool(metric.get("valueExtractor")) != (described.get("valueType") == "DISTRIBUTION"):
         yield "Field metric.value_extractor goes with the value type DISTRIBUTION."
 
@@ -52,6 +54,14 @@ def _filter_faults(text: str) -> Iterator[str]:
         return
     except QueryError as error:
         yield f"Field metric.filter had an invalid value: {error.problems[0].place}: {error.problems[0].problem}."
+
+
+def _bucket_faults(options: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        if options:
+            bounds_of(options)
+    except QueryError as error:
+        yield f"Field metric.bucket_options had an invalid value: {error.problems[0].problem}."
 
 
 def _shown(document: Mapping[str, Any]) -> dict[str, Any]:
