@@ -183,7 +183,8 @@ def _good_enough(requests: Indicator, threshold: float) -> Indicator:
 
     def count(fetch: Fetch, begin_ms: int, end_ms: int) -> Counts:
         found = requests.count(fetch, begin_ms, end_ms)
-        return {slot: (float(good >= threshold * total), 1.0) for slot, (good, total) in found.items() if total > 0}
+        # The share, not threshold * total: 55 of 100 are 0.55, and 0.55 * 100 is more than 55.
+        return {slot: (float(good / total >= threshold), 1.0) for slot, (good, total) in found.items() if total > 0}
 
     return Indicator(slot_ms=requests.slot_ms, filters=requests.filters, count=count)
 

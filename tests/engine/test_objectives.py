@@ -183,6 +183,14 @@ def test_windows_are_good_by_their_criterion(criterion, given, good, total):
     assert (found.good, found.total) == (good, total)
 
 
+def test_a_window_that_just_reaches_its_share_is_good():
+    """55 of 100 are 55 %, whatever floats say of 0.55 times 100."""
+    criterion = {"goodTotalRatioThreshold": {"threshold": 0.55, "performance": RATIO["requestBased"]}}
+    good, bad = counter([0, 55, 55, 109], ok="yes"), counter([0, 45, 45, 91], ok="no")
+    found = followed(objective(windows(**criterion)), good, bad, until=4 * MINUTE).budget(4 * MINUTE)
+    assert (found.good, found.total) == (1, 2)
+
+
 CLOUD_RUN = {"cloudRun": {"serviceName": "shop", "location": "europe-west1"}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -148,11 +149,56 @@ def test_late_telemetry_changes_what_was_counted(scene):
     """Points that arrive long after their time are in the budget all the same."""
     scene.store.objects.put(OBJECTIVE)
     scene.requests(60 * MINUTE, 100, 0)
-    assert scene.store.series.objective(SLO, 60 * MINUTE).budget(60 * MINUTE).total == 100
+    assert total_of(scene, 60 * MINUTE) == 100
     key = SeriesKey("workload.googleapis.com/requests", (("code", "500"),), "generic_task", (("job", "b"),))
     described = Descriptor(type="workload.googleapis.com/requests", kind="DELTA", value_type="INT64")
     scene.store.metrics.put(key, described, [(10 * MINUTE, 11 * MINUTE, 7)])
-    assert scene.store.series.objective(SLO, 60 * MINUTE).budget(60 * MINUTE).total == 107
+    assert total_of(scene, 60 * MINUTE) == 107
+
+
+def total_of(scene, at_ms):
+    return scene.store.series.read(SLO, at_ms, lambda objective: objective.budget(at_ms).total)
+
+
+def test_nobody_counts_on_while_an_slo_is_read(scene):
+    """What a page shows is of one moment, though policies are evaluated meanwhile; they wait for it."""
+    scene.store.objects.put(OBJECTIVE)
+    for minute in range(1, 10):
+        scene.requests(minute * MINUTE, 100, 0)
+    order = []
+
+    def evaluate():
+        order.append(total_of(scene, 2 * MINUTE))
+
+    def look(objective):
+        other = threading.Thread(target=evaluate)
+        other.start()
+        other.join(0.05)
+        order.append(objective.budget(9 * MINUTE).total)
+        return other
+
+    scene.store.series.read(SLO, 9 * MINUTE, look).join()
+    assert order == [900.0, 200.0]
+
+
+def test_an_slo_that_is_just_met_is_not_violated(http, backend):
+    """One bad event of ten at a goal of 90 % is what is allowed."""
+    now = backend.clock.now_ms() // MINUTE * MINUTE
+    service = http.post(f"/v3/projects/{backend.project}/services?serviceId=slo-met", {"custom": {}})
+    ratio = {
+        name: f'metric.type="workload.googleapis.com/met_{name[:3]}" AND resource.type="generic_task"'
+        for name in ("badServiceFilter", "totalServiceFilter")
+    }
+    indicator = {"requestBased": {"goodTotalRatio": ratio}}
+    body = {"goal": 0.9, "rollingPeriod": "86400s", "serviceLevelIndicator": indicator}
+    slo = http.post(f"/v3/{service['name']}/serviceLevelObjectives?serviceLevelObjectiveId=met", body)["name"]
+    for name, count in (("bad", 1), ("tot", 10)):
+        described = Descriptor(type=f"workload.googleapis.com/met_{name}", kind="DELTA", value_type="INT64")
+        key = SeriesKey(described.type, (), "generic_task", (("job", "b"),))
+        backend.store.metrics.put(key, described, [(now - 2 * MINUTE, now - MINUTE, count)])
+    (row,) = [each for each in http.get("/api/objectives")["objectives"] if each["name"] == slo]
+    assert (row["state"], row["compliance"]) == ("ok", 0.9)
+    assert http.call("DELETE", f"/v3/{service['name']}")[0] == 200
 
 
 def test_over_http(http, backend):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from obskit.engine.objectives import Objective
 from obskit.engine.selectors import slo_of_metric
@@ -17,6 +17,8 @@ from obskit.local.store.objects import ObjectStore
 from obskit.queries.filters import Filter
 
 __all__ = ["ObjectiveSeries"]
+
+_Found = TypeVar("_Found")
 
 _FIELDS: Final = ("serviceLevelIndicator", "goal", "rollingPeriod", "calendarPeriod", "displayName")
 
@@ -49,36 +51,45 @@ class ObjectiveSeries:
         if selector is None or found:
             return found
         name, slo, window_s = selector
-        with self._lock:
-            objective = self.objective(slo, end_ms)
-            return [replace(each, metric_type=types[0]) for each in objective.series(name, window_s, start_ms, end_ms)]
+        listed = self.read(slo, end_ms, lambda objective: objective.series(name, window_s, start_ms, end_ms))
+        return [replace(each, metric_type=types[0]) for each in listed]
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Series]:
         """Return the series of PromQL, which knows no SLOs."""
         return self._metrics.select(matchers, start_ms, end_ms)
 
-    def objective(self, name: str, end_ms: int) -> Objective:
-        """Return an SLO with everything counted up to a moment.
+    def read(self, name: str, end_ms: int, look: Callable[[Objective], _Found]) -> _Found:
+        """Return what is found in an SLO with everything counted up to a moment; nobody counts on meanwhile.
+
+        Args:
+            name: of the SLO.
+            end_ms: the newest moment that `look` asks for.
+            look: is given the SLO, and must not keep it.
 
         Raises:
             UnsupportedError: it cannot be worked out here.
             QueryError: there is none of that name, or one of its filters does not parse.
         """
         document = self._objects.get(name)
-        if document is None:
-            way_out = "Make the SLO first, or mend the name"
-            raise QueryError(Problem(place="filter", problem=f"there is no SLO {name}", way_out=way_out))
         service = self._objects.get(name.partition("/serviceLevelObjectives/")[0]) or {}
         with self._lock:
+            if document is None:
+                self._known.pop(name, None)
+                self._followed.pop(name, None)
+                way_out = "Make the SLO first, or mend the name"
+                raise QueryError(Problem(place="filter", problem=f"there is no SLO {name}", way_out=way_out))
             objective = self._of(name, document, service)
-            at = (end_ms, self._metrics.writes)  # a policy asks for several windows at once
-            if self._followed.get(name) == at:
-                return objective
-            types = {each for one in objective.indicator.filters for each in one.metric_types()}
-            settled_ms, late = self._metrics.settled(types)
-            objective.follow(self._metrics.list_with_leads, end_ms, settled_ms, late)
-            self._followed[name] = at
-            return objective
+            self._follow(name, objective, end_ms)
+            return look(objective)
+
+    def _follow(self, name: str, objective: Objective, end_ms: int) -> None:
+        at = (end_ms, self._metrics.writes)  # a policy asks for several windows at once
+        if self._followed.get(name) == at:
+            return
+        types = {each for one in objective.indicator.filters for each in one.metric_types()}
+        settled_ms, late = self._metrics.settled(types)
+        objective.follow(self._metrics.list_with_leads, end_ms, settled_ms, late)
+        self._followed[name] = at
 
     def _of(self, name: str, document: Mapping[str, Any], service: Mapping[str, Any]) -> Objective:
         wording = json.dumps([[document.get(field) for field in _FIELDS], service], sort_keys=True)
