@@ -20,6 +20,7 @@ from obskit.local.store import Store
 from obskit.local.uptime import UptimeChecker, probe
 from obskit.local.uptime.certificates import days_left
 from obskit.local.uptime.matching import content_fault, is_good_status
+from obskit.local.uptime.probe import _Line
 from obskit.queries import filters
 
 MINUTE = 60_000
@@ -163,7 +164,7 @@ def test_statuses_that_are_accepted(status, accepted, is_good):
     assert is_good_status(status, accepted) is is_good
 
 
-BODY = b'{"status": "ok", "parts": [{"name": "db", "lag": 3}]}'
+BODY = b'{"status": "ok", "parts": [{"name": "db", "lag": 3, "up": true}]}'
 
 
 def at(path, content, name="MATCHES_JSON_PATH", how="EXACT_MATCH"):
@@ -186,12 +187,20 @@ def at(path, content, name="MATCHES_JSON_PATH", how="EXACT_MATCH"):
         (at("$.parts[7].name", "db"), False),
         (at("$.status", "ok", "NOT_MATCHES_JSON_PATH"), False),
         (at("$..name", "db"), False),
+        (at("$.parts[0].up", "true"), True),
+        (at("$.parts[0].up", "1"), False),
+        (at("$.parts[0].lag", "3.0"), True),
         ({"content": "", "matcher": "CONTAINS_STRING"}, True),
     ],
 )
 def test_content_that_is_wanted(matcher, is_fine):
     """Texts, regular expressions, and what stands at a JSON path, and their negations."""
     assert (content_fault(BODY, [matcher]) == "") is is_fine
+
+
+def test_an_answer_with_too_many_levels_is_a_fault():
+    """A server may not stop a check by what it answers."""
+    assert "too many levels" in content_fault(b"[" * 100_000, [at("$.a", "1")])
 
 
 def test_other_content_is_a_mismatch(page):
@@ -264,6 +273,17 @@ def test_other_machines_are_not_asked(made, told):
     assert not outcome.is_passed
     assert outcome.reason.startswith("not checked here: ")
     assert told in outcome.reason
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "0.0.0.0", "::ffff:10.0.0.1", "fe80::1", "169.254.169.254"])
+def test_the_address_of_a_name_is_looked_at(address):
+    """A name of this machine may stand for another one's address in somebody's DNS: nothing is sent there."""
+    line = _Line(time.monotonic() + 5)
+    try:
+        with pytest.raises(OSError, match="which is not on this machine"):
+            line.open(address, 9, is_outside_allowed=False)
+    finally:
+        line.close()
 
 
 # ------------------------------------------------------------------ the backend

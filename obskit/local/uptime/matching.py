@@ -48,6 +48,8 @@ def content_fault(body: bytes, matchers: Sequence[Mapping[str, Any]]) -> str:
             found = _is_at(text, matcher.get("jsonPathMatcher") or {}, content)
         else:
             return f"the matcher {name} is not known here"
+    except RecursionError:
+        return "the content cannot be matched: it has too many levels"
     except (ValueError, re.error) as error:
         return f"the content cannot be matched: {error}"
     if found is not name.startswith("NOT_"):
@@ -61,9 +63,10 @@ def _is_at(text: str, at: Mapping[str, Any], content: str) -> bool:
     if at.get("jsonMatcher") == "REGEX_MATCH":
         return compiled(content).search(found if isinstance(found, str) else json.dumps(found)) is not None
     try:
-        return bool(found == json.loads(content))
+        wanted = json.loads(content)
     except ValueError:
-        return bool(found == content)
+        wanted = content
+    return bool(found == wanted) and isinstance(found, bool) is isinstance(wanted, bool)
 
 
 def _value_at(document: Any, path: str) -> Any:

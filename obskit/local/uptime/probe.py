@@ -142,7 +142,8 @@ class _Line:
     def _abort(self) -> None:
         if self.sock is not None:
             with contextlib.suppress(OSError):  # it was closed in this moment, which is what was wanted
-                self.sock.shutdown(socket.SHUT_RDWR)
+                # Of the transport: the one of a TLS socket takes its state away from who reads at this moment.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
 def _addresses(host: str, port: int) -> list[str]:
