@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 from obskit.llm import chats
 from obskit.llm.prices import model_name
 from obskit.llm.record import Call
-from obskit.llm.replies import http_explanation, server_attributes
+from obskit.llm.replies import http_explanation
+from obskit.llm.servers import server_attributes
 from obskit.llm.settings import settings
 from obskit.llm.usage import Usage
 
@@ -44,9 +46,12 @@ def get(holder: Any, *names: str) -> Any:
 
 
 def number(holder: Any, *names: str) -> int:
-    """Return the first of the counts that is there, 0 where none is."""
+    """Return the first of the counts that is there, 0 where none is; -1, which no usage can have, for what is none."""
     value = get(holder, *names)
-    return max(int(value), 0) if isinstance(value, int | float) else 0
+    if value is None:
+        return 0
+    is_count = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+    return int(value) if is_count else -1
 
 
 def request_attributes(base_url: object, body: Mapping[str, Any]) -> dict[str, Any]:

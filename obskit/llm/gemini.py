@@ -16,10 +16,21 @@ from typing import Any, Final
 
 from obskit.errors import Problem
 from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
-from obskit.llm.gemini_call import Begin, Reply, fail, finish_with, keep_body, provider_of, request_attributes
+from obskit.llm.gemini_call import (
+    Begin,
+    Reply,
+    base_url_of,
+    fail,
+    finish_with,
+    keep_body,
+    provider_of,
+    request_attributes,
+)
+from obskit.llm.hooks import hooks
+from obskit.llm.inside import enter
 from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name, wait_until_loaded
-from obskit.llm.record import Call, current_call, is_suppressed, settings
+from obskit.llm.record import Call, begun, current_call, is_suppressed, settings
 from obskit.llm.tools import follow, follow_async
 from obskit.signals.context import leave
 from obskit.signals.imports import forget, when_imported
@@ -86,8 +97,9 @@ def _sync(original: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         call = begin(self, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
-        call.start()
-        token = call.enter()
+        if hooks.all:
+            call.start()
+        token = enter(call)
         try:
             response = original(self, *args, **kwargs)
         except BaseException as error:
@@ -190,14 +202,12 @@ def _begin(operation: str) -> Begin:
         if is_suppressed():
             return None
         try:
-            return Call(
-                operation=operation,
-                provider=provider_of(models),
-                model=model_name(str(arguments.get("model") or "")),
-                attributes=request_attributes(models, arguments),
-                arguments=arguments,
-                is_clean=not settings().capture_prompts,
-            )
+            is_clean = not settings().capture_prompts
+            is_plain = is_clean and arguments.get("config") is None
+            attributes = None if is_plain else request_attributes(arguments)
+            model = model_name(str(arguments.get("model") or ""))
+            provider, base_url = provider_of(models), base_url_of(models)
+            return begun(operation, provider, model, base_url, arguments, attributes, is_clean)
         except Exception as error:  # noqa: BLE001 - the app's call must go through
             _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)
             return None

@@ -17,6 +17,7 @@ from obskit.llm.usage import GeminiUsage, Usage, fields_of, usage_of
 __all__ = [
     "Begin",
     "Reply",
+    "base_url_of",
     "error_attributes",
     "fail",
     "finish",
@@ -50,11 +51,16 @@ def provider_of(part: Any) -> str:
     return "gcp.vertex_ai" if getattr(getattr(part, "_api_client", None), "vertexai", False) else "gcp.gemini"
 
 
-def request_attributes(models: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span's attributes that are known before the call."""
-    options = getattr(getattr(models, "_api_client", None), "_http_options", None)
+def base_url_of(part: Any) -> str:
+    """Return where a part of the SDK's client sends its calls, empty where that is unknown."""
+    options = getattr(getattr(part, "_api_client", None), "_http_options", None)
     base_url = options.get("base_url") if isinstance(options, dict) else getattr(options, "base_url", None)
-    attributes = replies.server_attributes(str(base_url or "")).copy()
+    return base_url if base_url.__class__ is str else str(base_url or "")
+
+
+def request_attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the span says from the beginning of what is asked for."""
+    attributes: dict[str, Any] = {}
     config = arguments.get("config")
     if config is not None:
         get = config.get if isinstance(config, Mapping) else fields_of(config)
@@ -235,7 +241,7 @@ def _read(call: Call, response: Any) -> tuple[bool, Usage | None]:
     candidate, metadata = candidates[0].__dict__, fields["usage_metadata"]
     if metadata is None or metadata.__pydantic_extra__ or candidate["grounding_metadata"] is not None:
         return False, None
-    usage = usage_of(metadata.__dict__.get)
+    usage = usage_of(metadata.__dict__)
     reason = candidate["finish_reason"]
     call.answered(
         fields["model_version"] or "", fields["response_id"] or "", () if reason is None else (_reason(reason),)

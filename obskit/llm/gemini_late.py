@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
-from obskit.llm.gemini_call import Reply, fail, provider_of, request_attributes
+from obskit.llm.gemini_call import Reply, base_url_of, fail, provider_of, request_attributes
 from obskit.llm.hooks import hooks
 from obskit.llm.kept import Kept
 from obskit.llm.prices import model_name
@@ -79,7 +79,8 @@ def _begin_video(part: Any, arguments: dict[str, Any]) -> Call | None:
             operation="generate_videos",
             provider=provider_of(part),
             model=model_name(str(arguments.get("model") or "")),
-            attributes=request_attributes(part, arguments),
+            attributes=request_attributes(arguments),
+            base_url=base_url_of(part),
             arguments=arguments,
         )
     except Exception as error:  # noqa: BLE001 - the app's call must go through

@@ -62,40 +62,41 @@ class CallHook:
 
 
 class Hooks:
-    """The hooks in force, in the order in which they were added. A tuple, read without a lock."""
+    """The hooks in force.
 
-    __slots__ = ("_all",)
+    Attributes:
+        all: in the order in which they were added. A tuple, read without a lock.
+    """
+
+    __slots__ = ("all",)
 
     def __init__(self) -> None:
-        self._all: tuple[CallHook, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self._all)
+        self.all: tuple[CallHook, ...] = ()
 
     def add(self, hook: CallHook) -> None:
         """Have a hook told of every call that begins from now on; a hook that is there already stays once."""
-        if hook not in self._all:
-            self._all = (*self._all, hook)
+        if hook not in self.all:
+            self.all = (*self.all, hook)
 
     def remove(self, hook: CallHook) -> None:
         """Tell a hook no more; calls that have begun are still told to it."""
-        self._all = tuple(each for each in self._all if each is not hook)
+        self.all = tuple(each for each in self.all if each is not hook)
 
     def before(self, call: Call) -> None:
         """Tell all hooks of a call that is about to be sent; the first that raises ends it."""
-        for hook in self._all:
+        for hook in self.all:
             hook.before(call)
             call.hooks = (*call.hooks, hook)
 
     async def before_async(self, call: Call) -> None:
         """Tell all hooks, from a coroutine."""
-        for hook in self._all:
+        for hook in self.all:
             await hook.before_async(call)
             call.hooks = (*call.hooks, hook)
 
     def reported(self, call: Call) -> None:
         """Take all hooks for a call that has been made already."""
-        call.hooks = self._all
+        call.hooks = self.all
 
 
 def ended(call: Call, error: BaseException | str | None) -> None:

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
+from time import time
 from typing import Any, Final
 
 from obskit.llm.rates import Rates, read
@@ -38,6 +38,7 @@ _log = logging.getLogger("obskit")
 _MILLION: Final = 1_000_000
 _PER_MILLION: Final = frozenset({"cache_token_hours"})
 _RATES_S: Final = 900.0
+_UNKNOWN: Final = (-1.0, None)
 _MOST_RATES: Final = 1_000
 _ADJUSTMENTS: Final = frozenset({"discount"})
 _FALLBACKS: Final = {"cached": "input", "cache_write": "input", "tool_use": "input", "thinking": "output"}
@@ -84,7 +85,7 @@ def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Pric
         prices: prices that win over the list.
     """
     if not prices:
-        calculator = _calculator if _is_tried else load()
+        calculator = _calculator if is_tried else load()
         return None if calculator is None else calculator.price(provider_id(provider), models, usage)
     names = list(dict.fromkeys(name for name in models if name))
     row = next((prices[name] for name in names if name in prices), prices.get("*", {}))
@@ -97,19 +98,23 @@ def exact_price(provider: str, models: Iterable[str], usage: Usage, prices: Pric
     return None if cost is None else cost * factor
 
 
-def plain_rates(provider: str, model: str, usage: Usage) -> Rates | None:
-    """Return the list's rates where they alone decide what a usage costs; else None, and `exact_price` must be asked.
+def plain_rates(provider: str, model: str, processing: str) -> Rates | None:
+    """Return the list's rates of plain tokens; None where `exact_price` must be asked.
 
     Args:
         provider: OpenTelemetry's `gen_ai.provider.name`.
         model: bare name of the model.
-        usage: the tokens and other units.
+        processing: as in `Usage`.
     """
     calculator = _calculator
-    if calculator is None or usage.cache_write or usage.modalities or usage.units:
+    if calculator is None:
         return None
+    provider = _PROVIDERS.get(provider, provider)
+    quarter, rates = calculator.known.get((provider, model, processing), _UNKNOWN)
+    if quarter == time() // _RATES_S:
+        return rates
     try:
-        return calculator.rates(_PROVIDERS.get(provider, provider), model, usage.processing)
+        return calculator.rates(provider, model, processing)
     except Exception:  # noqa: BLE001 - asked for the price itself, it says what is wrong
         return None
 
@@ -155,7 +160,7 @@ class _Calculator:
         from genai_prices import calc_price, data_snapshot  # noqa: PLC0415
 
         self._calc_price, self._usage = calc_price, TheirUsage
-        self._rates: dict[tuple[str, str, str], tuple[float, Rates | None]] = {}
+        self.known: dict[tuple[str, str, str], tuple[float, Rates | None]] = {}
         data_snapshot.get_snapshot()
 
     def price(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
@@ -186,13 +191,13 @@ class _Calculator:
         Raises:
             LookupError: the list does not know the model.
         """
-        key, now = (provider, model, processing), time.time() // _RATES_S
-        quarter, rates = self._rates.get(key, (-1.0, None))
+        key, now = (provider, model, processing), time() // _RATES_S
+        quarter, rates = self.known.get(key, _UNKNOWN)
         if now != quarter:
             rates = read(partial(self._found, provider, model), processing)
-            if len(self._rates) >= _MOST_RATES:
-                self._rates.clear()
-            self._rates[key] = (now, rates)
+            if len(self.known) >= _MOST_RATES:
+                self.known.clear()
+            self.known[key] = (now, rates)
         return rates
 
     def _ask(self, provider: str, model: str, usage: Usage) -> Decimal:
@@ -229,17 +234,18 @@ _CONTEXTS: Final = {
 
 _lock: Final = threading.Lock()
 _calculator: _Calculator | None = None
-_is_tried = False
+is_tried = False
+"""Whether it has been tried to load the list; not to be changed."""
 _thread: threading.Thread | None = None
 
 
 def load() -> _Calculator | None:
     """Load the price list unless that has been done; returns None where it cannot be loaded, and says so once."""
-    global _calculator, _is_tried
-    if _is_tried:
+    global _calculator, is_tried
+    if is_tried:
         return _calculator
     with _lock:
-        if not _is_tried:
+        if not is_tried:
             try:
                 _calculator = _Calculator()
             except Exception as error:  # noqa: BLE001 - a broken dependency must not break the app's call
@@ -249,7 +255,7 @@ def load() -> _Calculator | None:
                     type(error).__name__,
                     error,
                 )
-            _is_tried = True
+            is_tried = True
     return _calculator
 
 
@@ -261,14 +267,14 @@ def warm_up(model: str, prices: Prices | None) -> None:
         prices: those that win over the list, and may make it needless.
     """
     global _thread
-    if not _is_tried and _thread is None and (prices is None or model not in prices):
+    if not is_tried and _thread is None and (prices is None or model not in prices):
         _thread = threading.Thread(target=load, name="obskit-prices", daemon=True)
         _thread.start()
 
 
 async def wait_until_loaded() -> None:
     """Wait for the price list without holding up the event loop."""
-    if _is_tried:
+    if is_tried:
         return
     try:
         asyncio.get_running_loop()

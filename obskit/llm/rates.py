@@ -28,7 +28,7 @@ class Rates:
         scale: ten to that power.
     """
 
-    __slots__ = ("_cached", "_input", "_output", "digits", "has_tiers", "scale")
+    __slots__ = ("_plain", "_tiered", "digits", "scale")
 
     def __init__(self, *, input: _Given, cached: _Given, output: _Given) -> None:  # noqa: A002 - the kind's name
         given = (input, cached, output)
@@ -36,16 +36,16 @@ class Rates:
         places = max(0, *(-int(rate.as_tuple().exponent) for rate in found))
         self.digits = places + _MILLION_DIGITS
         self.scale: int = 10**self.digits
-        self.has_tiers = any(tiers for _, tiers in given)
-        self._input, self._cached, self._output = (_whole(each, places) for each in given)
+        whole = tuple(_whole(each, places) for each in given)
+        self._plain = tuple(base for base, _ in whole)
+        self._tiered = whole if any(tiers for _, tiers in whole) else None
 
     def amount(self, usage: Usage) -> int:
         """Return the USD of a usage that has tokens of text alone, times `scale`."""
         size, cached = usage.billed_input, usage.cached
-        if self.has_tiers:
-            given, kept, made = (_at(each, size) for each in (self._input, self._cached, self._output))
-        else:
-            given, kept, made = self._input[0], self._cached[0], self._output[0]
+        given, kept, made = self._plain
+        if self._tiered is not None:
+            given, kept, made = (_at(each, size) for each in self._tiered)
         return given * (size - cached) + kept * cached + made * usage.billed_output
 
     def cost(self, usage: Usage) -> Decimal:

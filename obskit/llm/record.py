@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -10,29 +9,34 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.llm import conventions, prices, unpriced
+from obskit.llm.details import add_to, brief, error_type, whom
 from obskit.llm.hooks import CallHook, ended, hooks
-from obskit.llm.inside import Active, around, current_call, enter, is_covered, is_suppressed
+from obskit.llm.inside import Active, around, current_call, is_covered, is_suppressed
 from obskit.llm.rates import exact
 from obskit.llm.series import series_of
 from obskit.llm.settings import configure, redact, settings, shown
 from obskit.llm.usage import Usage
 from obskit.signals.clientspans import SdkSpan, start
-from obskit.signals.context import RequestState, bound_to, current_request
+from obskit.signals.context import bound_around, bound_to, current_request
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
-    from opentelemetry.context import Context
-
     from obskit.signals.cells import Seen
 
-__all__ = ["Call", "configure", "current_call", "error_type", "is_covered", "is_suppressed", "redact", "settings"]
+__all__ = [
+    "Call",
+    "begun",
+    "configure",
+    "current_call",
+    "error_type",
+    "is_covered",
+    "is_suppressed",
+    "redact",
+    "settings",
+]
 
-_WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
 _MOST_USD: Final = 1e9  # of one call
 _EMPTY: Final[Mapping[str, Any]] = {}
-
-_totals_lock: Final = threading.Lock()
+_bare: Final = object.__new__
 
 
 class Call:
@@ -43,6 +47,7 @@ class Call:
         provider: `gen_ai.provider.name`, e.g. ``gcp.gemini``.
         model: the model's bare name.
         attributes: more for the span.
+        base_url: where the SDK's client sends its calls.
         begun_s_ago: how many seconds ago the call began.
         arguments: the keywords of the SDK's method, for hooks.
         is_late: whether this is what a call before used, known only now: it is no call of its own.
@@ -57,6 +62,7 @@ class Call:
         is_incomplete: whether the reply was left or broke off, so that the provider may have billed more.
         hooks: those that have been told of the call.
         kept: what hooks keep for the call, by hook.
+        current_span: the span, as OpenTelemetry's context holds it.
     """
 
     # What few calls have differently.
@@ -82,24 +88,38 @@ class Call:
         provider: str,
         model: str,
         attributes: Mapping[str, Any] | None = None,
+        base_url: str = "",
         begun_s_ago: float = 0.0,
         arguments: Mapping[str, Any] | None = None,
         is_late: bool = False,
         is_clean: bool = False,
     ) -> None:
-        self.operation = operation
-        self.provider = provider
-        self.model = model
-        if arguments:
-            self.arguments = arguments
         if is_late:
             self._is_late = True
             hooks.reported(self)
+        self._begin(operation, provider, model, base_url, arguments, attributes, is_clean, begun_s_ago)
+
+    def _begin(
+        self,
+        operation: str,
+        provider: str,
+        model: str,
+        base_url: str,
+        arguments: Mapping[str, Any] | None,
+        attributes: Mapping[str, Any] | None,
+        is_clean: bool,  # noqa: FBT001 - names cost more than all the rest of the call
+        begun_s_ago: float = 0.0,
+    ) -> None:
+        self.operation, self.provider, self.model = operation, provider, model
+        if arguments:
+            self.arguments = arguments
         request = self._request = current_request()
-        fields = bound_to(request)
-        who = _who(fields) if fields else None
+        fields = bound_around() if request is None else bound_to(request)
+        who = whom(fields) if fields else None
         series = self._series = series_of(operation, provider, model, None if who is None else who.get("user.tier"))
-        on_span = {**series.on_span, **attributes} if attributes else series.on_span.copy()
+        on_span = (series.servers.get(base_url) or series.at(base_url)).copy()
+        if attributes:
+            on_span.update(attributes)
         if who is not None:
             on_span.update((name, shown(name, text)) for name, text in who.items())
         self._begun, start_ns = perf_counter(), time_ns()
@@ -107,8 +127,10 @@ class Call:
             self._begun -= begun_s_ago
             start_ns -= int(begun_s_ago * 1e9)
         self._start_ns = start_ns
-        self._span = start(series.name, on_span, start_ns, around(), is_clean=is_clean or not attributes)
-        prices.warm_up(model, settings().prices)
+        span = self._span = start(series.name, on_span, start_ns, around(), is_clean or not attributes)
+        self.current_span: Any = span.live if type(span) is SdkSpan else span
+        if not prices.is_tried:
+            prices.warm_up(model, settings().prices)
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
@@ -122,20 +144,10 @@ class Call:
         return exact(*found) if found.__class__ is tuple else found  # type: ignore[return-value]
 
     @property
-    def current_span(self) -> Any:
-        """The span, as OpenTelemetry's context holds it."""
-        span = self._span
-        return span.live if type(span) is SdkSpan else span
-
-    @property
     def _seen(self) -> Seen | None:
         """What exemplars tell of this call, None where its span is not exported."""
         span = self._span
         return (time_ns(), span.span_id, span.trace_id) if span.trace_id else None
-
-    def enter(self) -> Token[Context]:
-        """Make the call's span current, as `active` does; give the token to `signals.context.leave`."""
-        return enter(self)
 
     def active(self, *, is_covering: bool = False) -> Active:
         """Make the call's span the parent of what happens inside, above all of its HTTP requests.
@@ -147,7 +159,7 @@ class Call:
 
     def start(self) -> None:
         """Let hooks come before the call is sent; what one of them raises ends the call and is raised."""
-        if hooks:
+        if hooks.all:
             try:
                 hooks.before(self)
             except BaseException as refusal:
@@ -156,7 +168,7 @@ class Call:
 
     async def start_async(self) -> None:
         """Let hooks come before the call is sent from a coroutine."""
-        if hooks:
+        if hooks.all:
             try:
                 await hooks.before_async(self)
             except BaseException as refusal:
@@ -190,7 +202,7 @@ class Call:
             attributes["gen_ai.response.finish_reasons"] = tuple(reasons)
         if span.own is None:
             span.put(attributes)
-        elif not (identifier.isascii() and all(map(str.isascii, reasons))):
+        elif not (identifier.isascii() and "".join(reasons).isascii()):
             span.is_clean = False
 
     def attempt(self) -> None:
@@ -237,7 +249,8 @@ class Call:
         self._is_ended = True
         duration_s = max(0.0, perf_counter() - self._begun - ended_s_ago)
         end_ns = self._start_ns + int(duration_s * 1e9)
-        span, names = self._span, settings().genai_semconv
+        config, span = settings(), self._span
+        names = config.genai_semconv
         kind = "" if error is None else self._fail(error)
         if self._attempts > 1:
             span.put({"obskit.gen_ai.attempts": self._attempts})
@@ -247,7 +260,7 @@ class Call:
             span.put({"obskit.gen_ai.is_abandoned": True})
         is_accounted = usage is not None or error is None
         if usage is not None and not usage.is_plausible:
-            self._disbelieve(f"a usage of {_brief(usage)}")
+            self._disbelieve(f"a usage of {brief(usage)}")
             usage = None
         if cost_usd is not None and not 0 <= cost_usd <= _MOST_USD:
             self._disbelieve(f"a cost of {cost_usd} USD")
@@ -261,7 +274,8 @@ class Call:
         route = "" if request is None else request.route
         self._series.tell((seconds, kind, usage, cost_usd, is_accounted, route, names != "latest", seen))
         if request is not None:
-            self._add_to_request(request, usage, is_priced=cost_usd is not None or not is_accounted)
+            is_priced = cost_usd is not None or not is_accounted
+            add_to(request, usage, cost_usd, is_late=self._is_late, is_priced=is_priced)
         if names != "default":
             conventions.tell(span, self._series, usage, first_chunk_s=self._first_chunk_s, seen=seen)
         span.finish(end_ns)
@@ -307,8 +321,8 @@ class Call:
     def _reckon(self, usage: Usage) -> float | None:
         """Return the cost in USD by the prices, None where they do not know the model."""
         own = settings().prices
-        if not own:
-            rates = prices.plain_rates(self.provider, self.response_model or self.model, usage)
+        if not own and usage.is_plain:
+            rates = prices.plain_rates(self.provider, self.response_model or self.model, usage.processing)
             if rates is not None:
                 amount = rates.amount(usage)
                 self._cost = (amount, rates.digits)
@@ -320,37 +334,17 @@ class Call:
         self._cost = cost
         return None if cost is None else float(cost)
 
-    def _add_to_request(self, request: RequestState, usage: Usage | None, *, is_priced: bool) -> None:
-        with _totals_lock:
-            request.ai_calls += not self._is_late
-            request.ai_cost_usd += self.cost_usd or 0.0
-            if usage is not None:
-                request.ai_input_tokens += usage.billed_input
-                request.ai_output_tokens += usage.billed_output
-            if not is_priced:
-                request.ai_unpriced_calls += 1
 
-
-def _who(fields: Mapping[str, object]) -> dict[str, str]:
-    """Return whom the running code works for, as attributes of a span.
-
-    Args:
-        fields: that the app has bound.
-    """
-    found = {name: str(fields[key]) for key, name in _WHO.items() if fields.get(key) is not None}
-    if "session.id" in found and settings().genai_semconv != "default":
-        found["gen_ai.conversation.id"] = found["session.id"]
-    return found
-
-
-def _brief(usage: Usage) -> str:
-    told = {**usage.kinds(), **usage.modalities, **usage.units}
-    return ", ".join(f"{str(amount)[:32]} {name}" for name, amount in told.items())
-
-
-def error_type(error: BaseException | str | int) -> str:
-    """Return `error.type`: the HTTP status where the error has one (429, 503, …), else the exception's class."""
-    if not isinstance(error, BaseException):
-        return str(error)
-    codes = (getattr(error, name, None) for name in ("code", "status_code"))
-    return next((str(code) for code in codes if isinstance(code, int)), type(error).__qualname__)
+def begun(
+    operation: str,
+    provider: str,
+    model: str,
+    base_url: str,
+    arguments: Mapping[str, Any],
+    attributes: Mapping[str, Any] | None,
+    is_clean: bool,  # noqa: FBT001 - see below
+) -> Call:
+    """Return a call that begins now, at half of what it takes to give `Call` its arguments by name; they are its."""
+    call: Call = _bare(Call)
+    call._begin(operation, provider, model, base_url, arguments, attributes, is_clean)  # noqa: SLF001 - of this module
+    return call

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from obskit.llm.record import Call
 from obskit.llm.usage import Usage
 
-__all__ = ["Reply", "fail", "finish", "http_explanation", "server_attributes"]
+__all__ = ["Reply", "fail", "finish", "http_explanation"]
 
 _log = logging.getLogger("obskit")
 
@@ -68,12 +66,3 @@ def http_explanation(error: BaseException) -> dict[str, Any]:
         except (KeyError, ValueError, TypeError):  # not given, or a date
             continue
     return {}
-
-
-@functools.lru_cache(maxsize=256)
-def server_attributes(base_url: str) -> dict[str, Any]:
-    """Return where calls go, as attributes of a span; not to be changed."""
-    parts = urlsplit(base_url)
-    if not parts.hostname:
-        return {}
-    return {"server.address": parts.hostname, "server.port": parts.port or (80 if parts.scheme == "http" else 443)}

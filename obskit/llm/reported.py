@@ -31,7 +31,8 @@ def record_usage(
 ) -> None:
     """Record an AI call that obskit does not see by itself: a span, tokens, cost and duration.
 
-    Never raises; a negative number counts as 0.
+    Never raises; a negative number counts as 0. What no call can have (more than 2**40 tokens, a number that is none)
+    counts as unknown.
 
     Args:
         provider: as OpenTelemetry's `gen_ai.provider.name` spells it: ``openai``, ``anthropic``, ``gcp.vertex_ai``, …

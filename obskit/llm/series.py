@@ -7,6 +7,7 @@ from operator import add
 from typing import Any, Final
 
 from obskit import catalog
+from obskit.llm.servers import server_attributes
 from obskit.llm.settings import shown
 from obskit.llm.usage import KINDS, Usage
 from obskit.signals import cells
@@ -14,6 +15,7 @@ from obskit.signals import cells
 __all__ = ["Recorded", "Series", "series_of"]
 
 _MOST_KNOWN: Final = 5_000
+_MOST_SERVERS: Final = 100
 _ERROR, _KIND, _UNIT, _SIDE = "error.type", "obskit.token.kind", "obskit.unit", "gen_ai.token.type"
 _ROUTE: Final = "http.route"
 
@@ -32,10 +34,11 @@ class Series:
     Attributes:
         labels: as given; not to be changed.
         on_span: the same for the calls' spans; not to be changed.
+        servers: the same with where the calls go, by the URL of that, see `at`; not to be changed.
         name: of the calls' spans.
     """
 
-    __slots__ = ("_cells", "_store", "labels", "name", "on_span")
+    __slots__ = ("_adding", "_cells", "_later", "_store", "labels", "name", "on_span", "servers")
 
     def __init__(self, store: cells.Cells, labels: Mapping[str, str]) -> None:
         self._store = store
@@ -44,10 +47,19 @@ class Series:
         self.on_span = {name: shown(name, text) for name, text in labels.items()}
         self.name = shown("", f"{operation} {model}" if model else operation)
         self._cells: dict[tuple[str, str, str], Any] = {}
+        self.servers: dict[str, dict[str, Any]] = {"": self.on_span}
+        self._later, self._adding = store.later, self._add
+
+    def at(self, base_url: str) -> dict[str, Any]:
+        """Return what the spans of calls to that place say from the beginning; not to be changed."""
+        if len(self.servers) >= _MOST_SERVERS:
+            self.servers.clear()
+        found = self.servers[base_url] = {**self.on_span, **server_attributes(base_url)}
+        return found
 
     def tell(self, recorded: Recorded) -> None:
         """Record what a call adds."""
-        self._store.later(self._add, recorded)
+        self._later(self._adding, recorded)
 
     def told(self, metric: catalog.Metric, value: float, label: str, text: str, seen: cells.Seen | None) -> None:
         """Record one point.
@@ -76,10 +88,15 @@ class Series:
             self._cell(metric, label, text).add(value, seen)
 
     def _add(self, recorded: Sequence[Recorded]) -> None:
+        seconds, errors, usages, costs, *rest, _ = zip(*recorded, strict=True)
+        is_usual = not any(errors) and None not in seconds and None not in usages and None not in costs
+        if is_usual and all(len(set(column)) == 1 for column in rest):
+            self._add_alike(recorded)
+            return
         alike: dict[tuple[Any, ...], list[Recorded]] = {}
         for each in recorded:
-            seconds, error, usage, cost_usd, is_accounted, route, is_old_name, _ = each
-            key = (error, route, seconds is None, usage is None, cost_usd is None, is_accounted, is_old_name)
+            duration_s, error, usage, cost_usd, is_accounted, route, is_old_name, _ = each
+            key = (error, route, duration_s is None, usage is None, cost_usd is None, is_accounted, is_old_name)
             found = alike.get(key)
             if found is None:
                 alike[key] = [each]
@@ -143,8 +160,10 @@ def _not_zero(
     """Return the values that are not 0, and what was seen of each; None where there is none."""
     if all(values):
         return values, seen
+    if not any(values):
+        return None
     pairs = [pair for pair in zip(values, seen, strict=True) if pair[0]]
-    return ([value for value, _ in pairs], [each for _, each in pairs]) if pairs else None
+    return [value for value, _ in pairs], [each for _, each in pairs]
 
 
 def series_of(operation: str, provider: str, model: str, tier: str | None) -> Series:

@@ -88,13 +88,16 @@ class Usage(_Fields):
         """Whether nothing was used that anybody could bill."""
         return not self.billed_input and not self.billed_output and not any(self.units.values())
 
+    is_plain = False
+    """Whether it is of plain tokens alone, so far as that is known: nothing of modalities, units or writing a cache."""
+
     @property
     def is_plausible(self) -> bool:
         """Whether the counts are such as a reply can have; one that is not would spoil sums for good."""
         counts = self[:6]
         if set(map(type, counts)) != _INT or min(counts) < 0:
             return False
-        if self.billed_input > MOST_TOKENS or self.billed_output > MOST_TOKENS:
+        if self.total > MOST_TOKENS:
             return False
         if self.units and not _are_plausible(self.units.values(), _MOST_UNITS):
             return False
@@ -102,7 +105,7 @@ class Usage(_Fields):
 
     def with_units(self, units: Mapping[str, float]) -> Usage:
         """Return the same with these units."""
-        return self._replace(units=units)
+        return Usage._make(self._replace(units=units))
 
     def processed(self, processing: str) -> Usage:
         """Return the same, processed in another way."""
@@ -111,6 +114,14 @@ class Usage(_Fields):
     def kinds(self) -> dict[str, int]:
         """Return the counts by kind, without those that are zero."""
         return {kind: count for kind, count in zip(KINDS, self[:6], strict=True) if count}
+
+
+class _Looked(Usage):
+    """A usage of plain tokens, whose counts have been looked at as they were read."""
+
+    __slots__ = ()
+    is_plain = True
+    is_plausible = True
 
 
 KINDS: Final = ("input", "cached", "cache_write", "tool_use", "output", "thinking")
@@ -205,40 +216,51 @@ class GeminiUsage:
 
     def usage(self) -> Usage | None:
         """Return what was used, None when no response has said it."""
-        return None if self._get is None else usage_of(self._get)
+        get = self._get
+        return None if get is None else usage_of({name: get(name) for name in _NAMES})
 
 
-def usage_of(get: Callable[[str], Any]) -> Usage | None:
+def usage_of(fields: Mapping[str, Any]) -> Usage | None:
     """Return what the fields of one `usage_metadata` say, None where they say nothing.
 
     Args:
-        get: returns a field by its name, None where it says nothing.
+        fields: by name; None where they say nothing.
+
+    Raises:
+        KeyError: one is missing that all replies of the newest SDK have.
     """
-    prompt, cached, tool_use = (
-        get("prompt_token_count"),
-        get("cached_content_token_count"),
-        get("tool_use_prompt_token_count"),
-    )
-    thinking, output = get("thoughts_token_count"), get("response_token_count")
+    prompt, cached = fields["prompt_token_count"], fields["cached_content_token_count"]
+    tool_use, thinking = fields["tool_use_prompt_token_count"], fields["thoughts_token_count"]
+    output = fields.get("response_token_count")
     if output is None:
-        output = get("candidates_token_count")
+        output = fields["candidates_token_count"]
     if prompt is cached is tool_use is output is thinking is None:
         return None
-    said = get("service_tier")
+    prompt, cached, tool_use, output, thinking = prompt or 0, cached or 0, tool_use or 0, output or 0, thinking or 0
+    said = fields.get("service_tier")
     if said is None:
-        said = get("traffic_type")
+        said = fields.get("traffic_type")
+    processing = "" if said is None else _PROCESSING.get(str(getattr(said, "_value_", said)).lower(), "")
+    modalities = _NONE
     try:
-        return Usage(
-            input=max((prompt or 0) - cached, 0) if cached else prompt or 0,
-            cached=cached or 0,
-            tool_use=tool_use or 0,
-            output=output or 0,
-            thinking=thinking or 0,
-            modalities=_modalities(get),
-            processing="" if said is None else _PROCESSING.get(str(getattr(said, "value", said)).lower(), ""),
-        )
+        if (
+            fields["prompt_tokens_details"]
+            or fields["cache_tokens_details"]
+            or fields["candidates_tokens_details"]
+            or fields.get("response_tokens_details")
+        ):
+            modalities = _modalities(fields.get)
+        whole = prompt if prompt > cached else cached  # noqa: FURB136 - calling `max` takes longer than all the rest
+        given, made = whole + tool_use, output + thinking
+        is_plausible = min(prompt, cached, tool_use, output, thinking) >= 0 and given + made <= MOST_TOKENS
     except TypeError:  # not even numbers
         return IMPLAUSIBLE
+    if not is_plausible or (given + made).__class__ is not int:
+        return _new(Usage, (prompt, cached, 0, tool_use, output, thinking, given, made, modalities, _NONE, processing))
+    kind = Usage if modalities else _Looked
+    return _new(
+        kind, (whole - cached, cached, 0, tool_use, output, thinking, given, made, modalities, _NONE, processing)
+    )
 
 
 def _modalities(get: Callable[[str], Any]) -> Mapping[str, int]:

@@ -11,8 +11,8 @@ import os
 import threading
 import time
 import weakref
-from bisect import bisect_left
-from collections import deque
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,19 +127,34 @@ class _Histogram(_Cell):
 
     def add_all(self, values: Sequence[float], seen: Sequence[Seen | None]) -> None:
         total = sum(values, self._sum)
-        if min(values) < 0 or not total < _INFINITE:
+        ordered = sorted(values)
+        if ordered[0] < 0 or not total < _INFINITE:
             values, seen = _good(values, seen)
             if not values:
                 return
-            total = sum(values, self._sum)
-        bounds, buckets = self._bounds, self._buckets
-        places = [bisect_left(bounds, value) for value in values]
-        for place in places:
-            buckets[place] += 1
+            total, ordered = sum(values, self._sum), sorted(values)
         self._sum = total
-        self._least, self._most = min(self._least, *values), max(self._most, *values)
-        pairs = zip(places, zip(values, seen, strict=True), strict=True)
-        self._seen.update(pairs if all(seen) else (each for each in pairs if each[1][1] is not None))
+        self._least, self._most = min(self._least, ordered[0]), max(self._most, ordered[-1])
+        self._spread(ordered, values, seen)
+
+    def _spread(self, ordered: Sequence[float], values: Sequence[float], seen: Sequence[Seen | None]) -> None:
+        """Count the values by bucket, a bucket at a time; the last one of its greatest value is its exemplar."""
+        bounds, left = self._bounds, 0
+        place = bisect_left(bounds, ordered[0])
+        while left < len(ordered):
+            right = bisect_right(ordered, bounds[place], left) if place < len(bounds) else len(ordered)
+            if right > left:
+                self._buckets[place] += right - left
+                value = ordered[right - 1]
+                each = seen[len(values) - 1 - values[::-1].index(value)]
+                if each is not None:
+                    self._seen[place] = (value, each)
+                elif any(seen):
+                    of_place = set(ordered[left:right])
+                    pairs = [pair for pair in zip(values, seen, strict=True) if pair[1] and pair[0] in of_place]
+                    if pairs:
+                        self._seen[place] = pairs[-1]
+            left, place = right, place + 1
 
     def point(self, now_ns: int) -> Any:
         if self._most < 0:
@@ -223,26 +238,19 @@ class Cells:
             add: adds to cells what was recorded; called with all that was recorded for it meanwhile.
             recorded: one of them.
         """
-        if not self._is_own or self._is_shared:
+        pending = self._pending
+        if self._is_shared or not self._is_own:
             add((recorded,))
             return
-        self._pending.append((add, recorded))
-        if len(self._pending) > _MOST_PENDING:
+        pending.append((add, recorded))
+        if len(pending) > _MOST_PENDING:
             self._fold()
 
     def _fold(self) -> None:
-        pending, found = self._pending, {}  # type: tuple[Any, dict[Any, list[Any]]]
+        pending, found = self._pending, defaultdict(list)  # type: tuple[Any, dict[Any, list[Any]]]
         with self._lock:
-            for _ in range(len(pending)):
-                try:
-                    add, recorded = pending.popleft()
-                except IndexError:
-                    break
-                its = found.get(add)
-                if its is None:
-                    found[add] = [recorded]
-                else:
-                    its.append(recorded)
+            for add, recorded in [pending.popleft() for _ in range(len(pending))]:  # nobody else takes from it
+                found[add].append(recorded)
             for add, its in found.items():
                 try:
                     add(its)

@@ -8,6 +8,7 @@ SDK's from the beginning.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 
 from obskit._version import __version__
 from obskit.signals import traces
-from obskit.signals.ended import Record, scope
+from obskit.signals.ended import NO_STATES, Record, new_context, scope
 from obskit.signals.lanes import values_size
 from obskit.signals.light import LightSpan, started_as
 from obskit.signals.spans import random_bits
@@ -28,52 +29,43 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from obskit.signals.ended import EndedSpans
     from obskit.signals.providers import OwnTracerProvider
 
-__all__ = ["ClientSpan", "SdkSpan", "begin", "is_clean", "start"]
+__all__ = ["ClientSpan", "SdkSpan", "begin", "built_clean", "start"]
 
 _BYTES: Final = 1024
 _VALUE_BYTES: Final = 160
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_bare: Final = object.__new__
 _UNSET: Final = Status(StatusCode.UNSET)
 
 
 class ClientSpan(LightSpan):
-    """The span of one call.
-
-    Args:
-        spans: of the process.
-        name: of the span.
-        attributes: that it has so far; they are the span's own from here on.
-        start_ns: when the call began, in nanoseconds since the epoch.
-        parent: of the span, None at the root of a trace.
+    """The span of one call; made by `start`.
 
     Attributes:
+        trace_id, span_id: of the span.
         is_clean: whether it holds no secret, and nothing that no backend could read.
         own: its attributes, to be added to as by `put`; None from when a span of the SDK has taken its place.
     """
 
     _own: SpanContext | None = None
     _failure: str | None = None
+    _end_ns = 0
     is_clean = False
     own: dict[str, Any] | None
 
-    def __init__(
-        self, spans: _ClientSpans, name: str, attributes: dict[str, Any], start_ns: int, parent: SpanContext | None
-    ) -> None:
-        # Not the SDK's: its fields are properties here.
-        self._spans = spans
-        self._name = name
-        self._values = self.own = attributes
-        self._start_ns = start_ns
-        self._end_ns = 0
-        self._parent = parent
-        self.trace_id = (random_bits(128) or 1) if parent is None else parent.trace_id
-        self.span_id = random_bits(64) or 1
+    _spans: _ClientSpans
+    _name: str
+    _start_ns: int
+    _parent: SpanContext | None
+    trace_id: int
+    span_id: int
 
     # ------------------------------------------------------------------ who it is
 
@@ -81,7 +73,7 @@ class ClientSpan(LightSpan):
         """Return the ids of this span."""
         own = self._own
         if own is None:
-            own = self._own = _context(self.trace_id, self.span_id, self._parent)
+            own = self._own = _context_of(self.trace_id, self.span_id, self._parent)
         return own
 
     def _parent_context(self) -> SpanContext | None:
@@ -112,8 +104,8 @@ class ClientSpan(LightSpan):
         """Put attributes on it that hold no secret and nothing unreadable: texts, numbers, and tuples of them."""
         if self._live is not None:
             self._live.set_attributes(attributes)
-        elif not self._is_ended:
-            self._values.update(attributes)
+        elif self.own is not None and not self._is_ended:
+            self.own.update(attributes)
 
     def fail(self, description: str) -> None:
         """Mark it as failed."""
@@ -128,18 +120,21 @@ class ClientSpan(LightSpan):
             self._live.end(end_ns)
             return
         self._end_ns, self._is_ended = end_ns, True
-        values = self._values
-        size_bytes = _VALUE_BYTES * len(values) if self.is_clean else values_size(values)
-        self._spans.submit(self._record(), _BYTES + size_bytes)
+        values = self.own
+        size_bytes = _VALUE_BYTES * len(values or ()) if self.is_clean else values_size(values)
+        make = built_clean if self.is_clean else _built
+        ids = (self.trace_id, self.span_id, self._parent)
+        record = (make, self._name, *ids, values, self._failure, self._start_ns, end_ns)
+        self._spans.submit(record, _BYTES + size_bytes)
 
     def _record(self) -> Record:
         return (
-            _built_clean if self.is_clean else _built,
+            built_clean if self.is_clean else _built,
             self._name,
             self.trace_id,
             self.span_id,
             self._parent,
-            self._values,
+            self.own,
             self._failure,
             self._start_ns,
             self._end_ns,
@@ -180,31 +175,26 @@ class SdkSpan:
         self.live.end(end_ns)
 
 
-def _context(trace_id: int, span_id: int, parent: SpanContext | None) -> SpanContext:
+def _context_of(trace_id: int, span_id: int, parent: SpanContext | None) -> SpanContext:
     if parent is None:
-        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_ROOT)
+        return new_context(SpanContext, (trace_id, span_id, False, _ROOT, NO_STATES, True))
     flags = TraceFlags(TraceFlags.SAMPLED | (int(parent.trace_flags) & _RANDOM))
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=parent.trace_state)
-
-
-def is_clean(record: Record) -> bool:
-    """Return whether the span of a call holds no secret, and nothing that no backend could read."""
-    return record[0] is _built_clean
 
 
 def _built(record: Record, resource: Resource) -> ReadableSpan:
     """Return the span of a call that has ended."""
     values = {key: tuple(value) if value.__class__ is list else value for key, value in record[5].items()}
-    return _built_clean((*record[:5], values, *record[6:]), resource)
+    return built_clean((*record[:5], values, *record[6:]), resource)
 
 
-def _built_clean(record: Record, resource: Resource) -> ReadableSpan:
-    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - on the export thread, see `signals.sdk`
-
+def built_clean(record: Record, resource: Resource) -> ReadableSpan:
+    """Return the span of a call that has ended, and that holds no secret and nothing that no backend could read."""
+    make, made_by = _sdk()
     _, name, trace_id, span_id, parent, attributes, failure, start_ns, end_ns = record
-    return ReadableSpan(
+    return make(
         name,
-        _context(trace_id, span_id, parent),
+        _context_of(trace_id, span_id, parent),
         parent,
         resource,
         attributes,
@@ -215,8 +205,15 @@ def _built_clean(record: Record, resource: Resource) -> ReadableSpan:
         _UNSET if failure is None else Status(StatusCode.ERROR, failure),
         start_ns,
         end_ns,
-        scope(),
+        made_by,
     )
+
+
+@functools.cache
+def _sdk() -> tuple[type[ReadableSpan], InstrumentationScope]:
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - on the export thread, see `signals.sdk`
+
+    return ReadableSpan, scope()
 
 
 class _ClientSpans:
@@ -240,7 +237,7 @@ class _ClientSpans:
     def promoted(self, span: ClientSpan) -> Any:
         """Return a running span of the SDK with the ids of this one."""
         made = self.provider.get_tracer("obskit", __version__)
-        values, start_ns = span._values, span._start_ns  # noqa: SLF001 - of this module
+        values, start_ns = span.own or {}, span._start_ns  # noqa: SLF001 - of this module
         return started_as(made, span, span._name, kind=SpanKind.CLIENT, attributes=values, start_ns=start_ns)  # noqa: SLF001
 
 
@@ -254,7 +251,11 @@ def begin(provider: OwnTracerProvider, ended: EndedSpans, submit: Callable[[Reco
 
 
 def start(
-    name: str, attributes: dict[str, Any], start_ns: int, around: Context, *, is_clean: bool = False
+    name: str,
+    attributes: dict[str, Any],
+    start_ns: int,
+    around: Context,
+    is_clean: bool = False,  # noqa: FBT001, FBT002 - a name costs more than all the rest of the call
 ) -> ClientSpan | SdkSpan:
     """Return the running span of a call.
 
@@ -270,7 +271,10 @@ def start(
         outer: Any = around.get(_SPAN_KEY)
         parent = None if outer is None else outer.get_span_context()
         if parent is None or (parent.is_valid and not parent.is_remote and parent.trace_flags.sampled):
-            span = ClientSpan(spans, name, attributes, start_ns, parent)
-            span.is_clean = is_clean
+            span: ClientSpan = _bare(ClientSpan)  # its class's fields are properties here, and calling it takes long
+            span._spans, span._name, span.own, span.is_clean = spans, name, attributes, is_clean  # noqa: SLF001
+            span._start_ns, span._parent = start_ns, parent  # noqa: SLF001 - of this module
+            span.trace_id = (random_bits(128) or 1) if parent is None else parent.trace_id
+            span.span_id = random_bits(64) or 1
             return span
     return SdkSpan(traces.tracer().start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=start_ns))

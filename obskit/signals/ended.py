@@ -28,18 +28,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KIND",
+    "NO_STATES",
     "OF_KIND",
     "OWN",
     "STATES",
     "EndedSpans",
     "Record",
+    "new_context",
     "own_context",
     "record_of",
     "scope",
 ]
 
 Record = tuple[Any, ...]
-"""What is kept of a span: see `record_of`."""
+"""What is kept of a request's span, see `record_of`; or of a call's, which begins with what makes the span of it."""
 
 STATES: Final = 5
 """Where a record has the caller's tracestate; its last place is for further attributes."""
@@ -55,7 +57,7 @@ _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _SAMPLED_ROOT: Final = TraceFlags(TraceFlags.SAMPLED | _RANDOM)
 _UNSAMPLED_ROOT: Final = TraceFlags(_RANDOM)
 KIND: Final = SpanKind.SERVER
-_NO_STATES: Final = SpanContext(1, 1, is_remote=False).trace_state
+NO_STATES: Final = SpanContext(1, 1, is_remote=False).trace_state
 _FAILED: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
 
@@ -73,8 +75,8 @@ def _checked(kind: type[SpanContext], values: tuple[Any, ...]) -> SpanContext:
 
 
 # A context is a tuple whose constructor checks the ids, which have been checked by now; unless a later version is not.
-_LIKE: Final = (1, 2, True, _SAMPLED, _NO_STATES, True)
-_new: Final = tuple.__new__ if tuple(_checked(SpanContext, _LIKE)) == _LIKE else _checked
+_LIKE: Final = (1, 2, True, _SAMPLED, NO_STATES, True)
+new_context: Final = tuple.__new__ if tuple(_checked(SpanContext, _LIKE)) == _LIKE else _checked
 
 
 def record_of(
@@ -161,6 +163,9 @@ class EndedSpans:
             record: of the span.
             resource: of this process.
         """
+        if record[0].__class__ is not str:  # of a call that the app made, see `signals.clientspans`
+            made: ReadableSpan = record[0](record, resource)
+            return made
         trace_id, span_id, is_sampled, parent_id, is_parent_sampled, states, start_ns, elapsed_s = record[:8]
         method, route, http_status, kind, scheme, host, protocol, path, query, remote_ip, agent, more = record[8:]
         key = (method, route, http_status, kind, scheme, host, protocol)
@@ -169,9 +174,9 @@ class EndedSpans:
         if parent_id and not states:  # as most are
             trace = int(trace_id, 16)
             flags = _SAMPLED if is_sampled else _UNSAMPLED
-            own = _new(SpanContext, (trace, int(span_id, 16), False, flags, _NO_STATES, True))
+            own = new_context(SpanContext, (trace, int(span_id, 16), False, flags, NO_STATES, True))
             flags = _SAMPLED if is_parent_sampled else _UNSAMPLED
-            parent = _new(SpanContext, (trace, int(parent_id, 16), True, flags, _NO_STATES, True))
+            parent = new_context(SpanContext, (trace, int(parent_id, 16), True, flags, NO_STATES, True))
         else:
             caller = (trace_id, parent_id, is_parent_sampled, states) if parent_id else None
             own = own_context(trace_id, span_id, caller, is_sampled=is_sampled)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
-from obskit.signals.clientspans import is_clean
+from obskit.signals.clientspans import built_clean
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
@@ -246,11 +246,10 @@ class Outlet:
 
     def _readable(self, span: Any) -> Any:
         if type(span) is tuple:
-            if span[0].__class__ is str or self._ended is None:  # a request's: no secret, nothing unreadable
+            # A request's, or a clean one of a call: no secret, nothing unreadable.
+            if span[0].__class__ is str or self._ended is None or span[0] is built_clean:
                 return span
-            record, span = span, span[0](span, self._ended.resource())
-            if is_clean(record):
-                return span
+            span = span[0](span, self._ended.resource())
         whole = self._veil(span)
         mended = mended_span(whole)
         if mended is not whole:

@@ -39,7 +39,7 @@ def test_plain_tokens_do_not_ask_the_list() -> None:
     calculator = prices.load()
     assert calculator is not None
     calculator.price("google", ["gemini-2.5-flash"], Usage(input=10, output=5))
-    found = calculator._rates["google", "gemini-2.5-flash", ""][1]
+    found = calculator.known["google", "gemini-2.5-flash", ""][1]
     assert found is not None
     assert found.cost(Usage(input=1_000_000)) == calculator.price("google", ["gemini-2.5-flash"], Usage(input=10**6))
     audio = Usage(input=1_000, modalities={"input_audio_tokens": 1_000})
