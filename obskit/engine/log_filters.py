@@ -13,6 +13,7 @@ from typing import Final
 from obskit.engine.conditions import UnsupportedError
 from obskit.engine.log_matching import Accepts, anywhere, compared, in_network, log_named, searched, values_at
 from obskit.errors import Problem, QueryError
+from obskit.queries.backtracking import EXPLOSIVE, EXPLOSIVE_WAY_OUT, is_explosive
 
 __all__ = ["compile_filter", "values_at"]
 
@@ -165,9 +166,12 @@ class _Parser:
                     raise self._error(colon[2], "is not expected here; write a value with colons in quotes")
                 wanted += colon[1] + self.take()[1]
         try:
-            return compared(field, op, _unquoted(wanted))
+            found = compared(field, op, _unquoted(wanted))
         except ValueError as failure:
             raise self._error(column, str(failure)) from failure
+        if op in {"=~", "!~"} and is_explosive(_unquoted(wanted)):
+            raise UnsupportedError(self._problem(column, EXPLOSIVE, EXPLOSIVE_WAY_OUT))
+        return found
 
     def _function(self, name: str, column: int) -> Accepts:
         arguments = self._arguments(column)

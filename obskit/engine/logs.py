@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from obskit.engine.conditions import Measurement, key_of
+from obskit.engine.conditions import Measurement, UnsupportedError, key_of
 from obskit.engine.log_filters import compile_filter, values_at
 from obskit.engine.series import SeriesSource, TimeSeriesSource
 from obskit.errors import Problem, QueryError
+from obskit.queries.backtracking import EXPLOSIVE, EXPLOSIVE_WAY_OUT, is_explosive
 from obskit.queries.re2 import compiled
 
 __all__ = ["Entry", "LogMatch", "LogSource", "MemoryLogs", "extractor_of"]
@@ -103,6 +104,7 @@ def extractor_of(subject: str, expression: str, place: str) -> Callable[[Entry],
         place: of the expression, for messages.
 
     Raises:
+        UnsupportedError: its pattern may take for ever.
         QueryError: it is neither.
 
     Source: "Labels extracted from log entries", and LogMetric.value_extractor.
@@ -113,7 +115,11 @@ def extractor_of(subject: str, expression: str, place: str) -> Callable[[Entry],
         if whole and whole[1].upper() == "EXTRACT":
             return _field(whole[2].strip(), None)
         if with_pattern:
-            return _field(with_pattern["field"], compiled(_QUOTED.sub(r"\1", with_pattern["quoted"][1:-1])))
+            pattern = _QUOTED.sub(r"\1", with_pattern["quoted"][1:-1])
+            if is_explosive(pattern):
+                problem = f"{subject}: {EXPLOSIVE}"
+                raise UnsupportedError(Problem(place=place, problem=problem, way_out=EXPLOSIVE_WAY_OUT))
+            return _field(with_pattern["field"], compiled(pattern))
     except re.error as error:
         problem = f"{subject}: the regular expression does not compile: {error}"
     else:

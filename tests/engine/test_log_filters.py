@@ -227,3 +227,10 @@ def test_a_filter_may_be_long_and_some_levels_deep():
     """What is beside each other counts for nothing."""
     assert compile_filter(" AND ".join(["(NOT (severity=INFO))"] * 500))(ENTRY)
     assert compile_filter("(" * 40 + "severity=WARNING" + ")" * 40)(ENTRY)
+
+
+@pytest.mark.parametrize("op", ["=~", "!~"])
+def test_a_pattern_that_may_take_for_ever_is_refused(op: str):
+    """It is RE2's, and Google runs it; here it would hold everything up."""
+    with pytest.raises(UnsupportedError, match="may take for ever"):
+        compile_filter(f'textPayload{op}"^([a-z]+ ?)*$"')

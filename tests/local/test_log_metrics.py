@@ -163,6 +163,15 @@ def test_extractors_have_the_syntax_of_definitions(pattern):
     assert extract({"textPayload": "user id=17."}) == "17"
 
 
+def test_an_extractor_that_may_take_for_ever_counts_nothing(scene):
+    """The metric is told as one that is not matched here."""
+    scene.store.objects.put(metric(labelExtractors={"user": 'REGEXP_EXTRACT(jsonPayload.user, "((a+)+)b")'}))
+    scene.write(DENIED)
+    (state,) = scene.store.log_metrics.states()
+    assert (state["state"], state["entries"]) == ("unsupported", 0)
+    assert 'label "user": the regular expression may take for ever' in state["error"]
+
+
 def test_a_number_that_no_float_holds_is_still_an_entry(scene):
     """It is equal to no number, and the next entry is counted."""
     scene.store.objects.put(metric(text="jsonPayload.size=3"))

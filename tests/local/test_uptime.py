@@ -262,13 +262,15 @@ def test_what_is_no_certificate_is_told(data):
         (check(80, "example.com"), "example.com is not on this machine"),
         (check(80, "10.0.0.1"), "10.0.0.1 is not on this machine"),
         (check(80, "localhost.example.com"), "localhost.example.com is not on this machine"),
+        (check(80, matchers=[{"content": "(a+)+", "matcher": "NOT_MATCHES_REGEX"}]), "may take for ever"),
+        (check(80, matchers=[at("$.a", "(a+)+", how="REGEX_MATCH")]), "may take for ever"),
         ({"syntheticMonitor": {}}, "a synthetic monitor"),
         ({"monitoredResource": {"type": "gce_instance"}, "httpCheck": {}}, "gce_instance is not on this machine"),
     ],
-    ids=["name", "address", "trick", "synthetic", "instance"],
+    ids=["name", "address", "trick", "pattern", "value", "synthetic", "instance"],
 )
-def test_other_machines_are_not_asked(made, told):
-    """Only with --deliver-outside are they."""
+def test_what_is_not_checked_here(made, told):
+    """Other machines, which only --deliver-outside allows, and what could hold this one up."""
     outcome = probe(made)
     assert not outcome.is_passed
     assert outcome.reason.startswith("not checked here: ")

@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from obskit.queries.backtracking import is_explosive
 from obskit.queries.re2 import compiled
 
-__all__ = ["content_fault", "is_good_status"]
+__all__ = ["content_fault", "is_good_status", "is_slow"]
 
 _STEP: Final = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
 
@@ -55,6 +56,19 @@ def content_fault(body: bytes, matchers: Sequence[Mapping[str, Any]]) -> str:
     if found is not name.startswith("NOT_"):
         return ""
     return f"the content {'has' if found else 'does not have'} {content!r} ({name})"
+
+
+def is_slow(matchers: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether matching the content may take for ever here."""
+    if not matchers:
+        return False
+    is_pattern = (matchers[0].get("jsonPathMatcher") or {}).get("jsonMatcher") == "REGEX_MATCH"
+    if not is_pattern and not str(matchers[0].get("matcher")).endswith("MATCHES_REGEX"):
+        return False
+    try:
+        return is_explosive(str(matchers[0].get("content") or ""))
+    except re.error:  # told when the check is made
+        return False
 
 
 def _is_at(text: str, at: Mapping[str, Any], content: str) -> bool:

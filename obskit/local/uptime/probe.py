@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from obskit.local.notify import is_loopback
 from obskit.local.uptime.certificates import days_left, trusting
-from obskit.local.uptime.matching import content_fault, is_good_status
+from obskit.local.uptime.matching import content_fault, is_good_status, is_slow
+from obskit.queries.backtracking import EXPLOSIVE
 
 __all__ = ["Outcome", "not_checked", "probe"]
 
@@ -60,6 +61,8 @@ def not_checked(check: Mapping[str, Any], *, is_outside_allowed: bool) -> str:
     host = str((resource.get("labels") or {}).get("host") or "")
     if not is_loopback(host) and not is_outside_allowed:
         return f"not checked here: {host} is not on this machine"
+    if is_slow(check.get("contentMatchers") or ()):
+        return f"not checked here: {EXPLOSIVE}"
     return ""
 
 
