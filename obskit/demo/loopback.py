@@ -23,6 +23,7 @@ class LoopbackServer:
 
     def __init__(self, app: ASGIApp, *, port: int = 0) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections have it too
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="auto")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="obskit-loopback", daemon=True)

@@ -25,13 +25,12 @@ from obskit.errors import DefinitionError, Problem, report
 from obskit.queries.context import RenderContext
 from obskit.queries.definitions import whole
 from obskit.queries.durations import DurationLike, whole_seconds
-from obskit.queries.promql import label_named
 from obskit.queries.stacks import PerStack
 from obskit.testing.collecting import caller
 from obskit.testing.expectations import Expectation, Notifies, OpenAt, OpenFrom, Silent, SilentAt
 from obskit.testing.inputs import Budget, Clock, Entries, Given, Measured, Observed, Sources, Written
 from obskit.testing.judging import Result, judge
-from obskit.testing.notation import Values, labels_of, values_of
+from obskit.testing.notation import Values, labels_of, named_labels, values_of
 from obskit.testing.recordings import load_recording
 
 __all__ = ["AlertTest", "Result"]
@@ -110,7 +109,7 @@ class AlertTest:
         try:
             measured = Measured(
                 metric=metric,
-                labels=self._labels(metric, {**(where or {}), **labels}),
+                labels=named_labels(metric, {**(where or {}), **labels}),
                 values=values_of(values),
                 resource_type=resource_type,
                 resource=dict(resource or {}),
@@ -148,7 +147,7 @@ class AlertTest:
         try:
             observed = Observed(
                 metric=metric,
-                labels=self._labels(metric, {**(where or {}), **labels}),
+                labels=named_labels(metric, {**(where or {}), **labels}),
                 counts={float(size): values_of(values) for size, values in counts.items()},
                 bounds=metric.buckets if isinstance(metric, Metric) else tuple(bounds),
                 resource_type=resource_type,
@@ -335,11 +334,6 @@ class AlertTest:
         if not found:
             self._wrong(f"{name}: there is no time", 'Write for example "5m"')
         return found or (0,)
-
-    def _labels(self, metric: Metric | str, labels: Mapping[str, str]) -> dict[str, str]:
-        if isinstance(metric, str):
-            return {name: str(value) for name, value in labels.items()}
-        return {label_named(metric, name): str(value) for name, value in labels.items()}
 
     def _refused(self, error: Exception) -> AlertTest:
         if isinstance(error, DefinitionError):

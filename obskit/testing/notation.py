@@ -7,14 +7,16 @@ Source: "Unit testing for rules" in Prometheus' documentation.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from obskit.catalog import Metric
 from obskit.engine.promql import parse
 from obskit.engine.promql.selecting import matchers_of
 from obskit.errors import QueryError
+from obskit.queries.promql import label_named
 
-__all__ = ["Values", "labels_of", "values_of", "written"]
+__all__ = ["Values", "labels_of", "named_labels", "values_of", "written"]
 
 Values = str | Iterable[float | None]
 """promtool's notation, or numbers; None is a gap."""
@@ -103,3 +105,10 @@ def written(values: Sequence[float | None]) -> str:
             words.append(repr(value) if count == 1 else f"{value!r}x{count - 1}")
         position = end
     return " ".join(words)
+
+
+def named_labels(metric: Metric | str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels by the names that queries have for them; those of Google's metrics are left as they are."""
+    if isinstance(metric, str):
+        return {name: str(value) for name, value in labels.items()}
+    return {label_named(metric, name): str(value) for name, value in labels.items()}
