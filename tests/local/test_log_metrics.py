@@ -11,6 +11,7 @@ from obskit.local.clock import Clock
 from obskit.local.evaluate import Evaluator
 from obskit.local.ingest.entries import write_entries
 from obskit.local.store import Store
+from obskit.local.store.log_metrics import LogMetrics
 from obskit.queries import filters
 
 MINUTE = 60_000
@@ -170,6 +171,22 @@ def test_an_extractor_that_may_take_for_ever_counts_nothing(scene):
     (state,) = scene.store.log_metrics.states()
     assert (state["state"], state["entries"]) == ("unsupported", 0)
     assert 'label "user": the regular expression may take for ever' in state["error"]
+
+
+def test_labels_of_many_values_do_not_fill_the_memory(scene):
+    """A metric has so many series at most; those that it has are counted on, and its state tells."""
+    labels = {
+        "metricDescriptor": {"labels": [{"key": "user"}]},
+        "labelExtractors": {"user": "EXTRACT(jsonPayload.user)"},
+    }
+    scene.store.objects.put(metric(**labels))
+    counting = LogMetrics(scene.store.objects, scene.store.metrics, scene.store.clock, most_series=2)
+    scene.store.log_metrics = counting
+    scene.write(*({**DENIED, "user": user} for user in ("ann", "bob", "cid", "ann")))
+    assert {each.metric_labels["user"]: each.points[0].value for each in scene.series()} == {"ann": 2.0, "bob": 1.0}
+    (state,) = counting.states()
+    assert (state["state"], state["entries"]) == ("limited", 3)
+    assert state["error"].startswith("it has 2 series")
 
 
 def test_a_number_that_no_float_holds_is_still_an_entry(scene):

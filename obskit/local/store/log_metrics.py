@@ -26,6 +26,7 @@ _MINUTE_MS: Final = 60_000
 # Source: "Log-based metrics overview", entries whose time is further away are not counted.
 _OLDEST_MS: Final = 24 * 3_600_000
 _NEWEST_MS: Final = 600_000
+_MOST_SERIES: Final = 30_000  # Source: quotas of Cloud Logging, time series of a log-based metric
 _COUNTED: Final = ("filter", "metricDescriptor", "valueExtractor", "labelExtractors", "bucketOptions", "disabled")
 
 
@@ -38,6 +39,7 @@ class _Known:
     error: str = ""
     is_unsupported: bool = False
     counted: Counter[str] = field(default_factory=Counter)
+    series: set[SeriesKey] = field(default_factory=set)
 
 
 class LogMetrics:
@@ -47,9 +49,13 @@ class LogMetrics:
         objects: has the metrics.
         metrics: where their points go: one a minute and series, in which something was counted.
         clock: the backend's clock.
+        most_series: how many a metric may have; entries that would make more of them are not counted.
     """
 
-    def __init__(self, objects: ObjectStore, metrics: MetricStore, clock: Clock) -> None:
+    def __init__(
+        self, objects: ObjectStore, metrics: MetricStore, clock: Clock, *, most_series: int = _MOST_SERIES
+    ) -> None:
+        self._most_series = most_series
         self._objects = objects
         self._metrics = metrics
         self._clock = clock
@@ -73,7 +79,7 @@ class LogMetrics:
         return found
 
     def states(self) -> Sequence[dict[str, Any]]:
-        """Return each metric with how many entries it has counted since the start, and why it counts none."""
+        """Return each metric with how many entries it has counted since the start, and why not all or none."""
         with self._lock:
             self._refresh()
             return [
@@ -99,9 +105,24 @@ class LogMetrics:
         key = SeriesKey(
             metric.type, _pairs(labels), str(resource.get("type") or "global"), _pairs(resource.get("labels") or {})
         )
+        if not self._has_room(known, key):
+            return False
         end_ms = -(-(at_ms + 1) // _MINUTE_MS) * _MINUTE_MS
         self._metrics.grow(key, _descriptor(metric), end_ms - _MINUTE_MS, end_ms, value)
         known.counted[metric.type] += 1
+        return True
+
+    def _has_room(self, known: _Known, key: SeriesKey) -> bool:
+        if key not in known.series:
+            if len(known.series) >= self._most_series:
+                if not known.error:
+                    known.error = (
+                        f"it has {self._most_series} series, and counts no entry that would make another: "
+                        "extract labels that have few values"
+                    )
+                    _logger.warning("%s: %s", key.metric_type, known.error)
+                return False
+            known.series.add(key)
         return True
 
     def _refresh(self) -> None:
@@ -127,6 +148,8 @@ class LogMetrics:
 
 
 def _state(known: _Known) -> str:
+    if known.error and known.metric is not None:
+        return "limited"
     if known.error:
         return "unsupported" if known.is_unsupported else "error"
     return "ok" if known.metric is not None else "disabled"
