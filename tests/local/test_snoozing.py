@@ -145,3 +145,29 @@ def test_filters_that_a_snooze_cannot_have_are_refused(http, backend, text, told
     status, document, _ = http.call("POST", f"/v3/projects/{backend.project}/snoozes", body)
     assert status == 400
     assert told in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "interval", "told"),
+    [
+        ("start", {}, "interval.start_time is required"),
+        ("end", {}, "interval.end_time is required"),
+        ("start", {"startTime": "2001-01-01T00:00:00Z"}, "cannot be in the past"),
+        ("end", {"endTime": "2099-01-01T00:00:00Z"}, "must be after its start"),
+    ],
+    ids=["no-start", "no-end", "past", "before"],
+)
+def test_a_change_may_not_break_the_interval(http, backend, path, interval, told):
+    """What is taken away or wrong is refused, and the snooze stays as it was."""
+    project = f"projects/{backend.project}"
+    policy = http.post(
+        f"/v3/{project}/alertPolicies", {key: POLICY[key] for key in ("displayName", "combiner", "conditions")}
+    )
+    times = {"startTime": "2100-01-01T00:00:00Z", "endTime": "2100-01-02T00:00:00Z"}
+    body = {"displayName": "s", "criteria": {"policies": [policy["name"]]}, "interval": times}
+    made = http.post(f"/v3/{project}/snoozes", body)
+    changed = {"name": made["name"], "interval": interval}
+    status, document, _ = http.call("PATCH", f"/v3/{made['name']}?updateMask=interval.{path}Time", changed)
+    assert (status, told in document["error"]["message"]) == (400, True), document
+    assert http.get(f"/v3/{made['name']}")["interval"] == times
+    assert http.call("DELETE", f"/v3/{policy['name']}")[0] == 200

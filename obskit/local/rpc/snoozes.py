@@ -51,13 +51,17 @@ def _refuse_interval(message: Any) -> None:
         raise invalid("Field snooze.interval.end_time must be after its start.")
 
 
+def _refuse_past(store: Store, message: Any) -> None:
+    if ms_of(message.interval.start_time) < store.clock.now_ms() - _SKEW_MS:
+        raise invalid("Field snooze.interval.start_time cannot be in the past.")
+
+
 def create_snooze(store: Store, request: Any) -> Answer:
     """Create a snooze that has not begun yet."""
     snooze = json_of(request.snooze)
     refuse(list(_faults(snooze)))
     _refuse_interval(request.snooze)
-    if ms_of(request.snooze.interval.start_time) < store.clock.now_ms() - _SKEW_MS:
-        raise invalid("Field snooze.interval.start_time cannot be in the past.")
+    _refuse_past(store, request.snooze)
     for policy in snooze["criteria"]["policies"]:
         if store.objects.get(policy) is None:
             raise missing(f"Alert policy {policy}")
@@ -94,9 +98,14 @@ def update_snooze(store: Store, request: Any) -> Answer:
         raise invalid("The snooze has begun; its start cannot be changed.")
     document = merged(current, json_of(request.snooze), request.update_mask)
     refuse(list(_faults(document)))
+    for name in ("startTime", "endTime"):
+        if name not in document["interval"]:
+            raise invalid(f"Field snooze.interval.{name.removesuffix('Time')}_time is required.")
     after = type(request.snooze)()
     after.interval.start_time.FromJsonString(document["interval"]["startTime"])
     after.interval.end_time.FromJsonString(document["interval"]["endTime"])
     _refuse_interval(after)
+    if "interval.start_time" in paths:
+        _refuse_past(store, after)
     store.objects.put(document)
     return document
