@@ -171,3 +171,10 @@ def test_a_change_may_not_break_the_interval(http, backend, path, interval, told
     assert (status, told in document["error"]["message"]) == (400, True), document
     assert http.get(f"/v3/{made['name']}")["interval"] == times
     assert http.call("DELETE", f"/v3/{policy['name']}")[0] == 200
+
+
+def test_a_mask_that_is_none_is_told(http, backend):
+    """Over REST it has the fields' names of JSON."""
+    name = f"projects/{backend.project}/snoozes/1"
+    status, document, _ = http.call("PATCH", f"/v3/{name}?updateMask=display_name", {"displayName": "t"})
+    assert (status, "updateMask=display_name" in document["error"]["message"]) == (400, True)

@@ -113,7 +113,12 @@ def _ask(message: Any, request: Request) -> None:
     if "force" in request.query_params:
         message.force = asked.flag("force")
     if mask := asked.text("updateMask"):
-        message.update_mask.FromJsonString(mask)
+        try:
+            message.update_mask.FromJsonString(mask)
+        except ValueError as error:
+            raise ApiError(
+                400, f"updateMask={mask} is not valid: write fields as in JSON, userLabels. {error}"
+            ) from error
 
 
 def _resource(request: Request) -> str:
