@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from obskit.errors import Problem, QueryError
 from obskit.queries import filters
+from obskit.queries.backtracking import EXPLOSIVE, EXPLOSIVE_WAY_OUT, is_explosive
 from obskit.queries.filters import Filter
 
 __all__ = ["parsed_filter", "slo_metric", "slo_of_metric", "slo_selector"]
@@ -48,9 +50,14 @@ def parsed_filter(text: str) -> Filter:
     """Return a condition's filter.
 
     Raises:
-        QueryError: it does not parse.
+        QueryError: it does not parse, or has a regular expression that may take for ever here.
     """
     selector = slo_selector(text)
     if selector is None:
-        return filters.parse(text)
+        found = filters.parse(text)
+        for leaf in found.comparisons():
+            if leaf.op == "monitoring.regex.full_match" and is_explosive(leaf.values[0]):
+                problem = f"{EXPLOSIVE}: {leaf.values[0]!r}"
+                raise QueryError(Problem(place=f"filter on {leaf.field}", problem=problem, way_out=EXPLOSIVE_WAY_OUT))
+        return found
     return filters.parse(f'metric.type="{slo_metric(*selector)}"')

@@ -222,3 +222,12 @@ def test_nan_and_infinities_never_raise():
     calls += ["predict_linear(x[5m], 60)", "holt_winters(x[5m], 0.5, 0.5)", "quantile_over_time(0.5, x[5m])"]
     for call in calls:
         evaluate(call, source, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "query", ['up{job=~"(a+)+"}', 'up{job!~"(a+)+"}', 'label_replace(up, "x", "$1", "job", "(a+)+")']
+)
+def test_a_regular_expression_that_may_take_for_ever_is_refused(query):
+    """Prometheus and Google run RE2; here one query would hold everything up."""
+    with pytest.raises(QueryError, match="may take for ever"):
+        evaluate(query, MemorySource([]), 0.0)

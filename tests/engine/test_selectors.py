@@ -50,3 +50,9 @@ def test_a_star_groups_by_every_label_of_the_resource():
     found = {each.resource_labels["host"]: each for each in reduce(rows, aggregation)}
     assert {host: each.points[0].value for host, each in found.items()} == {"a": 2.0, "b": 0.0}
     assert found["a"].resource_labels == {"host": "a", "project_id": "p"}
+
+
+def test_a_regular_expression_that_may_take_for_ever_is_refused():
+    """Google runs RE2; here one filter would hold everything up."""
+    with pytest.raises(QueryError, match=r"filter on resource\.labels\.zone: .*may take for ever"):
+        parsed_filter('metric.type="x" AND resource.labels.zone=monitoring.regex.full_match("(a+)+")')

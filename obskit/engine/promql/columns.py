@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obskit.errors import Problem, QueryError
+from obskit.queries.backtracking import EXPLOSIVE, EXPLOSIVE_WAY_OUT, is_explosive
 
 __all__ = [
     "Cell",
@@ -20,6 +22,7 @@ __all__ = [
     "key_of",
     "merged",
     "refuse",
+    "refuse_explosive",
     "without_name",
 ]
 
@@ -91,6 +94,20 @@ class Grid:
 def refuse(problem: str, way_out: str) -> QueryError:
     """Return the error of a query that cannot be evaluated."""
     return QueryError(Problem(place="query", problem=problem, way_out=way_out))
+
+
+def refuse_explosive(pattern: str) -> None:
+    """Refuse a regular expression that may take for ever here, where it is not RE2 that runs it.
+
+    Raises:
+        QueryError: it may.
+    """
+    try:
+        is_slow = is_explosive(pattern)
+    except re.error:  # told where it is used
+        return
+    if is_slow:
+        raise refuse(f"{EXPLOSIVE}: {pattern!r}", EXPLOSIVE_WAY_OUT)
 
 
 def without_name(labels: Mapping[str, str]) -> dict[str, str]:

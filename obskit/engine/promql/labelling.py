@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import promql_parser as pp
 
-from obskit.engine.promql.columns import Column, Columns, merged, refuse
+from obskit.engine.promql.columns import Column, Columns, merged, refuse, refuse_explosive
 from obskit.engine.promql.parsing import unwrapped
 from obskit.engine.promql.selecting import matchers_of
 from obskit.queries.re2 import compiled
@@ -23,9 +23,11 @@ def label_replace(columns: Columns, target: str, replacement: str, source: str, 
     """Return the columns with a label made from another by a regular expression, where that matches.
 
     Raises:
-        QueryError: the target is no label, the expression does not compile, or two series get the same labels.
+        QueryError: the target is no label, the expression does not compile or may take for ever, or two series get
+            the same labels.
     """
     _check_label(target)
+    refuse_explosive(pattern)
     try:
         expression = compiled(pattern)
     except re.error as error:

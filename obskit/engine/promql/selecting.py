@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from obskit.engine.promql.columns import Cell, Column, Columns, key_of, refuse
+from obskit.engine.promql.columns import Cell, Column, Columns, key_of, refuse, refuse_explosive
 from obskit.engine.series import Matcher, Series, SeriesSource
 
 __all__ = ["LOOKBACK_MS", "PerTimes", "Windowed", "Windows", "fetch", "instants", "matchers_of", "windows_of"]
@@ -48,11 +48,14 @@ def matchers_of(selector: Any) -> list[Matcher]:
     """Return the matchers of a selector, its metric's name among them.
 
     Raises:
-        QueryError: it has matchers joined by ``or``.
+        QueryError: it has matchers joined by ``or``, or a regular expression that may take for ever.
     """
     if selector.matchers.or_matchers:
         raise refuse("`or` between matchers is not supported", "Use a regular expression, or two selectors")
     found = [Matcher(m.name, _OPS[str(m.op)], str(m.value)) for m in selector.matchers.matchers]
+    for matcher in found:
+        if matcher.op in {"=~", "!~"}:
+            refuse_explosive(matcher.value)
     return [Matcher("__name__", "=", selector.name), *found] if selector.name else found
 
 
