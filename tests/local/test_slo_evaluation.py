@@ -148,12 +148,24 @@ def test_an_slo_that_cannot_be_worked_out_is_told(scene):
 def test_late_telemetry_changes_what_was_counted(scene):
     """Points that arrive long after their time are in the budget all the same."""
     scene.store.objects.put(OBJECTIVE)
+    scene.now_ms = 60 * MINUTE
     scene.requests(60 * MINUTE, 100, 0)
     assert total_of(scene, 60 * MINUTE) == 100
     key = SeriesKey("workload.googleapis.com/requests", (("code", "500"),), "generic_task", (("job", "b"),))
     described = Descriptor(type="workload.googleapis.com/requests", kind="DELTA", value_type="INT64")
     scene.store.metrics.put(key, described, [(10 * MINUTE, 11 * MINUTE, 7)])
     assert total_of(scene, 60 * MINUTE) == 107
+
+
+def test_a_point_of_a_wrong_clock_makes_no_others_late(scene):
+    """What has settled is not counted anew for ever because of one point far in the future."""
+    scene.now_ms = 60 * MINUTE
+    described = Descriptor(type="custom.googleapis.com/other", kind="GAUGE", value_type="INT64")
+    late = 10_000_000 * MINUTE
+    scene.store.metrics.put(SeriesKey(described.type, (), "global", ()), described, [(late, late, 1)])
+    scene.requests(59 * MINUTE, 100, 0)
+    scene.requests(60 * MINUTE, 100, 0)
+    assert scene.store.metrics.settled({"workload.googleapis.com/requests"}) == (50 * MINUTE, 0)
 
 
 def total_of(scene, at_ms):

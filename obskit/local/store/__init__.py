@@ -49,7 +49,7 @@ class Store:
         self._is_kept = path is not None and is_saved
         self._listeners: list[Callable[[set[str]], None]] = []
         self._lock = threading.Lock()
-        self.metrics = MetricStore(project)
+        self.metrics = MetricStore(project, now_ms=self.clock.now_ms)
         self.deltas = Deltas()
         self.faults = Faults()
         self.traces = TraceStore(self._database, self.changed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from obskit.catalog import promql_name
 from obskit.engine.distributions import total
 from obskit.engine.series import Distribution, Matcher, Point, Series, TypedSeries
 from obskit.local.store import samples
+from obskit.local.store.descriptors import Descriptor, SeriesKey
 from obskit.local.store.naming import promql_labels
 from obskit.local.store.selection import types_of
 from obskit.queries.filters import Filter
@@ -25,30 +27,6 @@ _SETTLE_MS: Final = 600_000  # how long after the newest point of all others are
 _BYTES_KEPT: Final = 512 * 1024 * 1024  # of all series, roughly
 _POINT_BYTES: Final = 24
 _DISTRIBUTION_BYTES: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """What is known of a metric type; of its labels, `label_texts` has type and description where they were told."""
-
-    type: str
-    kind: str
-    value_type: str
-    unit: str = ""
-    description: str = ""
-    display_name: str = ""
-    labels: tuple[str, ...] = ()
-    label_texts: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """What tells one series from another."""
-
-    metric_type: str
-    metric_labels: tuple[tuple[str, str], ...]
-    resource_type: str
-    resource_labels: tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -99,14 +77,22 @@ class MetricStore:
     Args:
         project: the value of ``project_id`` where a series does not say it.
         most_bytes: about how much the points may take; beyond it the longest series lose their oldest points.
+        now_ms: the backend's clock; a point from a wrong clock, far in the future, makes no others late.
 
     Attributes:
         descriptors: of metric types, by type.
         writes: how often something was written; it tells whether there can be anything new.
     """
 
-    def __init__(self, project: str = "local-project", *, most_bytes: int = _BYTES_KEPT) -> None:
+    def __init__(
+        self,
+        project: str = "local-project",
+        *,
+        most_bytes: int = _BYTES_KEPT,
+        now_ms: Callable[[], float] | None = None,
+    ) -> None:
         self._project = project
+        self._now_ms = now_ms or (lambda: math.inf)
         self._most_bytes = most_bytes
         self._bytes = 0
         self._lock = threading.RLock()
@@ -175,11 +161,13 @@ class MetricStore:
         with self._lock:
             stored = self._series.get(key) or self._new(key, descriptor)
             self.writes += 1
+            most_ms = self._now_ms() + _SETTLE_MS
             for start_ms, end_ms, value in points:
                 self._bytes += stored.append(start_ms, end_ms, value)
                 if end_ms <= self._newest_ms - _SETTLE_MS:
                     self._late[key.metric_type] += 1
-                self._newest_ms = max(self._newest_ms, end_ms)
+                if end_ms <= most_ms:
+                    self._newest_ms = max(self._newest_ms, end_ms)
                 if len(stored.ends) > _POINTS_KEPT:
                     self._bytes -= stored.cut(len(stored.ends) - _POINTS_KEPT)
             while self._bytes > self._most_bytes:
