@@ -24,7 +24,7 @@ from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
 MAJOR = 2
-CALLS = 200
+CALLS = 1000  # and one flush, as for requests
 WARM_UP = 60
 TARGET = 10.0
 VARIANTS = {

@@ -19,15 +19,14 @@ from obskit.llm import gemini_interactions, gemini_late, gemini_live, streams
 from obskit.llm.gemini_call import (
     Begin,
     Reply,
-    base_url_of,
     fail,
     finish_with,
     keep_body,
-    provider_of,
+    place_of,
     request_attributes,
 )
 from obskit.llm.hooks import hooks
-from obskit.llm.inside import enter
+from obskit.llm.inside import around, enter
 from obskit.llm.patches import Patches
 from obskit.llm.prices import model_name, wait_until_loaded
 from obskit.llm.record import Call, begun, current_call, is_suppressed, settings
@@ -199,14 +198,14 @@ _POINTS: Final = (
 
 def _begin(operation: str) -> Begin:
     def begin(models: Any, arguments: dict[str, Any]) -> Call | None:
-        if is_suppressed():
+        if around() and is_suppressed():
             return None
         try:
             is_clean = not settings().capture_prompts
             is_plain = is_clean and arguments.get("config") is None
             attributes = None if is_plain else request_attributes(arguments)
             model = model_name(str(arguments.get("model") or ""))
-            provider, base_url = provider_of(models), base_url_of(models)
+            provider, base_url = place_of(models)
             return begun(operation, provider, model, base_url, arguments, attributes, is_clean)
         except Exception as error:  # noqa: BLE001 - the app's call must go through
             _log.warning("obskit could not record a call of google-genai: %s: %s", type(error).__name__, error)

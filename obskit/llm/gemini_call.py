@@ -17,12 +17,12 @@ from obskit.llm.usage import GeminiUsage, Usage, fields_of, usage_of
 __all__ = [
     "Begin",
     "Reply",
-    "base_url_of",
     "error_attributes",
     "fail",
     "finish",
     "finish_with",
     "keep_body",
+    "place_of",
     "provider_of",
     "request_attributes",
 ]
@@ -48,14 +48,17 @@ _PARAMETERS: Final = {
 
 def provider_of(part: Any) -> str:
     """Return `gen_ai.provider.name` of a part of the SDK's client (`client.models`, `client.caches`, …)."""
-    return "gcp.vertex_ai" if getattr(getattr(part, "_api_client", None), "vertexai", False) else "gcp.gemini"
+    return place_of(part)[0]
 
 
-def base_url_of(part: Any) -> str:
-    """Return where a part of the SDK's client sends its calls, empty where that is unknown."""
-    options = getattr(getattr(part, "_api_client", None), "_http_options", None)
+def place_of(part: Any) -> tuple[str, str]:
+    """Return `gen_ai.provider.name` of a part of the SDK's client, and where it sends its calls, empty if unknown."""
+    client = getattr(part, "_api_client", None)
+    options = getattr(client, "_http_options", None)
     base_url = options.get("base_url") if isinstance(options, dict) else getattr(options, "base_url", None)
-    return base_url if base_url.__class__ is str else str(base_url or "")
+    if base_url.__class__ is not str:
+        base_url = str(base_url or "")
+    return ("gcp.vertex_ai" if getattr(client, "vertexai", False) else "gcp.gemini"), base_url
 
 
 def request_attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
-from obskit.llm.gemini_call import Reply, base_url_of, fail, provider_of, request_attributes
+from obskit.llm.gemini_call import Reply, fail, place_of, provider_of, request_attributes
 from obskit.llm.hooks import hooks
 from obskit.llm.kept import Kept
 from obskit.llm.prices import model_name
@@ -75,12 +75,13 @@ def _begin_video(part: Any, arguments: dict[str, Any]) -> Call | None:
     if is_suppressed():
         return None
     try:
+        provider, base_url = place_of(part)
         return Call(
             operation="generate_videos",
-            provider=provider_of(part),
+            provider=provider,
             model=model_name(str(arguments.get("model") or "")),
             attributes=request_attributes(arguments),
-            base_url=base_url_of(part),
+            base_url=base_url,
             arguments=arguments,
         )
     except Exception as error:  # noqa: BLE001 - the app's call must go through

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from time import time
 from typing import Any, Final
 
@@ -55,6 +55,7 @@ _PROVIDERS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)
 def model_name(model: str) -> str:
     """Return a model's bare name: ``models/X``, ``publishers/google/models/X`` and ``google/X`` are all X.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import add
 from typing import Any, Final
 
@@ -36,9 +37,10 @@ class Series:
         on_span: the same for the calls' spans; not to be changed.
         servers: the same with where the calls go, by the URL of that, see `at`; not to be changed.
         name: of the calls' spans.
+        tell: records what a call adds.
     """
 
-    __slots__ = ("_adding", "_cells", "_later", "_store", "labels", "name", "on_span", "servers")
+    __slots__ = ("_cells", "_store", "labels", "name", "on_span", "servers", "tell")
 
     def __init__(self, store: cells.Cells, labels: Mapping[str, str]) -> None:
         self._store = store
@@ -48,7 +50,7 @@ class Series:
         self.name = shown("", f"{operation} {model}" if model else operation)
         self._cells: dict[tuple[str, str, str], Any] = {}
         self.servers: dict[str, dict[str, Any]] = {"": self.on_span}
-        self._later, self._adding = store.later, self._add
+        self.tell: Callable[[Recorded], None] = partial(store.later, self._add)
 
     def at(self, base_url: str) -> dict[str, Any]:
         """Return what the spans of calls to that place say from the beginning; not to be changed."""
@@ -56,10 +58,6 @@ class Series:
             self.servers.clear()
         found = self.servers[base_url] = {**self.on_span, **server_attributes(base_url)}
         return found
-
-    def tell(self, recorded: Recorded) -> None:
-        """Record what a call adds."""
-        self._later(self._adding, recorded)
 
     def told(self, metric: catalog.Metric, value: float, label: str, text: str, seen: cells.Seen | None) -> None:
         """Record one point.
