@@ -48,7 +48,7 @@ def command(
     report["models"] = [row.to_dict() for row in found]
     if name and not usage.is_empty:
         cost = exact_price(provider, [name], usage, config.prices)
-        report["cost_usd"] = None if cost is None else str(cost)
+        report["cost_usd"] = None if cost is None else f"{cost.normalize():f}"
     typer.echo(json.dumps(report) if as_json else "\n".join(_lines(report, found, config)))
     if name and (not found or report.get("cost_usd", "") is None):
         raise typer.Exit(1)

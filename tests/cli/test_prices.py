@@ -35,7 +35,7 @@ def test_json(monkeypatch, tmp_path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.obskit.prices]\nflux = {images = 0.04}\n")
     monkeypatch.chdir(tmp_path)
     report = json.loads(run("flux", "--unit", "images=3", "--json")[1])
-    assert (report["models"][0]["origin"], report["cost_usd"]) == ("configured", "0.120")
+    assert (report["models"][0]["origin"], report["cost_usd"]) == ("configured", "0.12")
     report = json.loads(run("models/gemini-2.5-flash", "--input", "1000000", "--processing", "batch", "--json")[1])
     assert report["cost_usd"] == "0.15"
 
