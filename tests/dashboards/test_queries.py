@@ -90,7 +90,7 @@ EXPECTED = {
     "Failed requests (5xx)": 2 / 62,
     "Requests by status": 2 / 30,
     "Cache hit rate": 0.25,
-    "Refused (429) a minute": 8,
+    "429s a minute": 8,
     "Refused (429) and failed calls": 8,
     "Cost per hour, at the pace of the last 10 min": 30,
     "Tokens by model": 9000,

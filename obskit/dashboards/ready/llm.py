@@ -107,7 +107,7 @@ def _cards(
                 title="Tokens, last 24 h", query=growth(AI_TOKENS, where=where, window="1d"), unit="{token}", width=8
             ),
             Scorecard(
-                title="Refused (429) a minute",
+                title="429s a minute",
                 query=_refused_per_minute(where).otherwise(0),
                 unit="1",
                 thresholds=(_red(rate_limit),),
