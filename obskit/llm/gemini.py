@@ -69,7 +69,7 @@ def follow_calls(genai: ModuleType, *, is_recording: bool = True) -> None:
         is_recording: off leaves the calls alone, and only keeps obskit's own imports from disturbing them.
     """
     _patches.found(getattr(genai, "__version__", None))
-    _keep_apart(genai)
+    _patches.keep_whole(getattr(genai, "_common", None), "loaded_requests")
     if is_recording:
         _patch(genai)
         for module in gemini_interactions.MODULES:
@@ -254,25 +254,6 @@ def _async_attempt(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # --------------------------------------------------------------------------- patching
-
-
-def _keep_apart(genai: ModuleType) -> None:
-    """Keep the SDK from using `requests` half imported.
-
-    It takes the module straight from `sys.modules` where anybody has imported it, and obskit's export thread
-    imports Google's clients, and `requests` with them, while the app's calls go on.
-    """
-    common = getattr(genai, "_common", None)
-    original = getattr(common, "loaded_requests", None)
-    if original is None:
-        return
-
-    def loaded_requests() -> Any:
-        module = original()
-        is_half = getattr(getattr(module, "__spec__", None), "_initializing", False)
-        return None if is_half else module
-
-    _patches.replace(common, "loaded_requests", loaded_requests)
 
 
 def _patch(genai: ModuleType) -> None:

@@ -58,6 +58,8 @@ _DONE: Final = frozenset({"completed", "expired", "cancelled"})  # what was made
 
 def follow_calls(sdk: ModuleType) -> None:
     """Record the calls through the SDK from now on."""
+    for name in ("_loaded_httpx2", "_loaded_legacy_httpx"):  # of 2.x and of 3.x
+        patches.keep_whole(getattr(sdk, "_httpx2", None), name)
     stainless.patch(sdk, _Dialect(), patches)
 
 

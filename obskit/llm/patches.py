@@ -42,6 +42,27 @@ class Patches:
         setattr(owner, name, replacement)
         self._replaced.append((owner, name, original, replacement))
 
+    def keep_whole(self, owner: Any, name: str) -> None:
+        """Keep an SDK's function from returning a module that is half imported.
+
+        It takes the module straight from `sys.modules` where anybody has imported it, and obskit imports Google's
+        clients and the price list on threads of its own, and HTTP libraries with them, while the app's calls go on.
+
+        Args:
+            owner: what has the function; None, or one without it, is left alone.
+            name: of the function, which returns None where the module is not there.
+        """
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+
+        def loaded() -> Any:
+            module = original()
+            is_half = getattr(getattr(module, "__spec__", None), "_initializing", False)
+            return None if is_half else module
+
+        self.replace(owner, name, loaded)
+
     def tell(self, problem: str) -> None:
         """Say once what of the SDK cannot be recorded."""
         found = Problem(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -271,6 +273,28 @@ def unreachable(url: str, name: str) -> None:
 def unknown_model(url: str, name: str) -> None:
     for _ in range(2):
         client(url, name).chat.completions.create(model="house-of-nobody", messages=HELLO)
+
+
+@scenario()
+def half_imported(url: str, name: str) -> None:
+    """Call while a thread is in the middle of importing the HTTP library that the SDK only looks for."""
+    other = "httpx" if hasattr(_httpx(), "_loaded_legacy_httpx") else "httpx2"
+    half, before = ModuleType(other), sys.modules.get(other)
+    half.__spec__ = ModuleSpec(other, None)
+    half.__spec__._initializing = True
+    sys.modules[other] = half
+    try:
+        client(url, name).chat.completions.create(model=MODEL, messages=HELLO)
+    finally:
+        sys.modules.pop(other)
+        if before is not None:
+            sys.modules[other] = before
+
+
+def _httpx() -> Any:
+    import openai
+
+    return getattr(openai, "_httpx2", None)
 
 
 @scenario()

@@ -17,7 +17,7 @@ VERSIONS = [
 TOLD = (
     "chat", "achat", "priority", "stream", "astream", "silent_stream", "asilent_stream", "stream_helper", "parsed",
     "tools", "responses", "aresponses_stream", "responses_helper", "background", "embeddings", "images",
-    "transcription", "raw", "raw_stream", "streamed_raw", "astreamed_body", "retried", "aretried", "azure", "who",
+    "transcription", "raw", "raw_stream", "streamed_raw", "astreamed_body", "retried", "aretried", "azure", "who", "half_imported",
 )  # fmt: skip
 """Scenarios whose usage the server tells, so that obskit must have all of it."""
 IN_A_BATCH = {"input_tokens": 897_959, "cache_read_tokens": 2_048, "output_tokens": 4_001}
