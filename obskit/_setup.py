@@ -16,7 +16,7 @@ from obskit._handle import Duration, Handle
 from obskit.config import Config, Resolved, resolve
 from obskit.errors import Problem
 from obskit.middleware.frameworks import installer_of
-from obskit.signals.gentle import without_collection
+from obskit.signals.gentle import collect_seldom, without_collection
 from obskit.signals.places import machine_sign, service_sign
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def instrument(
     spool_directory: str | None = None,
     spool_bytes: int | None = None,
     flush_timeout: Duration | None = None,
+    native: bool | None = None,
+    gc_threshold: int | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
     **unknown: Any,
 ) -> Handle:
@@ -128,6 +130,8 @@ def instrument(
         spool_directory: folder for what cannot be delivered in time; it survives a restart.
         spool_bytes: most bytes of that folder's files.
         flush_timeout: longest time that the end of the process waits for delivery.
+        native: False serves plain ASGI requests in Python too, at four times the cost.
+        gc_threshold: how many new objects the garbage collector waits for, where that is still 700; 0 leaves it.
         prices: USD per million tokens by model and kind.
         unknown: anything else is warned of, with the setting that was probably meant.
 
@@ -241,6 +245,7 @@ def _start(resolved: Resolved) -> None:
     reports.configure(config, redactor)
     reports.set_sink(pipeline.submit_error)
     pipeline.start()
+    collect_seldom(config.gc_threshold)
     _process.config = config
     _process.observer = Observer(config, redactor, pipeline.flush, durations, keeper, spans)
     if (hooks := sys.modules.get("obskit.middleware.hooks")) is not None:

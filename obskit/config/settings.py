@@ -261,6 +261,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="Longest time that the end of the process waits for all signals together (Cloud Run kills after 10 s).",
     ),
     Setting(
+        name="native",
+        parse=values.flag,
+        default=True,
+        help="Whether plain ASGI requests are served by the compiled module, where this installation has it; Python "
+        "does the same, at four times the cost.",
+    ),
+    Setting(
+        name="gc_threshold",
+        parse=values.whole,
+        default=2000,
+        help="How many more objects than before may be there until Python's garbage collector looks at the young ones, "
+        "set only where the app has left CPython's 700; 2,000 is what CPython has from 3.13 on. 0: it stays.",
+    ),
+    Setting(
         name="prices",
         parse=values.prices,
         default=None,
@@ -316,6 +330,8 @@ class Config:
     spool_directory: str = ""
     spool_bytes: int = 64 * 1024 * 1024
     flush_timeout: timedelta = timedelta(seconds=6)
+    native: bool = True
+    gc_threshold: int = 2000
     prices: Mapping[str, Mapping[str, float]] | None = None
 
 

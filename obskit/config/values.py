@@ -116,6 +116,18 @@ def positive(value: object) -> int:
     return number
 
 
+def whole(value: object) -> int:
+    """Return a whole number, 0 or above.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = int(str(value))
+    if number < 0:
+        raise ValueError(f"{value!r} is below 0")
+    return number
+
+
 def one_of(*choices: str) -> Callable[[object], str]:
     """Return a parser that takes these words only, however they are capitalised."""
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from obskit.middleware.requests import Observer, leave
+from obskit.middleware import native
+from obskit.middleware.requests import CURRENT, SPAN_KEY, THICK_S, Observer, leave
 from obskit.signals import context
 from obskit.signals.context import RequestState
 
@@ -50,20 +51,42 @@ class ASGIMiddleware:
         is_left_to_others: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
-        self.observer = observer
         self._locate = locate
         self._marks = marks
         self._is_left_to_others = is_left_to_others
+        self._known_routes: dict[int, tuple[Any, Any, str]] = {}
+        self.observer = observer
+
+    @property
+    def observer(self) -> Observer:
+        """Who observes the requests of this app."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer) -> None:
+        self._observer = observer
+        self._way = native.way(observer, _NativeExchange, CURRENT, SPAN_KEY, THICK_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or lifespan."""
         if scope["type"] != "http" or _SEEN in scope:
             await self._other(scope, receive, send)
             return
-        observer = self.observer
+        observer = self._observer
         if observer.excluded is not None and observer.is_excluded(scope["path"]):
             await self._unrecorded(scope, receive, send)
             return
+        if (way := self._way) is not None:
+            fast = way.begin(scope, receive, send, self._locate, self._marks, self._known_routes)
+            if fast is not None:
+                try:
+                    await self.app(scope, fast.receive, fast.send)
+                except BaseException as error:
+                    observer.finish(fast.state, error)
+                    raise
+                finally:
+                    fast.leave()
+                return
         state, entered = self._begin(scope)
         if entered is None:
             await self.app(scope, receive, send)
@@ -228,7 +251,21 @@ class _Exchange:
         except OSError:  # ASGI's way to say that the client has gone
             state.is_disconnected = True
             raise
-        self._observer.body_sent(state)
+        self._finish()
+
+    def _finish(self) -> None:
+        self._observer.body_sent(self._state)
+
+
+def _native_exchange() -> type | None:
+    """Return the compiled exchange, with Python's own for what is not its; None where there is none."""
+    if native.MODULE is None:
+        return None
+    ways = {"receive": _Exchange.receive, "_complete": _Exchange._complete, "_send_any": _Exchange.send}  # noqa: SLF001
+    return type("_NativeExchange", (native.MODULE.Exchange,), {"__slots__": (), **ways})
+
+
+_NativeExchange: Final = _native_exchange()
 
 
 def _has_left(receive: Receive) -> bool:

@@ -31,7 +31,7 @@ from obskit.signals.shown import Shown
 from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
 from obskit.signals.traces import SUPPRESSING, error_type, fail, tracer
 
-__all__ = ["ENDED_BY_CLIENT", "Entered", "Observer", "attach", "get_current", "leave"]
+__all__ = ["CURRENT", "ENDED_BY_CLIENT", "SPAN_KEY", "THICK_S", "Entered", "Observer", "attach", "get_current", "leave"]
 
 _log = logging.getLogger("obskit")
 _WHO: Final = (("user_id", "user.id"), ("session_id", "session.id"), ("user_tier", "user.tier"))
@@ -39,15 +39,14 @@ ENDED_BY_CLIENT: Final = 499
 """Status of a request whose client left before there was a response. Source: nginx, which made it a convention."""
 _MOST_CHARS: Final = 512
 _MOST_SERIES: Final = 5000
-_THICK_S: Final = 0.0003
+THICK_S: Final = 0.0003
 _EMPTY: Final = Context()
-_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
+SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
 _runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do
-_current: Any = getattr(_runtime, "_current_context", _runtime)
-get_current: Final = getattr(_current, "get", _runtime.get_current)
-reset: Final = getattr(_current, "reset", _runtime.detach)
-attach: Final = getattr(_current, "set", _runtime.attach)
-
+CURRENT: Final[Any] = getattr(_runtime, "_current_context", _runtime)
+get_current: Final = getattr(CURRENT, "get", _runtime.get_current)
+reset: Final = getattr(CURRENT, "reset", _runtime.detach)
+attach: Final = getattr(CURRENT, "set", _runtime.attach)
 
 Entered = tuple[Token[RequestState | None], Token[Context]]
 """What must be undone when a request's code has run."""
@@ -86,15 +85,16 @@ class Observer:
     ) -> None:
         self.flush = flush
         self.excluded = _any_of(config.excluded_urls)
+        self.is_native = config.native
         self._shown = Shown(redactor)
-        self._lines = RequestLines(config, redactor) if config.access_log else None
+        self.lines = RequestLines(config, redactor) if config.access_log else None
         self._durations = durations
         self._keeper = keeper
-        self._spans = spans
+        self.spans = spans
         self._provider: Any = spans.provider if spans is not None else None
-        self._takes_all = config.sample_ratio >= 1.0 and not config.trust_incoming_sampling
+        self.takes_all = config.sample_ratio >= 1.0 and not config.trust_incoming_sampling
         self._trusts_incoming = config.trust_incoming_sampling
-        self._series: dict[tuple[str, str, int, str, str], Any] = {}
+        self.series: dict[tuple[str, str, int, str, str], Any] = {}
         self._has_failed = False
         self._last_ended = 0.0
 
@@ -135,16 +135,16 @@ class Observer:
                 return set_request(state), attach(around)
             caller = caller_of(traceparent, tracestate, cloud_trace) if traceparent or cloud_trace else None
             outer = _outer(around) if around else None
-            if self._spans is None or not self._provider.is_plain or outer is not None:
+            if self.spans is None or not self._provider.is_plain or outer is not None:
                 span: trace.Span = self._sdk_span(state, caller, protocol, outer)
             else:
                 state.span_id = (random_bits(64) or 1).to_bytes(8, "big").hex()  # half of what a format costs
                 state.trace_id = (random_bits(128) or 1).to_bytes(16, "big").hex() if caller is None else caller[0]
-                state.sampled = self._takes_all or self._is_taken(state, caller)
-                span = RequestSpan(self._spans, state, caller, protocol)
+                state.sampled = self.takes_all or self._is_taken(state, caller)
+                span = RequestSpan(self.spans, state, caller, protocol)
             state.span = span
             entered = Context(around) if around else Context()
-            dict.__setitem__(entered, _KEY, span)
+            dict.__setitem__(entered, SPAN_KEY, span)
             return set_request(state), attach(entered)
         except Exception as error:  # noqa: BLE001 - the app must be served whatever goes wrong here
             self._failed("begin", error)
@@ -153,7 +153,7 @@ class Observer:
     def _is_taken(self, state: RequestState, caller: Caller | None) -> bool:
         if caller is not None and self._trusts_incoming:
             return caller[2]
-        return self._spans is not None and self._spans.sampler.takes(int(state.trace_id, 16))
+        return self.spans is not None and self.spans.sampler.takes(int(state.trace_id, 16))
 
     def _sdk_span(
         self, state: RequestState, caller: Caller | None, protocol: str, outer: trace.Span | None
@@ -235,7 +235,7 @@ class Observer:
         else:
             kind = self._kind(state, is_complete=is_complete or is_websocket)
         method, route, status = state.method, state._route or state.route, state.status  # noqa: SLF001 - saves a call
-        series = self._series.get((method, route, status, kind, state.scheme))
+        series = self.series.get((method, route, status, kind, state.scheme))
         if series is None:
             series = self._new_series(state, kind)
         if not is_websocket:
@@ -249,13 +249,13 @@ class Observer:
                 self._end_span(span, state, kind, around)
             finally:  # a server that ends at once raises SystemExit in the middle of anything
                 span.end(state.start_ns + int(state.elapsed_s * 1e9))
-        if self._lines is None:
+        if self.lines is None:
             return
-        line = self._lines.line(state, kind, around, series.head, series.http)
+        line = self.lines.line(state, kind, around, series.head, series.http)
         # A write costs what a tenth of the request does, and half of it where it wakes a reader. Lines that come thick
         # and fast share it; a request by itself is not answered before its line is out.
         ended, self._last_ended = self._last_ended, state.begun + state.elapsed_s
-        if self._last_ended - ended < _THICK_S and (loop := loops.running_loop()) is not None:
+        if self._last_ended - ended < THICK_S and (loop := loops.running_loop()) is not None:
             logs.OUTPUT.gather(line, loop, self._last_ended)
         else:
             logs.OUTPUT.write(line)
@@ -289,10 +289,10 @@ class Observer:
             labels["http.route"] = state.route
         if kind:
             labels["error.type"] = kind
-        head, http = self._lines.parts(state, kind) if self._lines is not None else ("", "")
+        head, http = self.lines.parts(state, kind) if self.lines is not None else ("", "")
         series = _Series(self._durations.cell(labels), head, http)
-        if len(self._series) < _MOST_SERIES and state.method in METHODS:
-            self._series[state.method, state.route, state.status, kind, state.scheme] = series
+        if len(self.series) < _MOST_SERIES and state.method in METHODS:
+            self.series[state.method, state.route, state.status, kind, state.scheme] = series
         return series
 
     def _end_span(self, span: trace.Span, state: RequestState, kind: str, around: Mapping[str, object]) -> None:
@@ -326,7 +326,7 @@ class _Series(NamedTuple):
 
 def _outer(around: Context) -> trace.Span | None:
     """Return the span that the app runs in, if it is one of this process that has not ended."""
-    span = around.get(_KEY)
+    span = around.get(SPAN_KEY)
     return span if isinstance(span, trace.Span) and span.is_recording() else None
 
 

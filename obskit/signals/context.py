@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-__all__ = ["RequestState", "bind", "bound", "current_request", "enter", "leave", "set_route"]
+__all__ = ["BOUND", "REQUEST", "RequestState", "bind", "bound", "current_request", "enter", "leave", "set_route"]
 
 
 def _nowhere(_source: Any) -> str:
@@ -163,25 +163,25 @@ class RequestState:
         return f"{start}{self.path}?{self.query}" if self.query else f"{start}{self.path}"
 
 
-_request: Final[ContextVar[RequestState | None]] = ContextVar("obskit_request", default=None)
-_bound: Final[ContextVar[Mapping[str, Any]]] = ContextVar("obskit_bound", default={})  # noqa: B039 - never mutated
+REQUEST: Final[ContextVar[RequestState | None]] = ContextVar("obskit_request", default=None)
+BOUND: Final[ContextVar[Mapping[str, Any]]] = ContextVar("obskit_bound", default={})  # noqa: B039 - never mutated
 
 
 def current_request() -> RequestState | None:
     """Return the request that the running code works for, None outside one."""
-    return _request.get()
+    return REQUEST.get()
 
 
 def enter(state: RequestState) -> Token[RequestState | None]:
     """Make `state` the current request; give the token to `leave`."""
-    return _request.set(state)
+    return REQUEST.set(state)
 
 
-set_request: Final = _request.set
+set_request: Final = REQUEST.set
 """`enter` for the way of every request."""
-reset_request: Final = _request.reset
+reset_request: Final = REQUEST.reset
 """`leave` for the way of every request; raises ValueError in another context."""
-bound_around: Final = _bound.get
+bound_around: Final = BOUND.get
 """Return what is bound outside of requests, where the running code is."""
 
 
@@ -216,13 +216,13 @@ def bind(**fields: object) -> None:
     Args:
         fields: ``user_id``, ``session_id`` and ``user_tier`` have a meaning to obskit; all others are just shown.
     """
-    state = _request.get()
+    state = REQUEST.get()
     if state is not None:
         state.bound.update(fields)
         state.log_fields = None
         return
-    merged = {**_bound.get(), **fields}
-    _bound.set({key: value for key, value in merged.items() if value is not None})
+    merged = {**BOUND.get(), **fields}
+    BOUND.set({key: value for key, value in merged.items() if value is not None})
 
 
 def set_route(template: str) -> None:
@@ -233,19 +233,19 @@ def set_route(template: str) -> None:
     Args:
         template: of the route; at most 200 characters of it are used.
     """
-    state = _request.get()
+    state = REQUEST.get()
     if state is not None:
         state.route = template[:200]
 
 
 def bound() -> Mapping[str, object]:
     """Return what is bound where this is called."""
-    return bound_to(_request.get())
+    return bound_to(REQUEST.get())
 
 
 def bound_to(state: RequestState | None) -> Mapping[str, object]:
     """Return what is bound to that request, and around it."""
-    around = _bound.get()
+    around = BOUND.get()
     if state is None or not state.bound:
         return around
     fields = {**around, **state.bound} if around else state.bound

@@ -36,7 +36,7 @@ MOST_QUICK_CHARS: Final = 8000
 """Longer texts are put together in the way that counts bytes."""
 LARGEST_QUICK_BYTES: Final = 128 * 1024
 """Most bytes of the others: message, fields and what is bound, whatever their characters."""
-_bound: Final = contexts._bound.get  # noqa: SLF001 - the same package
+_bound: Final = contexts.BOUND.get
 
 
 class NotOrdinary(Exception):

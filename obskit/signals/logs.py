@@ -67,7 +67,7 @@ _is_readable: bool | None = None
 _json_stream: Any = None  # the standard output to which lines are surely JSON
 # Looked up once, without the layers in between, which cost more than they do.
 _frame: Final = sys._getframe  # noqa: SLF001 - what logging itself uses
-_request: Final = context._request.get  # noqa: SLF001 - the same package
+_request: Final = context.REQUEST.get
 _runtime: Final = otel_context._RUNTIME_CONTEXT  # noqa: SLF001
 _otel_context: Final = getattr(getattr(_runtime, "_current_context", None), "get", _runtime.get_current)
 

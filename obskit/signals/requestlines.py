@@ -44,8 +44,8 @@ class RequestLines:
         self._service = quoted(config.service_name)
         self._environment = f',"environment":{quoted(config.environment)}' if config.environment else ""
         self._trace = f"projects/{plain(config.project)}/traces/" if config.project else ""
-        self._agents: dict[str, str] = {}
-        self._starts: dict[tuple[str, str], str] = {}
+        self.agents: dict[str, str] = {}
+        self.starts: dict[tuple[str, str], str] = {}
         _made.add(self)
 
     def use_project(self, project: str) -> None:
@@ -90,10 +90,10 @@ class RequestLines:
         else:
             who = ',"user_id":null,"session_id":null'
         agent = state.user_agent
-        known = self._agents.get(agent)
+        known = self.agents.get(agent)
         if known is None:
             known = self._agent(agent)
-        start = self._starts.get((state.scheme, state.host))
+        start = self.starts.get((state.scheme, state.host))
         if start is None:
             start = self._start(state.scheme, state.host)
         return (
@@ -124,12 +124,12 @@ class RequestLines:
 
     def _agent(self, agent: str) -> str:
         part = f',"userAgent":{quoted(self._shown.agent(agent))}' if agent else ""
-        _note(self._agents, agent, part)
+        _note(self.agents, agent, part)
         return part
 
     def _start(self, scheme: str, host: str) -> str:
         part = quoted(f"{scheme}://{host[:_MOST_CHARS]}")[1:-1] if host else ""
-        _note(self._starts, (scheme, host), part)
+        _note(self.starts, (scheme, host), part)
         return part
 
     def _rest(self, state: RequestState) -> str:

@@ -1,0 +1,1167 @@
+/* The way of a plain ASGI request, in C: what `asgi.ASGIMiddleware` and `requests.Observer` do for most requests.
+
+   Python is the reference. Whatever is out of the ordinary (another instrumentation, a span around, bound fields, an
+   error, a server's error, a path that may hold a secret, …) is left to it, from the very point on where it shows:
+   `begin` returns None before it has changed anything, and `finish` hands the state over to `Observer.body_sent`.
+   Objects are those that Python makes: the slots of a `RequestState` are filled in place, which is all that is gained.
+   A request that Python serves runs through some thousand byte codes, each read and predicted once. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <ctype.h>
+#include <stdint.h>
+#include <time.h>
+
+/* ------------------------------------------------------------------ slots of Python's classes */
+
+enum {
+    LOCATE, ROUTE, SOURCE, AI_CALLS, AI_COST, AI_INPUT, AI_OUTPUT, AI_UNPRICED, BEGUN, BOUND, ELAPSED, ERROR, TRAILERS,
+    HOST, DISCONNECTED, REPORTED, FINISHED, LOG_FIELDS, METHOD, ON_LEAVING, PATH, QUERY, REFERRER, REMOTE_IP,
+    REQUEST_BYTES, RESPONSE_BYTES, SAMPLED, SCHEME, SPAN, SPAN_ID, START_NS, STATUS, TRACE_ID, USER_AGENT, STATE_SLOTS
+};
+static const char *const state_slots[STATE_SLOTS] = {
+    "_locate", "_route", "_source", "ai_calls", "ai_cost_usd", "ai_input_tokens", "ai_output_tokens",
+    "ai_unpriced_calls", "begun", "bound", "elapsed_s", "error", "has_trailers", "host", "is_disconnected",
+    "is_error_reported", "is_finished", "log_fields", "method", "on_leaving", "path", "query", "referrer", "remote_ip",
+    "request_bytes", "response_bytes", "sampled", "scheme", "span", "span_id", "start_ns", "status", "trace_id",
+    "user_agent",
+};
+enum { PENDING, LAST, CELL_SLOTS };
+static const char *const cell_slots[CELL_SLOTS] = {"pending", "last"};
+
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+#define STATE(state, name) SLOT(state, self->state_offsets[name])
+
+static int find_slots(PyTypeObject *type, const char *const *names, Py_ssize_t *offsets, int count)
+{
+    for (int index = 0; index < count; index++) {
+        PyObject *member = PyObject_GetAttrString((PyObject *)type, names[index]);
+        if (member == NULL)
+            return -1;
+        if (!Py_IS_TYPE(member, &PyMemberDescr_Type) || ((PyMemberDescrObject *)member)->d_member->type != T_OBJECT_EX) {
+            PyErr_Format(PyExc_TypeError, "%s.%s is not a slot", type->tp_name, names[index]);
+            Py_DECREF(member);
+            return -1;
+        }
+        offsets[index] = ((PyMemberDescrObject *)member)->d_member->offset;
+        Py_DECREF(member);
+    }
+    return 0;
+}
+
+static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* takes the reference */
+{
+    PyObject *before = SLOT(object, offset);
+    SLOT(object, offset) = value;
+    Py_XDECREF(before);
+}
+
+/* ------------------------------------------------------------------ names and constants */
+
+#define NAMES(X)                                                                                                       \
+    X(type) X(http) X(method) X(path) X(query_string) X(scheme) X(headers) X(client) X(root_path) X(route) X(fastapi)  \
+    X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
+    X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
+    X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(http_version) X(_caller) X(_protocol) X(GET) X(begin) X(end) X(line)
+#define DECLARE(name) static PyObject *s_##name;
+NAMES(DECLARE)
+static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
+static PyObject *s_empty, *zero, *minus_one, *zero_f, *minus_one_f, *no_fields;
+
+/* ------------------------------------------------------------------ ids: a generator of this process's own */
+
+static uint64_t random_state[4];
+
+static inline uint64_t turned(uint64_t value, int by) { return (value << by) | (value >> (64 - by)); }
+
+static uint64_t random_bits(void) /* xoshiro256++, Blackman and Vigna, public domain: an id, not a secret */
+{
+    uint64_t *s = random_state, result = turned(s[0] + s[3], 23) + s[0], t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = turned(s[3], 45);
+    return result;
+}
+
+static void hex(char *out, uint64_t value)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int index = 15; index >= 0; index--, value >>= 4)
+        out[index] = digits[value & 15];
+}
+
+static PyObject *new_id(int words)
+{
+    PyObject *text = PyUnicode_New(16 * words, 127);
+    if (text == NULL)
+        return NULL;
+    uint64_t any = 0;
+    char *out = (char *)PyUnicode_1BYTE_DATA(text);
+    do {
+        for (int word = 0; word < words; word++) {
+            uint64_t bits = random_bits();
+            any |= bits;
+            hex(out + 16 * word, bits);
+        }
+    } while (any == 0); /* no valid id */
+    return text;
+}
+
+static PyObject *seed(PyObject *Py_UNUSED(module), PyObject *bytes)
+{
+    if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) != sizeof random_state) {
+        PyErr_SetString(PyExc_ValueError, "32 bytes");
+        return NULL;
+    }
+    memcpy(random_state, PyBytes_AS_STRING(bytes), sizeof random_state);
+    random_state[0] |= 1; /* all zeros would stay so */
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ the path and the exchange */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *observer, *observer_type, *state_type, *span_type, *cell_type, *exchange_type, *context_type;
+    PyObject *request_var, *bound_var, *otel_var, *span_key, *spans, *provider, *submit, *series, *caller_of;
+    PyObject *lines, *agents, *starts, *logs, *loops, *own_leave;
+    Py_ssize_t state_offsets[STATE_SLOTS], cell_offsets[CELL_SLOTS];
+    int takes_all;
+    double thick_s, last_ended;
+    long long second; /* of `moment` */
+    char second_text[24];
+} Path;
+
+#define PATH_OBJECTS(X)                                                                                                \
+    X(observer) X(observer_type) X(state_type) X(span_type) X(cell_type) X(exchange_type) X(context_type)             \
+    X(request_var) X(bound_var) X(otel_var) X(span_key) X(spans) X(provider) X(submit) X(series) X(caller_of)          \
+    X(lines) X(agents) X(starts) X(logs) X(loops) X(own_leave)
+
+typedef struct {
+    PyObject_HEAD
+    Path *native;
+    PyObject *observer, *state, *receive, *send, *routes, *request_token, *otel_token;
+} Exchange;
+
+static PyTypeObject PathType, ExchangeType;
+
+static double perf_counter(void) /* as Python's on Linux */
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)((long long)now.tv_sec * 1000000000 + now.tv_nsec) * 1e-9;
+}
+
+/* ------------------------------------------------------------------ begin */
+
+static PyObject *latin(PyObject *bytes, Py_ssize_t most)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
+    return PyUnicode_DecodeLatin1(PyBytes_AS_STRING(bytes), size > most ? most : size, NULL);
+}
+
+static inline int is_hex(const char *text, int size, int *has_other_than_zero)
+{
+    int any = 0;
+    for (int index = 0; index < size; index++) {
+        unsigned char sign = (unsigned char)text[index];
+        if (!((sign >= '0' && sign <= '9') || (sign >= 'a' && sign <= 'f')))
+            return 0;
+        any |= sign != '0';
+    }
+    *has_other_than_zero = any;
+    return 1;
+}
+
+/* The span that the request was sent from, as `incoming.caller_of`; None where there is none. */
+static PyObject *caller_from(Path *self, PyObject *parent, PyObject *states, PyObject *cloud)
+{
+    if (parent != NULL && PyBytes_GET_SIZE(parent) == 55) {
+        const char *text = PyBytes_AS_STRING(parent);
+        int trace, span, flags;
+        if (memcmp(text, "00-", 3) == 0 && text[35] == '-' && text[52] == '-' && text[53] == '0' && is_hex(text + 3, 32, &trace)
+            && is_hex(text + 36, 16, &span) && is_hex(text + 54, 1, &flags) && trace && span) {
+            PyObject *caller = PyTuple_New(4);
+            if (caller == NULL)
+                return NULL;
+            int digit = text[54] <= '9' ? text[54] - '0' : text[54] - 'a' + 10;
+            PyTuple_SET_ITEM(caller, 0, PyUnicode_DecodeLatin1(text + 3, 32, NULL));
+            PyTuple_SET_ITEM(caller, 1, PyUnicode_DecodeLatin1(text + 36, 16, NULL));
+            PyTuple_SET_ITEM(caller, 2, PyBool_FromLong(digit & 1));
+            PyTuple_SET_ITEM(caller, 3, states != NULL ? latin(states, PY_SSIZE_T_MAX) : Py_NewRef(s_empty));
+            for (int index = 0; index < 4; index++)
+                if (PyTuple_GET_ITEM(caller, index) == NULL) {
+                    Py_DECREF(caller);
+                    return NULL;
+                }
+            return caller;
+        }
+    }
+    if (parent == NULL && cloud == NULL)
+        Py_RETURN_NONE;
+    PyObject *texts[3] = {parent, parent != NULL ? states : NULL, cloud}, *caller = NULL;
+    for (int index = 0; index < 3; index++)
+        texts[index] = texts[index] != NULL ? latin(texts[index], PY_SSIZE_T_MAX) : Py_NewRef(s_empty);
+    if (texts[0] != NULL && texts[1] != NULL && texts[2] != NULL)
+        caller = PyObject_Vectorcall(self->caller_of, texts, 3, NULL);
+    for (int index = 0; index < 3; index++)
+        Py_XDECREF(texts[index]);
+    return caller;
+}
+
+typedef struct {
+    PyObject *host, *agent, *referrer, *length, *parent, *states, *cloud; /* bytes, borrowed; NULL when absent */
+} Headers;
+
+/* One pass; of a name that comes twice the last counts, as in a dict. Returns 0 where a header is not as usual. */
+static int read_headers(PyObject *list, Headers *found)
+{
+    memset(found, 0, sizeof *found);
+    if (!PyList_CheckExact(list))
+        return 0;
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(list); index++) {
+        PyObject *pair = PyList_GET_ITEM(list, index), *name, *value;
+        if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
+            name = PyTuple_GET_ITEM(pair, 0);
+            value = PyTuple_GET_ITEM(pair, 1);
+        }
+        else
+            return 0;
+        if (!PyBytes_CheckExact(name) || !PyBytes_CheckExact(value))
+            return 0;
+        const char *text = PyBytes_AS_STRING(name);
+        PyObject **place = NULL;
+        switch (PyBytes_GET_SIZE(name)) {
+        case 4: place = memcmp(text, "host", 4) ? NULL : &found->host; break;
+        case 7: place = memcmp(text, "referer", 7) ? NULL : &found->referrer; break;
+        case 10:
+            if (memcmp(text, "user-agent", 10) == 0)
+                place = &found->agent;
+            else if (memcmp(text, "tracestate", 10) == 0)
+                place = &found->states;
+            break;
+        case 11: place = memcmp(text, "traceparent", 11) ? NULL : &found->parent; break;
+        case 14: place = memcmp(text, "content-length", 14) ? NULL : &found->length; break;
+        case 21: place = memcmp(text, "x-cloud-trace-context", 21) ? NULL : &found->cloud; break;
+        default: break;
+        }
+        if (place != NULL)
+            *place = PyBytes_GET_SIZE(value) ? value : NULL;
+    }
+    return 1;
+}
+
+static PyObject *text_of(PyObject *scope, PyObject *key, PyObject *otherwise) /* borrowed; NULL where it is no text */
+{
+    PyObject *value = PyDict_GetItemWithError(scope, key);
+    if (value == NULL)
+        return otherwise;
+    return PyUnicode_CheckExact(value) ? value : NULL;
+}
+
+/* Fill a new state. Returns 0 where a value is not as usual, -1 with an exception. */
+static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, Headers *headers)
+{
+    PyObject *method = text_of(scope, s_method, s_GET), *path = text_of(scope, s_path, NULL);
+    PyObject *scheme = text_of(scope, s_scheme, s_http), *query = PyDict_GetItemWithError(scope, s_query_string);
+    PyObject *client = PyDict_GetItemWithError(scope, s_client), *ip = s_empty;
+    if (method == NULL || path == NULL || scheme == NULL || (query != NULL && !PyBytes_CheckExact(query)))
+        return 0;
+    if (client != NULL && client != Py_None) {
+        if (!PyTuple_CheckExact(client) || PyTuple_GET_SIZE(client) < 1)
+            return 0;
+        ip = PyTuple_GET_ITEM(client, 0);
+        if (!PyUnicode_CheckExact(ip) || PyUnicode_GET_LENGTH(ip) > 64)
+            return 0;
+    }
+    struct { int slot; PyObject *value; } const same[] = {
+        {METHOD, method}, {PATH, path}, {SCHEME, scheme}, {SOURCE, scope}, {LOCATE, locate}, {REMOTE_IP, ip},
+        {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty}, {SPAN, Py_None}, {SAMPLED, Py_False},
+        {USER_AGENT, s_empty}, {REFERRER, s_empty}, {HOST, s_empty}, {QUERY, s_empty}, {REQUEST_BYTES, minus_one},
+        {RESPONSE_BYTES, zero}, {STATUS, zero}, {START_NS, zero}, {BEGUN, zero_f}, {ELAPSED, minus_one_f},
+        {ERROR, Py_None}, {TRAILERS, Py_False}, {DISCONNECTED, Py_False}, {REPORTED, Py_False}, {FINISHED, Py_False},
+        {AI_INPUT, zero}, {AI_OUTPUT, zero}, {AI_COST, zero_f}, {AI_CALLS, zero}, {AI_UNPRICED, zero},
+        {ON_LEAVING, Py_None}, {LOG_FIELDS, Py_None},
+    };
+    for (size_t index = 0; index < sizeof same / sizeof *same; index++)
+        STATE(state, same[index].slot) = Py_NewRef(same[index].value); /* a new object's slots are empty */
+    if ((STATE(state, BOUND) = PyDict_New()) == NULL)
+        return -1;
+    struct { int slot; PyObject *value; Py_ssize_t most; } const texts[] = {
+        {QUERY, query != NULL && PyBytes_GET_SIZE(query) ? query : NULL, PY_SSIZE_T_MAX},
+        {HOST, headers->host, 512}, {USER_AGENT, headers->agent, 512}, {REFERRER, headers->referrer, PY_SSIZE_T_MAX},
+    };
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
+        if (texts[index].value == NULL)
+            continue;
+        PyObject *text = latin(texts[index].value, texts[index].most);
+        if (text == NULL)
+            return -1;
+        put(state, self->state_offsets[texts[index].slot], text);
+    }
+    if (headers->length != NULL && PyBytes_GET_SIZE(headers->length) < 16) {
+        long long size = 0;
+        for (const char *sign = PyBytes_AS_STRING(headers->length); size >= 0 && *sign; sign++)
+            size = *sign >= '0' && *sign <= '9' ? size * 10 + (*sign - '0') : -1;
+        if (size >= 0 && strlen(PyBytes_AS_STRING(headers->length)) == (size_t)PyBytes_GET_SIZE(headers->length)) {
+            PyObject *number = PyLong_FromLongLong(size);
+            if (number == NULL)
+                return -1;
+            put(state, self->state_offsets[REQUEST_BYTES], number);
+        }
+    }
+    return 1;
+}
+
+/* Give the state its ids and its span, and return the context that the app runs in; NULL with an exception. */
+static PyObject *enter(Path *self, PyObject *state, PyObject *scope, Headers *headers)
+{
+    PyObject *caller = caller_from(self, headers->parent, headers->states, headers->cloud), *context = NULL, *text;
+    if (caller == NULL)
+        return NULL;
+    if ((text = new_id(1)) == NULL)
+        goto end;
+    put(state, self->state_offsets[SPAN_ID], text);
+    text = caller == Py_None ? new_id(2) : Py_NewRef(PyTuple_GET_ITEM(caller, 0));
+    if (text == NULL)
+        goto end;
+    put(state, self->state_offsets[TRACE_ID], text);
+    if (self->takes_all)
+        put(state, self->state_offsets[SAMPLED], Py_NewRef(Py_True));
+    else {
+        PyObject *taken = PyObject_CallMethodObjArgs(self->observer, s__is_taken, state, caller, NULL);
+        if (taken == NULL)
+            goto end;
+        put(state, self->state_offsets[SAMPLED], taken);
+    }
+    PyObject *version = text_of(scope, s_http_version, s_empty);
+    PyObject *arguments[4] = {self->spans, state, caller, version != NULL ? version : s_empty};
+    PyObject *span = PyObject_Vectorcall(self->span_type, arguments, 4, NULL);
+    if (span == NULL)
+        goto end;
+    put(state, self->state_offsets[SPAN], span);
+    context = PyObject_CallNoArgs(self->context_type);
+    if (context != NULL && PyDict_SetItem(context, self->span_key, span) < 0)
+        Py_CLEAR(context);
+end:
+    Py_DECREF(caller);
+    return context;
+}
+
+/* Whether Python must serve this request. Returns -1 with an exception. */
+static int is_unusual(Path *self, PyObject *scope, PyObject *marks)
+{
+    if (!PyDict_CheckExact(scope) || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
+        return 1;
+    PyObject *telemetry = PyDict_GetItemWithError(scope, s_seen_by_fastapi);
+    if (telemetry != NULL && telemetry != Py_None)
+        return 1;
+    int is_marked = PyMapping_HasKey(marks, s_mark);
+    if (is_marked)
+        return 1;
+    PyObject *around = NULL, *plain = PyObject_GetAttr(self->provider, s_is_plain);
+    if (plain == NULL)
+        return -1;
+    int is_plain = PyObject_IsTrue(plain);
+    Py_DECREF(plain);
+    if (is_plain != 1)
+        return is_plain < 0 ? -1 : 1;
+    if (PyContextVar_Get(self->otel_var, NULL, &around) < 0)
+        return -1;
+    int is_around = around != NULL && (!PyDict_Check(around) || PyDict_GET_SIZE(around) > 0);
+    Py_XDECREF(around);
+    return is_around;
+}
+
+static PyObject *begun(Path *self, PyObject *scope, PyObject *receive, PyObject *send, PyObject *locate, PyObject *routes)
+{
+    Headers headers;
+    PyObject *list = PyDict_GetItemWithError(scope, s_headers), *context = NULL, *root;
+    if (list == NULL || !read_headers(list, &headers))
+        Py_RETURN_NONE;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double begun_s = perf_counter();
+    PyTypeObject *state_type = (PyTypeObject *)self->state_type, *exchange_type = (PyTypeObject *)self->exchange_type;
+    PyObject *state = state_type->tp_alloc(state_type, 0), *number;
+    Exchange *exchange = NULL;
+    if (state == NULL)
+        return NULL;
+    int is_usual = fill(self, state, scope, locate, &headers);
+    if (is_usual <= 0) {
+        Py_DECREF(state);
+        if (is_usual < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    if ((number = PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec)) == NULL)
+        goto failed;
+    put(state, self->state_offsets[START_NS], number);
+    if ((number = PyFloat_FromDouble(begun_s)) == NULL)
+        goto failed;
+    put(state, self->state_offsets[BEGUN], number);
+    if ((context = enter(self, state, scope, &headers)) == NULL)
+        goto failed;
+    if ((exchange = (Exchange *)exchange_type->tp_alloc(exchange_type, 0)) == NULL)
+        goto failed;
+    exchange->native = (Path *)Py_NewRef(self);
+    exchange->observer = Py_NewRef(self->observer);
+    exchange->state = Py_NewRef(state);
+    exchange->receive = Py_NewRef(receive);
+    exchange->send = Py_NewRef(send);
+    exchange->routes = Py_NewRef(routes);
+    if (PyDict_SetItem(scope, s_seen, state) < 0 || PyDict_SetItem(scope, s_seen_by_starlette, Py_True) < 0
+        || PyDict_SetItem(scope, s_seen_by_fastapi, Py_None) < 0)
+        goto failed;
+    root = PyDict_GetItemWithError(scope, s_root_path);
+    if (root != NULL && PyObject_IsTrue(root) == 1 && PyDict_SetItem(scope, s_root, root) < 0)
+        goto failed;
+    if ((exchange->request_token = PyContextVar_Set(self->request_var, state)) == NULL)
+        goto failed;
+    if ((exchange->otel_token = PyContextVar_Set(self->otel_var, context)) == NULL) {
+        PyErr_Clear();
+        PyContextVar_Reset(self->request_var, exchange->request_token);
+        goto failed;
+    }
+    Py_DECREF(context);
+    Py_DECREF(state);
+    return (PyObject *)exchange;
+failed:
+    Py_XDECREF(context);
+    Py_XDECREF(exchange);
+    put(state, self->state_offsets[SOURCE], Py_NewRef(Py_None)); /* no cycle stays behind */
+    put(state, self->state_offsets[SPAN], Py_NewRef(Py_None));
+    Py_DECREF(state);
+    return NULL;
+}
+
+/* Tell what went wrong, once, and go on. */
+static void tell(Path *self, PyObject *where)
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    PyObject *told = PyObject_CallMethodObjArgs(self->observer, s__failed, where, error, NULL);
+    if (told == NULL)
+        PyErr_Clear();
+    Py_XDECREF(told);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+}
+
+PyDoc_STRVAR(begin_doc, "begin(scope, receive, send, locate, marks, routes)\n--\n\nBegin a request; None where Python must.");
+
+static PyObject *path_begin(Path *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "begin takes six arguments");
+        return NULL;
+    }
+    PyObject *exchange = NULL;
+    int is_left = is_unusual(self, args[0], args[4]);
+    if (is_left == 1)
+        Py_RETURN_NONE;
+    if (is_left == 0)
+        exchange = begun(self, args[0], args[1], args[2], args[3], args[5]);
+    if (exchange == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_Exception))
+            tell(self, s_begin);
+        else
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    return exchange;
+}
+
+/* ------------------------------------------------------------------ the line */
+
+typedef struct {
+    char *data, fixed[2048];
+    Py_ssize_t size, room;
+    int is_bad; /* a text that is no UTF-8, or no memory: Python writes the line */
+} Line;
+
+static void add(Line *line, const char *data, Py_ssize_t size)
+{
+    if (line->is_bad)
+        return;
+    if (line->size + size > line->room) {
+        Py_ssize_t room = 2 * (line->size + size);
+        char *more = line->data == line->fixed ? PyMem_Malloc(room) : PyMem_Realloc(line->data, room);
+        if (more == NULL) {
+            line->is_bad = 1;
+            return;
+        }
+        if (line->data == line->fixed)
+            memcpy(more, line->fixed, line->size);
+        line->data = more;
+        line->room = room;
+    }
+    memcpy(line->data + line->size, data, size);
+    line->size += size;
+}
+
+#define ADD(line, literal) add(line, literal, sizeof(literal) - 1)
+
+static void add_text(Line *line, PyObject *text)
+{
+    Py_ssize_t size;
+    const char *data = text != NULL && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
+    if (data == NULL) {
+        PyErr_Clear();
+        line->is_bad = 1;
+        return;
+    }
+    add(line, data, size);
+}
+
+static void add_number(Line *line, long long number, int least_digits)
+{
+    char digits[24];
+    int size = 0;
+    unsigned long long rest = number < 0 ? 0 : (unsigned long long)number;
+    do
+        digits[sizeof digits - ++size] = (char)('0' + rest % 10);
+    while ((rest /= 10) || size < least_digits);
+    add(line, digits + sizeof digits - size, size);
+}
+
+static void add_made(Line *line, PyObject *made) /* takes the reference; of a method of RequestLines */
+{
+    add_text(line, made);
+    Py_XDECREF(made);
+}
+
+/* Whether the path is as `shown.is_plain_path` wants it. */
+static int is_plain_path(PyObject *path)
+{
+    if (!PyUnicode_IS_ASCII(path))
+        return 0;
+    const char *text = (const char *)PyUnicode_1BYTE_DATA(path);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(path);
+    int segments = 0, length = 0;
+    if (size == 0 || text[0] != '/')
+        return 0;
+    for (Py_ssize_t index = 0; index < size; index++) {
+        char sign = text[index];
+        if (sign == '/') {
+            if (++segments > 20)
+                return 0;
+            length = 0;
+        }
+        else if ((sign >= 'a' && sign <= 'z') || (sign >= 'A' && sign <= 'Z') || (sign >= '0' && sign <= '9')
+                 || sign == '_' || sign == '.' || sign == '~' || sign == '-') {
+            if (++length > 12)
+                return 0;
+        }
+        else
+            return 0;
+    }
+    return 1;
+}
+
+static int is_address(PyObject *text) /* nothing in it that JSON escapes */
+{
+    if (!PyUnicode_IS_ASCII(text))
+        return 0;
+    const char *sign = (const char *)PyUnicode_1BYTE_DATA(text);
+    for (Py_ssize_t index = 0; index < PyUnicode_GET_LENGTH(text); index++)
+        if (!(isalnum((unsigned char)sign[index]) || sign[index] == '.' || sign[index] == ':'))
+            return 0;
+    return 1;
+}
+
+static void add_moment(Path *self, Line *line, long long time_ns)
+{
+    long long second = time_ns / 1000000000, micros = time_ns % 1000000000 / 1000;
+    if (second != self->second) {
+        time_t seconds = (time_t)second;
+        struct tm parts;
+        if (time_ns < 0 || gmtime_r(&seconds, &parts) == NULL
+            || strftime(self->second_text, sizeof self->second_text, "%Y-%m-%dT%H:%M:%S.", &parts) != 20) {
+            line->is_bad = 1;
+            return;
+        }
+        self->second = second;
+    }
+    add(line, self->second_text, 20);
+    add_number(line, micros, 6);
+    ADD(line, "Z");
+}
+
+static PyObject *known(Path *self, PyObject *parts, PyObject *key, PyObject *maker, PyObject *first, PyObject *second)
+{
+    PyObject *part = PyDict_GetItemWithError(parts, key);
+    if (part != NULL)
+        return Py_NewRef(part);
+    return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs(self->lines, maker, first, second, NULL);
+}
+
+/* The line of `requestlines.RequestLines.line` with nothing bound. Returns None where Python must make it. */
+static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
+{
+    PyObject *path = STATE(state, PATH), *agent = STATE(state, USER_AGENT), *scheme = STATE(state, SCHEME), *made;
+    PyObject *ip = STATE(state, REMOTE_IP);
+    if (!is_plain_path(path) || !is_address(ip))
+        Py_RETURN_NONE;
+    long long micros = (long long)(elapsed_s * 1e6 + 0.5), millis = micros / 1000, status, started;
+    status = PyLong_AsLongLong(STATE(state, STATUS));
+    started = PyLong_AsLongLong(STATE(state, START_NS));
+    if (PyErr_Occurred())
+        return NULL;
+    Line line = {.size = 0, .room = sizeof line.fixed, .is_bad = 0};
+    line.data = line.fixed;
+    add_text(&line, head);
+    add_text(&line, path);
+    ADD(&line, " ");
+    add_number(&line, status, 1);
+    ADD(&line, "\",\"time\":\"");
+    Py_ssize_t moment = line.size;
+    add_moment(self, &line, started + micros * 1000);
+    ADD(&line, "\",\"timestamp\":\"");
+    if (!line.is_bad) {
+        char again[32];
+        memcpy(again, line.data + moment, 27);
+        add(&line, again, 27);
+    }
+    ADD(&line, "\",\"trace_id\":\"");
+    add_text(&line, STATE(state, TRACE_ID));
+    ADD(&line, "\",\"logging.googleapis.com/trace\":\"");
+    add_made(&line, PyObject_GetAttr(self->lines, s__trace));
+    add_text(&line, STATE(state, TRACE_ID));
+    ADD(&line, "\",\"logging.googleapis.com/spanId\":\"");
+    add_text(&line, STATE(state, SPAN_ID));
+    if (STATE(state, SAMPLED) == Py_True)
+        ADD(&line, "\",\"logging.googleapis.com/trace_sampled\":true,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
+    else
+        ADD(&line, "\",\"logging.googleapis.com/trace_sampled\":false,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
+    add_number(&line, millis, 1);
+    ADD(&line, ".");
+    add_number(&line, micros % 1000, 3);
+    if (STATE(state, AI_CALLS) == zero)
+        ADD(&line, ",\"gemini_tokens\":{\"input\":0,\"output\":0}");
+    else
+        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__ai, state));
+    add_text(&line, http);
+    ADD(&line, "\"latency\":\"");
+    add_number(&line, millis / 1000, 1);
+    ADD(&line, ".");
+    add_number(&line, millis % 1000, 3);
+    add_number(&line, micros % 1000, 3);
+    ADD(&line, "s\",\"responseSize\":\"");
+    made = PyObject_Str(STATE(state, RESPONSE_BYTES));
+    add_made(&line, made);
+    ADD(&line, "\"");
+    add_made(&line, known(self, self->agents, agent, s__agent, agent, NULL));
+    if (PyUnicode_GET_LENGTH(STATE(state, REFERRER)) || STATE(state, REQUEST_BYTES) != minus_one)
+        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__rest, state));
+    ADD(&line, ",\"remoteIp\":");
+    if (PyUnicode_GET_LENGTH(ip)) {
+        ADD(&line, "\"");
+        add_text(&line, ip);
+        ADD(&line, "\",\"requestUrl\":\"");
+    }
+    else
+        ADD(&line, "null,\"requestUrl\":\"");
+    PyObject *start = PyTuple_Pack(2, scheme, STATE(state, HOST));
+    if (start == NULL)
+        line.is_bad = 1;
+    else {
+        add_made(&line, known(self, self->starts, start, s__start, scheme, STATE(state, HOST)));
+        Py_DECREF(start);
+    }
+    add_text(&line, path);
+    if (PyUnicode_GET_LENGTH(STATE(state, QUERY)))
+        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__query, STATE(state, QUERY)));
+    ADD(&line, "\"}}\n");
+    made = line.is_bad ? Py_NewRef(Py_None) : PyUnicode_DecodeUTF8(line.data, line.size, "strict");
+    if (line.data != line.fixed)
+        PyMem_Free(line.data);
+    return made;
+}
+
+static int say(Path *self, PyObject *line, double ended)
+{
+    PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *loop = NULL, *done = NULL;
+    double before = self->last_ended;
+    self->last_ended = ended;
+    if (output == NULL)
+        return -1;
+    if (ended - before < self->thick_s) {
+        loop = PyObject_CallMethodNoArgs(self->loops, s_running_loop);
+        if (loop == NULL)
+            goto end;
+    }
+    if (loop != NULL && loop != Py_None) {
+        PyObject *now = PyFloat_FromDouble(ended);
+        if (now != NULL) {
+            done = PyObject_CallMethodObjArgs(output, s_gather, line, loop, now, NULL);
+            Py_DECREF(now);
+        }
+    }
+    else
+        done = PyObject_CallMethodOneArg(output, s_write, line);
+end:
+    Py_XDECREF(loop);
+    Py_DECREF(output);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------ the end */
+
+/* The route's template, looked up once for each route: the key has an id, so the objects are kept along with it. */
+static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
+{
+    PyObject *route = STATE(state, ROUTE), *scope = STATE(state, SOURCE), *effective = Py_None, *inner, *root, *key, *seen;
+    if (PyUnicode_GET_LENGTH(route))
+        return Py_NewRef(route);
+    PyObject *matched = PyDict_CheckExact(scope) ? PyDict_GetItemWithError(scope, s_route) : NULL;
+    if (matched == NULL || matched == Py_None)
+        return PyObject_GetAttr(state, s_route);
+    root = PyDict_GetItemWithError(scope, s_root_path);
+    inner = PyDict_GetItemWithError(scope, s_fastapi);
+    if ((root != NULL && (!PyUnicode_CheckExact(root) || PyUnicode_GET_LENGTH(root))) || PyDict_Contains(scope, s_root)
+        || (inner != NULL && inner != Py_None && !PyDict_CheckExact(inner)))
+        return PyObject_GetAttr(state, s_route);
+    if (inner != NULL && inner != Py_None && (effective = PyDict_GetItemWithError(inner, s_effective_route_context)) == NULL)
+        effective = Py_None;
+    if ((key = PyLong_FromVoidPtr(matched)) == NULL)
+        return NULL;
+    seen = PyDict_GetItemWithError(routes, key);
+    if (seen != NULL && PyTuple_GET_ITEM(seen, 0) == matched && PyTuple_GET_ITEM(seen, 1) == effective) {
+        route = Py_NewRef(PyTuple_GET_ITEM(seen, 2));
+        put(state, self->state_offsets[ROUTE], Py_NewRef(route));
+    }
+    else {
+        route = PyObject_GetAttr(state, s_route);
+        if (route != NULL && PyUnicode_Check(route) && PyUnicode_GET_LENGTH(route)) {
+            PyObject *entry = PyTuple_Pack(3, matched, effective, route);
+            if (PyDict_GET_SIZE(routes) >= 2000)
+                PyDict_Clear(routes);
+            if (entry == NULL || PyDict_SetItem(routes, key, entry) < 0)
+                Py_CLEAR(route);
+            Py_XDECREF(entry);
+        }
+    }
+    Py_DECREF(key);
+    return route;
+}
+
+static int record(Path *self, PyObject *cell, PyObject *state)
+{
+    PyObject *done;
+    if ((PyObject *)Py_TYPE(cell) != self->cell_type) {
+        done = PyObject_CallMethodOneArg(cell, s_record, state);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    PyObject *pending = SLOT(cell, self->cell_offsets[PENDING]);
+    done = PyObject_CallMethodOneArg(pending, s_append, STATE(state, ELAPSED));
+    if (done == NULL)
+        return -1;
+    Py_DECREF(done);
+    put(cell, self->cell_offsets[LAST], Py_NewRef(state));
+    if (PyObject_Size(pending) > 256) {
+        done = PyObject_CallMethodNoArgs(cell, s_fold);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+/* End the span of a request that went well, as `RequestSpan.finish` with nothing more to say. */
+static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route)
+{
+    PyObject *done;
+    if (STATE(state, SAMPLED) != Py_True) { /* it may be kept all the same */
+        done = PyObject_CallMethodObjArgs(span, s_finish, s_empty, Py_None, NULL);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    if (PyObject_SetAttr(span, s__is_ended, Py_True) < 0)
+        return -1;
+    PyObject *caller = PyObject_GetAttr(span, s__caller), *protocol = PyObject_GetAttr(span, s__protocol);
+    PyObject *record = PyTuple_New(20);
+    if (caller == NULL || protocol == NULL || record == NULL) {
+        Py_XDECREF(caller);
+        Py_XDECREF(protocol);
+        Py_XDECREF(record);
+        return -1;
+    }
+    int has_caller = caller != Py_None;
+    PyObject *const values[20] = {
+        STATE(state, TRACE_ID), STATE(state, SPAN_ID), Py_True,
+        has_caller ? PyTuple_GET_ITEM(caller, 1) : s_empty, has_caller ? PyTuple_GET_ITEM(caller, 2) : Py_False,
+        has_caller ? PyTuple_GET_ITEM(caller, 3) : s_empty, STATE(state, START_NS), STATE(state, ELAPSED),
+        STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME), STATE(state, HOST), protocol,
+        STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
+    };
+    for (int index = 0; index < 20; index++)
+        PyTuple_SET_ITEM(record, index, Py_NewRef(values[index]));
+    PyObject_GC_UnTrack(record); /* texts and numbers: nothing for the garbage collector to look at */
+    Py_ssize_t bytes = 800 + PyUnicode_GET_LENGTH(STATE(state, PATH)) + PyUnicode_GET_LENGTH(STATE(state, QUERY))
+                       + PyUnicode_GET_LENGTH(STATE(state, USER_AGENT));
+    PyObject *size = PyLong_FromSsize_t(bytes), *arguments[2] = {record, size};
+    done = size == NULL ? NULL : PyObject_Vectorcall(self->submit, arguments, 2, NULL);
+    Py_XDECREF(done);
+    Py_XDECREF(size);
+    Py_DECREF(record);
+    Py_DECREF(caller);
+    Py_DECREF(protocol);
+    return done == NULL ? -1 : 0;
+}
+
+/* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */
+static int is_left_to_python(Path *self, PyObject *state, long status)
+{
+    PyObject *span = STATE(state, SPAN), *bound = NULL, *live;
+    if (status <= 0 || status >= 500 || STATE(state, ERROR) != Py_None || STATE(state, DISCONNECTED) != Py_False
+        || STATE(state, FINISHED) != Py_False || (PyObject *)Py_TYPE(span) != self->span_type
+        || PyDict_GET_SIZE(STATE(state, BOUND)) || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
+        return 1;
+    if (PyContextVar_Get(self->bound_var, NULL, &bound) < 0)
+        return -1;
+    int has_bound = bound != NULL && PyObject_Size(bound) != 0;
+    Py_XDECREF(bound);
+    if (has_bound)
+        return PyErr_Occurred() ? -1 : 1;
+    if ((live = PyObject_GetAttr(span, s__live)) == NULL)
+        return -1;
+    Py_DECREF(live);
+    return live != Py_None;
+}
+
+static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* borrowed; NULL where it is a new one */
+{
+    PyObject *key = PyTuple_Pack(5, STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME));
+    if (key == NULL)
+        return NULL;
+    PyObject *series = PyDict_GetItemWithError(self->series, key);
+    Py_DECREF(key);
+    return series;
+}
+
+static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double elapsed_s)
+{
+    PyObject *line, *readable, *span = Py_NewRef(STATE(state, SPAN));
+    int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route) < 0;
+    Py_DECREF(span);
+    if (failed || self->lines == Py_None)
+        return failed ? -1 : 0;
+    if ((readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
+        return -1;
+    Py_DECREF(readable);
+    PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2);
+    line = readable == Py_True ? Py_NewRef(Py_None) : line_of(self, state, head, http, elapsed_s);
+    if (line == Py_None) {
+        Py_DECREF(line);
+        line = PyObject_CallMethodObjArgs(self->lines, s_line, state, s_empty, no_fields, head, http, NULL);
+    }
+    if (line == NULL)
+        return -1;
+    failed = say(self, line, PyFloat_AS_DOUBLE(STATE(state, BEGUN)) + elapsed_s);
+    Py_DECREF(line);
+    return failed;
+}
+
+PyDoc_STRVAR(finish_doc, "_finish()\n--\n\nNote that the response is complete, as `Observer.body_sent`.");
+
+/* Forget the framework's objects, as `RequestState.release`. */
+static void release(Path *self, PyObject *state)
+{
+    static const int slots[] = {SOURCE, SPAN, LOG_FIELDS};
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)
+        put(state, self->state_offsets[slots[index]], Py_NewRef(Py_None));
+    PyErr_Restore(type, error, trace);
+}
+
+static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
+{
+    Path *self = exchange->native;
+    PyObject *state = exchange->state, *route = NULL, *series = NULL, *elapsed;
+    if (PyFloat_AsDouble(STATE(state, ELAPSED)) >= 0)
+        Py_RETURN_NONE;
+    long status = PyLong_AsLong(STATE(state, STATUS));
+    int is_left = PyErr_Occurred() ? -1 : is_left_to_python(self, state, status);
+    if (is_left == 0) {
+        if ((route = route_of(self, state, exchange->routes)) != NULL && PyUnicode_CheckExact(route))
+            series = series_of(self, state, route);
+        is_left = PyErr_Occurred() ? -1 : series == NULL;
+    }
+    if (is_left) {
+        Py_XDECREF(route);
+        PyErr_Clear(); /* Python meets it again, and tells */
+        return PyObject_CallMethodOneArg(self->observer, s_body_sent, state);
+    }
+    double elapsed_s = perf_counter() - PyFloat_AsDouble(STATE(state, BEGUN));
+    if ((elapsed = PyFloat_FromDouble(elapsed_s)) == NULL) {
+        Py_DECREF(route);
+        return NULL;
+    }
+    put(state, self->state_offsets[ELAPSED], elapsed);
+    put(state, self->state_offsets[FINISHED], Py_NewRef(Py_True));
+    Py_INCREF(series);
+    int failed = ended(self, state, series, route, elapsed_s) < 0;
+    Py_DECREF(series);
+    Py_DECREF(route);
+    if (failed && PyErr_ExceptionMatches(PyExc_Exception)) {
+        tell(self, s_end);
+        failed = 0;
+    }
+    release(self, state);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ what goes between the server and the app */
+
+PyDoc_STRVAR(send_doc, "send(message)\n--\n\nPass a message to the server; the last one of a response by `_complete`.");
+
+static PyObject *exchange_send(Exchange *exchange, PyObject *message)
+{
+    Path *self = exchange->native;
+    PyObject *state = exchange->state, *kind, *value;
+    if (!PyDict_CheckExact(message) || (kind = PyDict_GetItemWithError(message, s_type)) == NULL || !PyUnicode_CheckExact(kind))
+        return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
+    if (PyUnicode_Compare(kind, s_body_type) == 0) {
+        value = PyDict_GetItemWithError(message, s_body);
+        if (value != NULL && !PyBytes_CheckExact(value))
+            return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
+        long long sent = PyLong_AsLongLong(STATE(state, RESPONSE_BYTES)) + (value != NULL ? PyBytes_GET_SIZE(value) : 0);
+        PyObject *number = PyLong_FromLongLong(sent);
+        if (number == NULL)
+            return NULL;
+        put(state, self->state_offsets[RESPONSE_BYTES], number);
+        value = PyDict_GetItemWithError(message, s_more_body);
+        int has_more = value == NULL ? 0 : PyObject_IsTrue(value);
+        if (has_more < 0)
+            return NULL;
+        if (!has_more && STATE(state, TRAILERS) != Py_True)
+            return PyObject_CallMethodOneArg((PyObject *)exchange, s__complete, message);
+    }
+    else if (PyUnicode_Compare(kind, s_start_type) == 0) {
+        value = PyDict_GetItemWithError(message, s_status);
+        if (value == NULL || !PyLong_Check(value))
+            return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
+        put(state, self->state_offsets[STATUS], Py_NewRef(value));
+        value = PyDict_GetItemWithError(message, s_trailers);
+        if (value != NULL && PyObject_IsTrue(value) == 1)
+            put(state, self->state_offsets[TRAILERS], Py_NewRef(Py_True));
+    }
+    else
+        return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
+    return PyObject_CallOneArg(exchange->send, message);
+}
+
+PyDoc_STRVAR(leave_doc, "leave()\n--\n\nEnd the request if its response has not, and undo `begin` for the code that runs on.");
+
+static PyObject *exchange_leave(Exchange *exchange, PyObject *Py_UNUSED(none))
+{
+    Path *self = exchange->native;
+    PyObject *state = exchange->state, *done;
+    if (STATE(state, FINISHED) != Py_True || STATE(state, ERROR) != Py_None) {
+        done = PyObject_CallMethodOneArg(self->observer, s_finish, state);
+        if (done == NULL)
+            return NULL;
+        Py_DECREF(done);
+    }
+    if (exchange->otel_token == NULL || exchange->request_token == NULL)
+        Py_RETURN_NONE;
+    if (PyContextVar_Reset(self->request_var, exchange->request_token) < 0
+        || PyContextVar_Reset(self->otel_var, exchange->otel_token) < 0) {
+        PyErr_Clear(); /* the running context is another one by now */
+        done = PyObject_CallOneArg(self->own_leave, exchange->otel_token);
+        if (done == NULL)
+            return NULL;
+        Py_DECREF(done);
+    }
+    Py_CLEAR(exchange->request_token);
+    Py_CLEAR(exchange->otel_token);
+    Py_RETURN_NONE;
+}
+
+static int exchange_traverse(Exchange *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->native);
+    Py_VISIT(self->observer);
+    Py_VISIT(self->state);
+    Py_VISIT(self->receive);
+    Py_VISIT(self->send);
+    Py_VISIT(self->routes);
+    Py_VISIT(self->request_token);
+    Py_VISIT(self->otel_token);
+    return 0;
+}
+
+static int exchange_clear(Exchange *self)
+{
+    Py_CLEAR(self->observer);
+    Py_CLEAR(self->receive);
+    Py_CLEAR(self->send);
+    Py_CLEAR(self->request_token);
+    Py_CLEAR(self->otel_token);
+    return 0;
+}
+
+static void exchange_dealloc(Exchange *self)
+{
+    PyObject_GC_UnTrack(self);
+    exchange_clear(self);
+    Py_CLEAR(self->state);
+    Py_CLEAR(self->routes);
+    Py_CLEAR(self->native);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef exchange_methods[] = {
+    {"send", (PyCFunction)exchange_send, METH_O, send_doc},
+    {"leave", (PyCFunction)exchange_leave, METH_NOARGS, leave_doc},
+    {"_finish", (PyCFunction)exchange_finish, METH_NOARGS, finish_doc},
+    {NULL},
+};
+static PyMemberDef exchange_members[] = {
+    {"state", T_OBJECT, offsetof(Exchange, state), READONLY, NULL},
+    {"_state", T_OBJECT, offsetof(Exchange, state), READONLY, NULL},
+    {"_observer", T_OBJECT, offsetof(Exchange, observer), READONLY, NULL},
+    {"_receive", T_OBJECT, offsetof(Exchange, receive), READONLY, NULL},
+    {"_send", T_OBJECT, offsetof(Exchange, send), READONLY, NULL},
+    {NULL},
+};
+static PyTypeObject ExchangeType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.middleware._native.Exchange",
+    .tp_basicsize = sizeof(Exchange),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_doc = "What goes between the server and the app for one request.",
+    .tp_traverse = (traverseproc)exchange_traverse,
+    .tp_clear = (inquiry)exchange_clear,
+    .tp_dealloc = (destructor)exchange_dealloc,
+    .tp_methods = exchange_methods,
+    .tp_members = exchange_members,
+};
+
+/* ------------------------------------------------------------------ Path */
+
+static int path_init(Path *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {
+#define NAME_OF(name) #name,
+        PATH_OBJECTS(NAME_OF) "takes_all", "thick_s", NULL};
+    if (self->observer != NULL) {
+        PyErr_SetString(PyExc_TypeError, "it has been made");
+        return -1;
+    }
+#define PLACE_OF(name) &self->name,
+    int is_given = PyArg_ParseTupleAndKeywords(
+        args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &self->takes_all, &self->thick_s);
+    if (!is_given) {
+#define FORGET(name) self->name = NULL;
+        PATH_OBJECTS(FORGET)
+        return -1;
+    }
+#define KEEP(name) Py_INCREF(self->name);
+    PATH_OBJECTS(KEEP)
+    self->second = -1;
+    if (!PyType_Check(self->state_type) || !PyType_Check(self->cell_type) || !PyType_Check(self->exchange_type)
+        || !PyType_IsSubtype((PyTypeObject *)self->exchange_type, &ExchangeType) || !PyDict_CheckExact(self->series)
+        || !PyDict_CheckExact(self->agents) || !PyDict_CheckExact(self->starts) || !PyContextVar_CheckExact(self->otel_var)
+        || !PyContextVar_CheckExact(self->request_var) || !PyContextVar_CheckExact(self->bound_var)) {
+        PyErr_SetString(PyExc_TypeError, "an argument is not of the type that it must be");
+        return -1;
+    }
+    if (find_slots((PyTypeObject *)self->state_type, state_slots, self->state_offsets, STATE_SLOTS) < 0)
+        return -1;
+    return find_slots((PyTypeObject *)self->cell_type, cell_slots, self->cell_offsets, CELL_SLOTS);
+}
+
+static int path_traverse(Path *self, visitproc visit, void *arg)
+{
+#define VISIT(name) Py_VISIT(self->name);
+    PATH_OBJECTS(VISIT)
+    return 0;
+}
+
+static int path_clear(Path *self)
+{
+#define CLEAR(name) Py_CLEAR(self->name);
+    PATH_OBJECTS(CLEAR)
+    return 0;
+}
+
+static void path_dealloc(Path *self)
+{
+    PyObject_GC_UnTrack(self);
+    path_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef path_methods[] = {
+    {"begin", (PyCFunction)(void (*)(void))path_begin, METH_FASTCALL, begin_doc},
+    {NULL},
+};
+static PyTypeObject PathType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.middleware._native.Path",
+    .tp_basicsize = sizeof(Path),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_doc = "The way of plain requests of one observer.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)path_init,
+    .tp_traverse = (traverseproc)path_traverse,
+    .tp_clear = (inquiry)path_clear,
+    .tp_dealloc = (destructor)path_dealloc,
+    .tp_methods = path_methods,
+};
+
+/* ------------------------------------------------------------------ the module */
+
+static PyMethodDef functions[] = {
+    {"seed", seed, METH_O, "seed(bytes)\n--\n\nBegin the ids anew, from 32 random bytes."},
+    {NULL},
+};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_native", "The way of a plain ASGI request, in C.", -1, functions,
+};
+
+static int make_names(void)
+{
+#define INTERN(name) if ((s_##name = PyUnicode_InternFromString(#name)) == NULL) return -1;
+    NAMES(INTERN)
+    struct { PyObject **place; const char *text; } const more[] = {
+        {&s_seen, "obskit.request"}, {&s_seen_by_fastapi, "fastapi.telemetry"},
+        {&s_seen_by_starlette, "starlette.opentelemetry"}, {&s_root, "obskit.root_path"},
+        {&s_start_type, "http.response.start"}, {&s_body_type, "http.response.body"},
+        {&s_mark, "_is_instrumented_by_opentelemetry"}, {&s_empty, ""},
+    };
+    for (size_t index = 0; index < sizeof more / sizeof *more; index++)
+        if ((*more[index].place = PyUnicode_InternFromString(more[index].text)) == NULL)
+            return -1;
+    zero = PyLong_FromLong(0);
+    minus_one = PyLong_FromLong(-1);
+    zero_f = PyFloat_FromDouble(0.0);
+    minus_one_f = PyFloat_FromDouble(-1.0);
+    no_fields = PyDict_New();
+    return zero == NULL || minus_one == NULL || zero_f == NULL || minus_one_f == NULL || no_fields == NULL ? -1 : 0;
+}
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    if (make_names() < 0 || PyType_Ready(&PathType) < 0 || PyType_Ready(&ExchangeType) < 0)
+        return NULL;
+    PyObject *self = PyModule_Create(&module);
+    if (self == NULL)
+        return NULL;
+    if (PyModule_AddObjectRef(self, "Path", (PyObject *)&PathType) < 0
+        || PyModule_AddObjectRef(self, "Exchange", (PyObject *)&ExchangeType) < 0)
+        Py_CLEAR(self);
+    return self;
+}
