@@ -63,6 +63,9 @@ def observe(app: Any, *, is_under_run: bool) -> tuple[list[Finding], Resolved, b
         found += _observed(was_set_up=was_set_up, was_observed=was_observed, is_under_run=is_under_run)
         found += _others(inner)
     resolved, problems = setup
+    from obskit.doctor import ways  # noqa: PLC0415 - imports what a broken installation lacks; it has worked by now
+
+    found += ways.describe(inner if framework else None, framework, resolved, _setup.observer())
     found += [
         warning(Kind.APP, "set-up", f"{each.place}: {each.problem}", each.way_out)
         for each in _of_setup(problems, resolved)

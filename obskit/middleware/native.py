@@ -28,11 +28,21 @@ _SEED_BYTES: Final = 32
 
 def _load() -> tuple[ModuleType | None, str]:
     try:
-        return import_module("obskit.middleware._native"), ""
+        module = import_module("obskit.middleware._native")
     except ModuleNotFoundError:
         return None, "this installation was built without a C compiler, or for another Python"
     except ImportError as error:
         return None, f"the compiled module does not load: {error}"
+    return (None, "the compiled module is older than its source") if _is_old(module) else (module, "")
+
+
+def _is_old(module: ModuleType) -> bool:
+    """Return whether the source has changed since; it is beside the module in an editable installation only."""
+    made = module.__file__ or ""
+    try:
+        return os.stat(f"{os.path.dirname(made)}/_native.c").st_mtime_ns > os.stat(made).st_mtime_ns  # noqa: PTH116, PTH120 - quicker
+    except OSError:
+        return False
 
 
 MODULE, WHY_NOT = _load()

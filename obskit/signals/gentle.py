@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["collect_seldom", "short_turns", "without_collection", "without_full_collection"]
+__all__ = ["collect_seldom", "collected_seldom", "short_turns", "without_collection", "without_full_collection"]
 
 _TURN_S: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it; ten times as long is usual."""
@@ -20,6 +20,7 @@ _OLD_DEFAULT: Final = 700
 
 _put_off: Final[list[None]] = []
 _thresholds: Final[list[tuple[int, int, int]]] = []
+_seldom: Final[list[int]] = []
 _turns: Final[list[float]] = []
 
 
@@ -36,6 +37,12 @@ def collect_seldom(threshold: int) -> None:
     now, *older = gc.get_threshold()
     if now == _OLD_DEFAULT and threshold > now:
         gc.set_threshold(threshold, *older)
+        _seldom[:] = [threshold]
+
+
+def collected_seldom() -> int:
+    """Return the threshold that `collect_seldom` has set and that holds still, 0 where it has set none."""
+    return _seldom[0] if _seldom and gc.get_threshold()[0] == _seldom[0] else 0
 
 
 @contextmanager

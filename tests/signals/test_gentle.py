@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -11,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from obskit.signals.gentle import short_turns, without_collection, without_full_collection
+from obskit.signals.gentle import (
+    collect_seldom,
+    collected_seldom,
+    short_turns,
+    without_collection,
+    without_full_collection,
+)
 from obskit.signals.imports import import_aside
 
 USUAL_S = 0.005
@@ -146,3 +153,69 @@ def test_a_child_that_is_forked_meanwhile_has_what_the_app_had() -> None:
             os._exit(0 if is_whole and sys.getswitchinterval() == USUAL_S else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert not gc.isenabled()
+
+
+@pytest.fixture
+def thresholds() -> Iterator[None]:
+    """Leave the collector's thresholds as they were."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("thresholds")
+@pytest.mark.parametrize(
+    ("of_the_app", "asked_for", "expected"),
+    [
+        pytest.param(700, 2000, 2000, id="left at 700"),
+        pytest.param(700, 5000, 5000, id="more asked for"),
+        pytest.param(700, 0, 700, id="none asked for"),
+        pytest.param(700, 500, 700, id="less asked for"),
+        pytest.param(2000, 5000, 2000, id="CPython 3.13's"),
+        pytest.param(300, 2000, 300, id="fewer of the app's own"),
+        pytest.param(0, 2000, 0, id="switched off"),
+    ],
+)
+def test_the_collector_waits_longer_where_nobody_has_said_how_long(
+    of_the_app: int, asked_for: int, expected: int
+) -> None:
+    """Only the 700 of CPython up to 3.12 is raised, and the older generations keep what the app has given them."""
+    gc.set_threshold(of_the_app, 12, 13)
+    collect_seldom(asked_for)
+    assert gc.get_threshold() == (expected, 12, 13)
+    assert collected_seldom() == (expected if expected > of_the_app else 0)
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_what_the_app_sets_later_is_not_ours() -> None:
+    """A threshold that the app sets after obskit is not told as obskit's."""
+    gc.set_threshold(700, 10, 10)
+    collect_seldom(2000)
+    gc.set_threshold(1500, 10, 10)
+    assert collected_seldom() == 0
+
+
+SERVICE = """
+import gc
+{before}
+import obskit
+obskit.instrument(service_name="service", exporters=["none"]{setting})
+print(gc.get_threshold()[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "setting", "expected"),
+    [
+        pytest.param("gc.set_threshold(700, 10, 10)", "", 2000, id="default"),
+        pytest.param("gc.set_threshold(900, 10, 10)", "", 900, id="own"),
+        pytest.param("gc.set_threshold(700, 10, 10)", ", gc_threshold=0", 700, id="switched off"),
+        pytest.param("gc.set_threshold(700, 10, 10)", ", gc_threshold=3000", 3000, id="another"),
+        pytest.param("", "", 2000, id="untouched"),
+    ],
+)
+def test_instrument_sets_the_collector_once(before: str, setting: str, expected: int) -> None:
+    """A service has the threshold of the setting, unless it has set its own; untouched it is 2,000 on every CPython."""
+    command = [sys.executable, "-c", SERVICE.format(before=before, setting=setting)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, str(expected)), done.stderr
