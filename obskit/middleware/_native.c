@@ -50,6 +50,17 @@ static int find_slots(PyTypeObject *type, const char *const *names, Py_ssize_t *
     return 0;
 }
 
+/* A slot's value, owned; of that type, where one is given. NULL with an exception where the slot is not so. */
+static PyObject *held(PyObject *object, Py_ssize_t offset, PyTypeObject *type)
+{
+    PyObject *value = SLOT(object, offset);
+    if (value == NULL || (type != NULL && !Py_IS_TYPE(value, type))) {
+        PyErr_Format(PyExc_TypeError, "a slot of %s has been emptied, or holds something else", Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    return Py_NewRef(value);
+}
+
 static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* takes the reference */
 {
     PyObject *before = SLOT(object, offset);
@@ -71,7 +82,7 @@ static PyObject *s_empty, *zero, *minus_one, *zero_f, *minus_one_f, *no_fields;
 
 /* ------------------------------------------------------------------ ids: a generator of this process's own */
 
-static uint64_t random_state[4];
+static uint64_t random_state[4] = {1, 2, 3, 4}; /* until `seed` is called, at import */
 
 static inline uint64_t turned(uint64_t value, int by) { return (value << by) | (value >> (64 - by)); }
 
@@ -153,7 +164,7 @@ static double perf_counter(void) /* as Python's on Linux */
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)((long long)now.tv_sec * 1000000000 + now.tv_nsec) * 1e-9;
+    return (double)((long long)now.tv_sec * 1000000000 + now.tv_nsec) / 1e9;
 }
 
 /* ------------------------------------------------------------------ begin */
@@ -214,8 +225,15 @@ static PyObject *caller_from(Path *self, PyObject *parent, PyObject *states, PyO
 }
 
 typedef struct {
-    PyObject *host, *agent, *referrer, *length, *parent, *states, *cloud; /* bytes, borrowed; NULL when absent */
+    PyObject *host, *agent, *referrer, *length, *parent, *states, *cloud; /* bytes; NULL when absent */
 } Headers;
+enum { HEADERS = sizeof(Headers) / sizeof(PyObject *) };
+
+static void forget_headers(Headers *found)
+{
+    for (int index = 0; index < HEADERS; index++)
+        Py_XDECREF(((PyObject **)found)[index]);
+}
 
 /* One pass; of a name that comes twice the last counts, as in a dict. Returns 0 where a header is not as usual. */
 static int read_headers(PyObject *list, Headers *found)
@@ -252,25 +270,43 @@ static int read_headers(PyObject *list, Headers *found)
         if (place != NULL)
             *place = PyBytes_GET_SIZE(value) ? value : NULL;
     }
+    for (int index = 0; index < HEADERS; index++) /* what runs from here on may change the list */
+        Py_XINCREF(((PyObject **)found)[index]);
     return 1;
 }
 
-static PyObject *text_of(PyObject *scope, PyObject *key, PyObject *otherwise) /* borrowed; NULL where it is no text */
+/* Put a text of the scope into a slot. Returns 0 where it is no text, -1 with an exception. */
+static int take_text(PyObject *state, Py_ssize_t offset, PyObject *scope, PyObject *key, PyObject *otherwise)
 {
     PyObject *value = PyDict_GetItemWithError(scope, key);
-    if (value == NULL)
-        return otherwise;
-    return PyUnicode_CheckExact(value) ? value : NULL;
+    if (value == NULL) {
+        if (PyErr_Occurred())
+            return -1;
+        value = otherwise;
+    }
+    if (value == NULL || !PyUnicode_CheckExact(value))
+        return 0;
+    SLOT(state, offset) = Py_NewRef(value); /* a new object's slots are empty */
+    return 1;
 }
 
 /* Fill a new state. Returns 0 where a value is not as usual, -1 with an exception. */
 static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, Headers *headers)
 {
-    PyObject *method = text_of(scope, s_method, s_GET), *path = text_of(scope, s_path, NULL);
-    PyObject *scheme = text_of(scope, s_scheme, s_http), *query = PyDict_GetItemWithError(scope, s_query_string);
-    PyObject *client = PyDict_GetItemWithError(scope, s_client), *ip = s_empty;
-    if (method == NULL || path == NULL || scheme == NULL || (query != NULL && !PyBytes_CheckExact(query)))
+    struct { int slot; PyObject *key, *otherwise; } const named[] = {
+        {METHOD, s_method, s_GET}, {PATH, s_path, NULL}, {SCHEME, s_scheme, s_http},
+    };
+    for (size_t index = 0; index < sizeof named / sizeof *named; index++) {
+        int slot = named[index].slot;
+        int is_text = take_text(state, self->state_offsets[slot], scope, named[index].key, named[index].otherwise);
+        if (is_text <= 0)
+            return is_text;
+    }
+    if (PyUnicode_GET_LENGTH(STATE(state, SCHEME)) < 4) /* ws and wss are not recorded as requests are */
         return 0;
+    PyObject *client = PyDict_GetItemWithError(scope, s_client), *ip = s_empty;
+    if (client == NULL && PyErr_Occurred())
+        return -1;
     if (client != NULL && client != Py_None) {
         if (!PyTuple_CheckExact(client) || PyTuple_GET_SIZE(client) < 1)
             return 0;
@@ -279,8 +315,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
             return 0;
     }
     struct { int slot; PyObject *value; } const same[] = {
-        {METHOD, method}, {PATH, path}, {SCHEME, scheme}, {SOURCE, scope}, {LOCATE, locate}, {REMOTE_IP, ip},
-        {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty}, {SPAN, Py_None}, {SAMPLED, Py_False},
+        {REMOTE_IP, ip}, {SOURCE, scope}, {LOCATE, locate}, {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty}, {SPAN, Py_None}, {SAMPLED, Py_False},
         {USER_AGENT, s_empty}, {REFERRER, s_empty}, {HOST, s_empty}, {QUERY, s_empty}, {REQUEST_BYTES, minus_one},
         {RESPONSE_BYTES, zero}, {STATUS, zero}, {START_NS, zero}, {BEGUN, zero_f}, {ELAPSED, minus_one_f},
         {ERROR, Py_None}, {TRAILERS, Py_False}, {DISCONNECTED, Py_False}, {REPORTED, Py_False}, {FINISHED, Py_False},
@@ -289,10 +324,18 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
     };
     for (size_t index = 0; index < sizeof same / sizeof *same; index++)
         STATE(state, same[index].slot) = Py_NewRef(same[index].value); /* a new object's slots are empty */
+    PyObject *query = PyDict_GetItemWithError(scope, s_query_string);
+    if (query == NULL ? PyErr_Occurred() != NULL : !PyBytes_CheckExact(query))
+        return query == NULL ? -1 : 0;
+    if (query != NULL && PyBytes_GET_SIZE(query)) {
+        PyObject *text = latin(query, PY_SSIZE_T_MAX);
+        if (text == NULL)
+            return -1;
+        put(state, self->state_offsets[QUERY], text);
+    }
     if ((STATE(state, BOUND) = PyDict_New()) == NULL)
         return -1;
     struct { int slot; PyObject *value; Py_ssize_t most; } const texts[] = {
-        {QUERY, query != NULL && PyBytes_GET_SIZE(query) ? query : NULL, PY_SSIZE_T_MAX},
         {HOST, headers->host, 512}, {USER_AGENT, headers->agent, 512}, {REFERRER, headers->referrer, PY_SSIZE_T_MAX},
     };
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
@@ -318,7 +361,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
 }
 
 /* Give the state its ids and its span, and return the context that the app runs in; NULL with an exception. */
-static PyObject *enter(Path *self, PyObject *state, PyObject *scope, Headers *headers)
+static PyObject *enter(Path *self, PyObject *state, PyObject *version, Headers *headers)
 {
     PyObject *caller = caller_from(self, headers->parent, headers->states, headers->cloud), *context = NULL, *text;
     if (caller == NULL)
@@ -338,8 +381,7 @@ static PyObject *enter(Path *self, PyObject *state, PyObject *scope, Headers *he
             goto end;
         put(state, self->state_offsets[SAMPLED], taken);
     }
-    PyObject *version = text_of(scope, s_http_version, s_empty);
-    PyObject *arguments[4] = {self->spans, state, caller, version != NULL ? version : s_empty};
+    PyObject *arguments[4] = {self->spans, state, caller, version};
     PyObject *span = PyObject_Vectorcall(self->span_type, arguments, 4, NULL);
     if (span == NULL)
         goto end;
@@ -358,11 +400,11 @@ static int is_unusual(Path *self, PyObject *scope, PyObject *marks)
     if (!PyDict_CheckExact(scope) || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
         return 1;
     PyObject *telemetry = PyDict_GetItemWithError(scope, s_seen_by_fastapi);
-    if (telemetry != NULL && telemetry != Py_None)
-        return 1;
-    int is_marked = PyMapping_HasKey(marks, s_mark);
+    if (telemetry == NULL ? PyErr_Occurred() != NULL : telemetry != Py_None)
+        return telemetry == NULL ? -1 : 1;
+    int is_marked = PySequence_Contains(marks, s_mark);
     if (is_marked)
-        return 1;
+        return is_marked;
     PyObject *around = NULL, *plain = PyObject_GetAttr(self->provider, s_is_plain);
     if (plain == NULL)
         return -1;
@@ -377,81 +419,122 @@ static int is_unusual(Path *self, PyObject *scope, PyObject *marks)
     return is_around;
 }
 
-static PyObject *begun(Path *self, PyObject *scope, PyObject *receive, PyObject *send, PyObject *locate, PyObject *routes)
+/* Forget the framework's objects, as `RequestState.release`. */
+static void release(Path *self, PyObject *state)
 {
-    Headers headers;
-    PyObject *list = PyDict_GetItemWithError(scope, s_headers), *context = NULL, *root;
-    if (list == NULL || !read_headers(list, &headers))
-        Py_RETURN_NONE;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double begun_s = perf_counter();
-    PyTypeObject *state_type = (PyTypeObject *)self->state_type, *exchange_type = (PyTypeObject *)self->exchange_type;
-    PyObject *state = state_type->tp_alloc(state_type, 0), *number;
+    static const int slots[] = {SOURCE, SPAN, LOG_FIELDS};
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)
+        put(state, self->state_offsets[slots[index]], Py_NewRef(Py_None));
+    PyErr_Restore(type, error, trace);
+}
+
+/* A text of the scope that may be missing, owned. NULL where it is something else, or with an exception. */
+static PyObject *optional_text(PyObject *scope, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(scope, key);
+    if (value == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(s_empty);
+    return PyUnicode_CheckExact(value) ? Py_NewRef(value) : NULL;
+}
+
+/* Tell apps inside, and other telemetry, that this request is taken care of. */
+static int mark(PyObject *scope, PyObject *state, PyObject *root)
+{
+    if (PyDict_SetItem(scope, s_seen, state) < 0 || PyDict_SetItem(scope, s_seen_by_starlette, Py_True) < 0
+        || PyDict_SetItem(scope, s_seen_by_fastapi, Py_None) < 0)
+        return -1;
+    return PyUnicode_GET_LENGTH(root) ? PyDict_SetItem(scope, s_root, root) : 0;
+}
+
+/* Make the state, its span and what stands between server and app current, as `Observer.begin`. Takes no reference. */
+static Exchange *entered(Path *self, PyObject *state, PyObject *scope, Headers *headers, PyObject *version, PyObject *root)
+{
     Exchange *exchange = NULL;
-    if (state == NULL)
+    PyObject *type, *error, *trace, *context = enter(self, state, version, headers);
+    if (context == NULL)
         return NULL;
-    int is_usual = fill(self, state, scope, locate, &headers);
-    if (is_usual <= 0) {
-        Py_DECREF(state);
-        if (is_usual < 0)
-            return NULL;
-        Py_RETURN_NONE;
-    }
-    if ((number = PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec)) == NULL)
-        goto failed;
-    put(state, self->state_offsets[START_NS], number);
-    if ((number = PyFloat_FromDouble(begun_s)) == NULL)
-        goto failed;
-    put(state, self->state_offsets[BEGUN], number);
-    if ((context = enter(self, state, scope, &headers)) == NULL)
-        goto failed;
+    PyTypeObject *exchange_type = (PyTypeObject *)self->exchange_type;
     if ((exchange = (Exchange *)exchange_type->tp_alloc(exchange_type, 0)) == NULL)
         goto failed;
     exchange->native = (Path *)Py_NewRef(self);
     exchange->observer = Py_NewRef(self->observer);
     exchange->state = Py_NewRef(state);
-    exchange->receive = Py_NewRef(receive);
-    exchange->send = Py_NewRef(send);
-    exchange->routes = Py_NewRef(routes);
-    if (PyDict_SetItem(scope, s_seen, state) < 0 || PyDict_SetItem(scope, s_seen_by_starlette, Py_True) < 0
-        || PyDict_SetItem(scope, s_seen_by_fastapi, Py_None) < 0)
-        goto failed;
-    root = PyDict_GetItemWithError(scope, s_root_path);
-    if (root != NULL && PyObject_IsTrue(root) == 1 && PyDict_SetItem(scope, s_root, root) < 0)
-        goto failed;
-    if ((exchange->request_token = PyContextVar_Set(self->request_var, state)) == NULL)
+    if (mark(scope, state, root) < 0 || (exchange->request_token = PyContextVar_Set(self->request_var, state)) == NULL)
         goto failed;
     if ((exchange->otel_token = PyContextVar_Set(self->otel_var, context)) == NULL) {
-        PyErr_Clear();
-        PyContextVar_Reset(self->request_var, exchange->request_token);
+        PyErr_Fetch(&type, &error, &trace);
+        if (PyContextVar_Reset(self->request_var, exchange->request_token) < 0)
+            PyErr_Clear();
+        PyErr_Restore(type, error, trace);
         goto failed;
     }
     Py_DECREF(context);
-    Py_DECREF(state);
-    return (PyObject *)exchange;
+    return exchange;
 failed:
-    Py_XDECREF(context);
+    Py_DECREF(context);
     Py_XDECREF(exchange);
-    put(state, self->state_offsets[SOURCE], Py_NewRef(Py_None)); /* no cycle stays behind */
-    put(state, self->state_offsets[SPAN], Py_NewRef(Py_None));
-    Py_DECREF(state);
     return NULL;
 }
 
-/* Tell what went wrong, once, and go on. */
-static void tell(Path *self, PyObject *where)
+/* Begin a request. Returns None where Python must serve it, NULL with an exception. */
+static PyObject *begun(Path *self, PyObject *const *args)
+{
+    PyObject *scope = args[0], *list = PyDict_GetItemWithError(scope, s_headers), *state = NULL, *number;
+    PyObject *version = NULL, *root = NULL;
+    Exchange *exchange = NULL;
+    Headers headers;
+    if (list == NULL || !read_headers(list, &headers)) {
+        if (PyErr_Occurred())
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double begun_s = perf_counter();
+    if ((version = optional_text(scope, s_http_version)) == NULL || (root = optional_text(scope, s_root_path)) == NULL)
+        goto end;
+    PyTypeObject *state_type = (PyTypeObject *)self->state_type;
+    if ((state = state_type->tp_alloc(state_type, 0)) == NULL || fill(self, state, scope, args[3], &headers) <= 0)
+        goto end;
+    if ((number = PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec)) == NULL)
+        goto end;
+    put(state, self->state_offsets[START_NS], number);
+    if ((number = PyFloat_FromDouble(begun_s)) == NULL)
+        goto end;
+    put(state, self->state_offsets[BEGUN], number);
+    if ((exchange = entered(self, state, scope, &headers, version, root)) != NULL) {
+        exchange->receive = Py_NewRef(args[1]);
+        exchange->send = Py_NewRef(args[2]);
+        exchange->routes = Py_NewRef(args[5]);
+    }
+    else
+        release(self, state); /* no cycle stays behind */
+end:
+    forget_headers(&headers);
+    Py_XDECREF(version);
+    Py_XDECREF(root);
+    Py_XDECREF(state);
+    if (exchange == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return (PyObject *)exchange;
+}
+
+/* Tell what went wrong, once, and go on, as `except Exception`. Returns -1 with an exception that is to go further. */
+static int tell(Path *self, PyObject *where)
 {
     PyObject *type, *error, *trace;
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     PyObject *told = PyObject_CallMethodObjArgs(self->observer, s__failed, where, error, NULL);
-    if (told == NULL)
-        PyErr_Clear();
     Py_XDECREF(told);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(trace);
+    return told == NULL ? -1 : 0;
 }
 
 PyDoc_STRVAR(begin_doc, "begin(scope, receive, send, locate, marks, routes)\n--\n\nBegin a request; None where Python must.");
@@ -464,17 +547,10 @@ static PyObject *path_begin(Path *self, PyObject *const *args, Py_ssize_t count)
     }
     PyObject *exchange = NULL;
     int is_left = is_unusual(self, args[0], args[4]);
-    if (is_left == 1)
-        Py_RETURN_NONE;
     if (is_left == 0)
-        exchange = begun(self, args[0], args[1], args[2], args[3], args[5]);
-    if (exchange == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_Exception))
-            tell(self, s_begin);
-        else
-            return NULL;
+        exchange = begun(self, args);
+    if (is_left == 1 || (exchange == NULL && tell(self, s_begin) == 0))
         Py_RETURN_NONE;
-    }
     return exchange;
 }
 
@@ -484,6 +560,7 @@ typedef struct {
     char *data, fixed[2048];
     Py_ssize_t size, room;
     int is_bad; /* a text that is no UTF-8, or no memory: Python writes the line */
+    PyObject *type, *error, *trace; /* what is to go further, as the SystemExit of a server that ends at once */
 } Line;
 
 static void add(Line *line, const char *data, Py_ssize_t size)
@@ -513,6 +590,8 @@ static void add_text(Line *line, PyObject *text)
     Py_ssize_t size;
     const char *data = text != NULL && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
     if (data == NULL) {
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception) && line->type == NULL)
+            PyErr_Fetch(&line->type, &line->error, &line->trace);
         PyErr_Clear();
         line->is_bad = 1;
         return;
@@ -582,6 +661,7 @@ static void add_moment(Path *self, Line *line, long long time_ns)
     if (second != self->second) {
         time_t seconds = (time_t)second;
         struct tm parts;
+        self->second = -1;
         if (time_ns < 0 || gmtime_r(&seconds, &parts) == NULL
             || strftime(self->second_text, sizeof self->second_text, "%Y-%m-%dT%H:%M:%S.", &parts) != 20) {
             line->is_bad = 1;
@@ -602,86 +682,113 @@ static PyObject *known(Path *self, PyObject *parts, PyObject *key, PyObject *mak
     return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs(self->lines, maker, first, second, NULL);
 }
 
+/* What a line is made of, held while Python runs. */
+enum { O_PATH, O_IP, O_TRACE, O_SPAN, O_AGENT, O_SCHEME, O_HOST, O_QUERY, O_REFERRER, TEXTS, O_SENT = TEXTS, O_START, O_STATUS, PARTS };
+static const int part_slots[PARTS] = {
+    PATH, REMOTE_IP, TRACE_ID, SPAN_ID, USER_AGENT, SCHEME, HOST, QUERY, REFERRER, RESPONSE_BYTES, START_NS, STATUS,
+};
+
+static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts, PyObject *head, PyObject *http,
+                       long long micros)
+{
+    PyObject *path = parts[O_PATH], *status = parts[O_STATUS];
+    long long millis = micros / 1000, started = PyLong_AsLongLong(parts[O_START]);
+    if (started == -1 && PyErr_Occurred())
+        add_made(line, NULL);
+    add_text(line, head);
+    add_text(line, path);
+    ADD(line, " ");
+    add_made(line, PyObject_Format(status, NULL)); /* it may be an enum's */
+    ADD(line, "\",\"time\":\"");
+    Py_ssize_t moment = line->size;
+    add_moment(self, line, started + micros * 1000);
+    ADD(line, "\",\"timestamp\":\"");
+    if (!line->is_bad) {
+        char again[32];
+        memcpy(again, line->data + moment, 27);
+        add(line, again, 27);
+    }
+    ADD(line, "\",\"trace_id\":\"");
+    add_text(line, parts[O_TRACE]);
+    ADD(line, "\",\"logging.googleapis.com/trace\":\"");
+    add_made(line, PyObject_GetAttr(self->lines, s__trace));
+    add_text(line, parts[O_TRACE]);
+    ADD(line, "\",\"logging.googleapis.com/spanId\":\"");
+    add_text(line, parts[O_SPAN]);
+    if (STATE(state, SAMPLED) == Py_True)
+        ADD(line, "\",\"logging.googleapis.com/trace_sampled\":true,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
+    else
+        ADD(line, "\",\"logging.googleapis.com/trace_sampled\":false,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
+    add_number(line, millis, 1);
+    ADD(line, ".");
+    add_number(line, micros % 1000, 3);
+    if (STATE(state, AI_CALLS) == zero)
+        ADD(line, ",\"gemini_tokens\":{\"input\":0,\"output\":0}");
+    else
+        add_made(line, PyObject_CallMethodOneArg(self->lines, s__ai, state));
+    add_text(line, http);
+    ADD(line, "\"latency\":\"");
+    add_number(line, millis / 1000, 1);
+    ADD(line, ".");
+    add_number(line, millis % 1000, 3);
+    add_number(line, micros % 1000, 3);
+    ADD(line, "s\",\"responseSize\":\"");
+    add_made(line, PyObject_Str(parts[O_SENT]));
+    ADD(line, "\"");
+    add_made(line, known(self, self->agents, parts[O_AGENT], s__agent, parts[O_AGENT], NULL));
+    if (PyUnicode_GET_LENGTH(parts[O_REFERRER]) || STATE(state, REQUEST_BYTES) != minus_one)
+        add_made(line, PyObject_CallMethodOneArg(self->lines, s__rest, state));
+    ADD(line, ",\"remoteIp\":");
+    if (PyUnicode_GET_LENGTH(parts[O_IP])) {
+        ADD(line, "\"");
+        add_text(line, parts[O_IP]);
+        ADD(line, "\",\"requestUrl\":\"");
+    }
+    else
+        ADD(line, "null,\"requestUrl\":\"");
+    PyObject *start = PyTuple_Pack(2, parts[O_SCHEME], parts[O_HOST]);
+    if (start == NULL)
+        add_made(line, NULL);
+    else {
+        add_made(line, known(self, self->starts, start, s__start, parts[O_SCHEME], parts[O_HOST]));
+        Py_DECREF(start);
+    }
+    add_text(line, path);
+    if (PyUnicode_GET_LENGTH(parts[O_QUERY]))
+        add_made(line, PyObject_CallMethodOneArg(self->lines, s__query, parts[O_QUERY]));
+    ADD(line, "\"}}\n");
+}
+
 /* The line of `requestlines.RequestLines.line` with nothing bound. Returns None where Python must make it. */
 static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
 {
-    PyObject *path = STATE(state, PATH), *agent = STATE(state, USER_AGENT), *scheme = STATE(state, SCHEME), *made;
-    PyObject *ip = STATE(state, REMOTE_IP);
-    if (!is_plain_path(path) || !is_address(ip))
-        Py_RETURN_NONE;
-    long long micros = (long long)(elapsed_s * 1e6 + 0.5), millis = micros / 1000, status, started;
-    status = PyLong_AsLongLong(STATE(state, STATUS));
-    started = PyLong_AsLongLong(STATE(state, START_NS));
-    if (PyErr_Occurred())
-        return NULL;
-    Line line = {.size = 0, .room = sizeof line.fixed, .is_bad = 0};
-    line.data = line.fixed;
-    add_text(&line, head);
-    add_text(&line, path);
-    ADD(&line, " ");
-    add_number(&line, status, 1);
-    ADD(&line, "\",\"time\":\"");
-    Py_ssize_t moment = line.size;
-    add_moment(self, &line, started + micros * 1000);
-    ADD(&line, "\",\"timestamp\":\"");
-    if (!line.is_bad) {
-        char again[32];
-        memcpy(again, line.data + moment, 27);
-        add(&line, again, 27);
+    PyObject *parts[PARTS] = {NULL}, *made = NULL;
+    int held_parts = 0, is_plain = 1;
+    for (; held_parts < PARTS && is_plain; held_parts++) {
+        PyTypeObject *type = held_parts < TEXTS ? &PyUnicode_Type : held_parts == O_STATUS ? NULL : &PyLong_Type;
+        parts[held_parts] = held(state, self->state_offsets[part_slots[held_parts]], type);
+        is_plain = parts[held_parts] != NULL;
     }
-    ADD(&line, "\",\"trace_id\":\"");
-    add_text(&line, STATE(state, TRACE_ID));
-    ADD(&line, "\",\"logging.googleapis.com/trace\":\"");
-    add_made(&line, PyObject_GetAttr(self->lines, s__trace));
-    add_text(&line, STATE(state, TRACE_ID));
-    ADD(&line, "\",\"logging.googleapis.com/spanId\":\"");
-    add_text(&line, STATE(state, SPAN_ID));
-    if (STATE(state, SAMPLED) == Py_True)
-        ADD(&line, "\",\"logging.googleapis.com/trace_sampled\":true,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
-    else
-        ADD(&line, "\",\"logging.googleapis.com/trace_sampled\":false,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
-    add_number(&line, millis, 1);
-    ADD(&line, ".");
-    add_number(&line, micros % 1000, 3);
-    if (STATE(state, AI_CALLS) == zero)
-        ADD(&line, ",\"gemini_tokens\":{\"input\":0,\"output\":0}");
-    else
-        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__ai, state));
-    add_text(&line, http);
-    ADD(&line, "\"latency\":\"");
-    add_number(&line, millis / 1000, 1);
-    ADD(&line, ".");
-    add_number(&line, millis % 1000, 3);
-    add_number(&line, micros % 1000, 3);
-    ADD(&line, "s\",\"responseSize\":\"");
-    made = PyObject_Str(STATE(state, RESPONSE_BYTES));
-    add_made(&line, made);
-    ADD(&line, "\"");
-    add_made(&line, known(self, self->agents, agent, s__agent, agent, NULL));
-    if (PyUnicode_GET_LENGTH(STATE(state, REFERRER)) || STATE(state, REQUEST_BYTES) != minus_one)
-        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__rest, state));
-    ADD(&line, ",\"remoteIp\":");
-    if (PyUnicode_GET_LENGTH(ip)) {
-        ADD(&line, "\"");
-        add_text(&line, ip);
-        ADD(&line, "\",\"requestUrl\":\"");
-    }
-    else
-        ADD(&line, "null,\"requestUrl\":\"");
-    PyObject *start = PyTuple_Pack(2, scheme, STATE(state, HOST));
-    if (start == NULL)
-        line.is_bad = 1;
+    PyErr_Clear(); /* Python meets it again, and tells */
+    if (!is_plain || !is_plain_path(parts[O_PATH]) || !is_address(parts[O_IP]) || !PyUnicode_GET_LENGTH(parts[O_TRACE]))
+        made = Py_NewRef(Py_None);
     else {
-        add_made(&line, known(self, self->starts, start, s__start, scheme, STATE(state, HOST)));
-        Py_DECREF(start);
+        Line line;
+        line.size = 0;
+        line.room = sizeof line.fixed;
+        line.is_bad = 0;
+        line.type = line.error = line.trace = NULL;
+        line.data = line.fixed;
+        write_line(self, &line, state, parts, head, http, (long long)(elapsed_s * 1e6 + 0.5));
+        if (line.type != NULL)
+            PyErr_Restore(line.type, line.error, line.trace);
+        else
+            made = line.is_bad ? Py_NewRef(Py_None) : PyUnicode_DecodeUTF8(line.data, line.size, "strict");
+        if (line.data != line.fixed)
+            PyMem_Free(line.data);
     }
-    add_text(&line, path);
-    if (PyUnicode_GET_LENGTH(STATE(state, QUERY)))
-        add_made(&line, PyObject_CallMethodOneArg(self->lines, s__query, STATE(state, QUERY)));
-    ADD(&line, "\"}}\n");
-    made = line.is_bad ? Py_NewRef(Py_None) : PyUnicode_DecodeUTF8(line.data, line.size, "strict");
-    if (line.data != line.fixed)
-        PyMem_Free(line.data);
+    while (held_parts--)
+        Py_XDECREF(parts[held_parts]);
     return made;
 }
 
@@ -718,38 +825,50 @@ end:
 /* The route's template, looked up once for each route: the key has an id, so the objects are kept along with it. */
 static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
 {
-    PyObject *route = STATE(state, ROUTE), *scope = STATE(state, SOURCE), *effective = Py_None, *inner, *root, *key, *seen;
-    if (PyUnicode_GET_LENGTH(route))
-        return Py_NewRef(route);
-    PyObject *matched = PyDict_CheckExact(scope) ? PyDict_GetItemWithError(scope, s_route) : NULL;
-    if (matched == NULL || matched == Py_None)
-        return PyObject_GetAttr(state, s_route);
-    root = PyDict_GetItemWithError(scope, s_root_path);
-    inner = PyDict_GetItemWithError(scope, s_fastapi);
-    if ((root != NULL && (!PyUnicode_CheckExact(root) || PyUnicode_GET_LENGTH(root))) || PyDict_Contains(scope, s_root)
-        || (inner != NULL && inner != Py_None && !PyDict_CheckExact(inner)))
-        return PyObject_GetAttr(state, s_route);
-    if (inner != NULL && inner != Py_None && (effective = PyDict_GetItemWithError(inner, s_effective_route_context)) == NULL)
-        effective = Py_None;
-    if ((key = PyLong_FromVoidPtr(matched)) == NULL)
-        return NULL;
-    seen = PyDict_GetItemWithError(routes, key);
+    PyObject *route = held(state, self->state_offsets[ROUTE], &PyUnicode_Type), *scope = STATE(state, SOURCE);
+    PyObject *matched, *effective = Py_None, *inner = NULL, *root = NULL, *key, *seen, *entry = NULL;
+    if (route == NULL || PyUnicode_GET_LENGTH(route))
+        return route;
+    Py_DECREF(route);
+    if (scope == NULL || !PyDict_CheckExact(scope) || (matched = PyDict_GetItemWithError(scope, s_route)) == NULL || matched == Py_None)
+        return PyErr_Occurred() ? NULL : PyObject_GetAttr(state, s_route);
+    Py_INCREF(matched);
+    int is_inside = (root = PyDict_GetItemWithError(scope, s_root_path)) != NULL
+                    && (!PyUnicode_CheckExact(root) || PyUnicode_GET_LENGTH(root));
+    if (!is_inside && !PyErr_Occurred())
+        is_inside = PyDict_Contains(scope, s_root);
+    if (!is_inside && (inner = PyDict_GetItemWithError(scope, s_fastapi)) != NULL && inner != Py_None) {
+        is_inside = !PyDict_CheckExact(inner);
+        if (!is_inside && (effective = PyDict_GetItemWithError(inner, s_effective_route_context)) == NULL)
+            effective = Py_None;
+    }
+    Py_INCREF(effective);
+    route = key = NULL;
+    if (PyErr_Occurred())
+        goto end;
+    if (is_inside) {
+        route = PyObject_GetAttr(state, s_route);
+        goto end;
+    }
+    if ((key = PyLong_FromVoidPtr(matched)) == NULL || ((seen = PyDict_GetItemWithError(routes, key)) == NULL && PyErr_Occurred()))
+        goto end;
     if (seen != NULL && PyTuple_GET_ITEM(seen, 0) == matched && PyTuple_GET_ITEM(seen, 1) == effective) {
         route = Py_NewRef(PyTuple_GET_ITEM(seen, 2));
         put(state, self->state_offsets[ROUTE], Py_NewRef(route));
+        goto end;
     }
-    else {
-        route = PyObject_GetAttr(state, s_route);
-        if (route != NULL && PyUnicode_Check(route) && PyUnicode_GET_LENGTH(route)) {
-            PyObject *entry = PyTuple_Pack(3, matched, effective, route);
-            if (PyDict_GET_SIZE(routes) >= 2000)
-                PyDict_Clear(routes);
-            if (entry == NULL || PyDict_SetItem(routes, key, entry) < 0)
-                Py_CLEAR(route);
-            Py_XDECREF(entry);
-        }
+    route = PyObject_GetAttr(state, s_route);
+    if (route != NULL && PyUnicode_CheckExact(route) && PyUnicode_GET_LENGTH(route)) {
+        if (PyDict_GET_SIZE(routes) >= 2000)
+            PyDict_Clear(routes);
+        if ((entry = PyTuple_Pack(3, matched, effective, route)) == NULL || PyDict_SetItem(routes, key, entry) < 0)
+            Py_CLEAR(route);
     }
-    Py_DECREF(key);
+end:
+    Py_XDECREF(entry);
+    Py_XDECREF(key);
+    Py_DECREF(effective);
+    Py_DECREF(matched);
     return route;
 }
 
@@ -761,13 +880,20 @@ static int record(Path *self, PyObject *cell, PyObject *state)
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    PyObject *pending = SLOT(cell, self->cell_offsets[PENDING]);
-    done = PyObject_CallMethodOneArg(pending, s_append, STATE(state, ELAPSED));
-    if (done == NULL)
+    PyObject *pending = held(cell, self->cell_offsets[PENDING], NULL);
+    if (pending == NULL)
         return -1;
-    Py_DECREF(done);
-    put(cell, self->cell_offsets[LAST], Py_NewRef(state));
-    if (PyObject_Size(pending) > 256) {
+    Py_ssize_t size = -1;
+    done = PyObject_CallMethodOneArg(pending, s_append, STATE(state, ELAPSED));
+    if (done != NULL) {
+        Py_DECREF(done);
+        put(cell, self->cell_offsets[LAST], Py_NewRef(state));
+        size = PyObject_Size(pending);
+    }
+    Py_DECREF(pending);
+    if (size < 0)
+        return -1;
+    if (size > 256) {
         done = PyObject_CallMethodNoArgs(cell, s_fold);
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
@@ -789,12 +915,17 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route
     PyObject *caller = PyObject_GetAttr(span, s__caller), *protocol = PyObject_GetAttr(span, s__protocol);
     PyObject *record = PyTuple_New(20);
     if (caller == NULL || protocol == NULL || record == NULL) {
+fail:
         Py_XDECREF(caller);
         Py_XDECREF(protocol);
         Py_XDECREF(record);
         return -1;
     }
     int has_caller = caller != Py_None;
+    if (has_caller && (!PyTuple_Check(caller) || PyTuple_GET_SIZE(caller) != 4)) {
+        PyErr_SetString(PyExc_TypeError, "the span's caller is not as incoming.caller_of gives it");
+        goto fail;
+    }
     PyObject *const values[20] = {
         STATE(state, TRACE_ID), STATE(state, SPAN_ID), Py_True,
         has_caller ? PyTuple_GET_ITEM(caller, 1) : s_empty, has_caller ? PyTuple_GET_ITEM(caller, 2) : Py_False,
@@ -802,8 +933,15 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route
         STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME), STATE(state, HOST), protocol,
         STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
     };
-    for (int index = 0; index < 20; index++)
-        PyTuple_SET_ITEM(record, index, Py_NewRef(values[index]));
+    int is_full = 1;
+    for (int index = 0; index < 20; index++) {
+        is_full &= values[index] != NULL;
+        PyTuple_SET_ITEM(record, index, Py_XNewRef(values[index]));
+    }
+    if (!is_full) {
+        PyErr_SetString(PyExc_AttributeError, "a slot of the request's state has been emptied");
+        goto fail;
+    }
     PyObject_GC_UnTrack(record); /* texts and numbers: nothing for the garbage collector to look at */
     Py_ssize_t bytes = 800 + PyUnicode_GET_LENGTH(STATE(state, PATH)) + PyUnicode_GET_LENGTH(STATE(state, QUERY))
                        + PyUnicode_GET_LENGTH(STATE(state, USER_AGENT));
@@ -817,37 +955,64 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route
     return done == NULL ? -1 : 0;
 }
 
-/* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */
-static int is_left_to_python(Path *self, PyObject *state, long status)
+/* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
+static int is_sound(Path *self, PyObject *state)
 {
-    PyObject *span = STATE(state, SPAN), *bound = NULL, *live;
+    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID};
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
+        PyObject *text = STATE(state, texts[index]);
+        if (text == NULL || !PyUnicode_CheckExact(text))
+            return 0;
+    }
+    PyObject *bound = STATE(state, BOUND), *begun_s = STATE(state, BEGUN), *elapsed = STATE(state, ELAPSED);
+    PyObject *status = STATE(state, STATUS);
+    return bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL && PyFloat_CheckExact(begun_s) && elapsed != NULL
+           && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
+}
+
+/* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */
+static int is_left_to_python(Path *self, PyObject *state)
+{
+    PyObject *bound = NULL, *live, *span = STATE(state, SPAN);
+    if (!is_sound(self, state))
+        return 1;
+    long status = PyLong_AsLong(STATE(state, STATUS));
+    if (status == -1 && PyErr_Occurred())
+        return -1;
     if (status <= 0 || status >= 500 || STATE(state, ERROR) != Py_None || STATE(state, DISCONNECTED) != Py_False
         || STATE(state, FINISHED) != Py_False || (PyObject *)Py_TYPE(span) != self->span_type
-        || PyDict_GET_SIZE(STATE(state, BOUND)) || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
+        || PyFloat_AS_DOUBLE(STATE(state, ELAPSED)) >= 0 || PyDict_GET_SIZE(STATE(state, BOUND))
+        || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
         return 1;
     if (PyContextVar_Get(self->bound_var, NULL, &bound) < 0)
         return -1;
-    int has_bound = bound != NULL && PyObject_Size(bound) != 0;
+    Py_ssize_t fields = bound == NULL ? 0 : PyObject_Size(bound);
     Py_XDECREF(bound);
-    if (has_bound)
-        return PyErr_Occurred() ? -1 : 1;
-    if ((live = PyObject_GetAttr(span, s__live)) == NULL)
+    if (fields)
+        return fields < 0 ? -1 : 1;
+    Py_INCREF(span);
+    live = PyObject_GetAttr(span, s__live);
+    Py_DECREF(span);
+    if (live == NULL)
         return -1;
     Py_DECREF(live);
     return live != Py_None;
 }
 
-static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* borrowed; NULL where it is a new one */
+static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* owned; NULL where it is a new one */
 {
-    PyObject *key = PyTuple_Pack(5, STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME));
+    PyObject *method = STATE(state, METHOD), *status = STATE(state, STATUS), *scheme = STATE(state, SCHEME);
+    if (method == NULL || status == NULL || scheme == NULL)
+        return NULL;
+    PyObject *key = PyTuple_Pack(5, method, route, status, s_empty, scheme);
     if (key == NULL)
         return NULL;
-    PyObject *series = PyDict_GetItemWithError(self->series, key);
+    PyObject *series = Py_XNewRef(PyDict_GetItemWithError(self->series, key));
     Py_DECREF(key);
     return series;
 }
 
-static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double elapsed_s)
+static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double begun_s, double elapsed_s)
 {
     PyObject *line, *readable, *span = Py_NewRef(STATE(state, SPAN));
     int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route) < 0;
@@ -865,64 +1030,54 @@ static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route,
     }
     if (line == NULL)
         return -1;
-    failed = say(self, line, PyFloat_AS_DOUBLE(STATE(state, BEGUN)) + elapsed_s);
+    failed = say(self, line, begun_s + elapsed_s);
     Py_DECREF(line);
     return failed;
 }
 
 PyDoc_STRVAR(finish_doc, "_finish()\n--\n\nNote that the response is complete, as `Observer.body_sent`.");
 
-/* Forget the framework's objects, as `RequestState.release`. */
-static void release(Path *self, PyObject *state)
-{
-    static const int slots[] = {SOURCE, SPAN, LOG_FIELDS};
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)
-        put(state, self->state_offsets[slots[index]], Py_NewRef(Py_None));
-    PyErr_Restore(type, error, trace);
-}
-
 static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
 {
     Path *self = exchange->native;
-    PyObject *state = exchange->state, *route = NULL, *series = NULL, *elapsed;
-    if (PyFloat_AsDouble(STATE(state, ELAPSED)) >= 0)
-        Py_RETURN_NONE;
-    long status = PyLong_AsLong(STATE(state, STATUS));
-    int is_left = PyErr_Occurred() ? -1 : is_left_to_python(self, state, status);
-    if (is_left == 0) {
-        if ((route = route_of(self, state, exchange->routes)) != NULL && PyUnicode_CheckExact(route))
-            series = series_of(self, state, route);
-        is_left = PyErr_Occurred() ? -1 : series == NULL;
+    PyObject *state = exchange->state, *route = NULL, *series = NULL, *elapsed, *done = NULL;
+    int is_left = is_left_to_python(self, state);
+    if (is_left == 0 && (route = route_of(self, state, exchange->routes)) != NULL && PyUnicode_CheckExact(route)
+        && (series = series_of(self, state, route)) != NULL)
+        is_left = is_left_to_python(self, state); /* who looked for the route may have touched the span, too */
+    if (is_left || series == NULL) {
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Clear(); /* Python meets it again, and tells */
+            done = PyObject_CallMethodOneArg(self->observer, s_body_sent, state);
+        }
+        goto end;
     }
-    if (is_left) {
-        Py_XDECREF(route);
-        PyErr_Clear(); /* Python meets it again, and tells */
-        return PyObject_CallMethodOneArg(self->observer, s_body_sent, state);
-    }
-    double elapsed_s = perf_counter() - PyFloat_AsDouble(STATE(state, BEGUN));
-    if ((elapsed = PyFloat_FromDouble(elapsed_s)) == NULL) {
-        Py_DECREF(route);
-        return NULL;
-    }
+    double begun_s = PyFloat_AS_DOUBLE(STATE(state, BEGUN)), elapsed_s = perf_counter() - begun_s;
+    if ((elapsed = PyFloat_FromDouble(elapsed_s)) == NULL)
+        goto end;
     put(state, self->state_offsets[ELAPSED], elapsed);
     put(state, self->state_offsets[FINISHED], Py_NewRef(Py_True));
-    Py_INCREF(series);
-    int failed = ended(self, state, series, route, elapsed_s) < 0;
-    Py_DECREF(series);
-    Py_DECREF(route);
-    if (failed && PyErr_ExceptionMatches(PyExc_Exception)) {
-        tell(self, s_end);
-        failed = 0;
-    }
+    if (ended(self, state, series, route, begun_s, elapsed_s) == 0 || tell(self, s_end) == 0)
+        done = Py_NewRef(Py_None);
     release(self, state);
-    if (failed)
-        return NULL;
-    Py_RETURN_NONE;
+end:
+    Py_XDECREF(series);
+    Py_XDECREF(route);
+    return done;
 }
 
 /* ------------------------------------------------------------------ what goes between the server and the app */
+
+static int is_given(PyObject *message, PyObject *key) /* and true; -1 with an exception */
+{
+    PyObject *value = PyDict_GetItemWithError(message, key);
+    if (value == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    Py_INCREF(value);
+    int is_true = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return is_true;
+}
 
 PyDoc_STRVAR(send_doc, "send(message)\n--\n\nPass a message to the server; the last one of a response by `_complete`.");
 
@@ -930,19 +1085,25 @@ static PyObject *exchange_send(Exchange *exchange, PyObject *message)
 {
     Path *self = exchange->native;
     PyObject *state = exchange->state, *kind, *value;
-    if (!PyDict_CheckExact(message) || (kind = PyDict_GetItemWithError(message, s_type)) == NULL || !PyUnicode_CheckExact(kind))
+    if (!PyDict_CheckExact(message))
+        return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
+    if ((kind = PyDict_GetItemWithError(message, s_type)) == NULL && PyErr_Occurred())
+        return NULL;
+    if (kind == NULL || !PyUnicode_CheckExact(kind))
         return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
     if (PyUnicode_Compare(kind, s_body_type) == 0) {
         value = PyDict_GetItemWithError(message, s_body);
-        if (value != NULL && !PyBytes_CheckExact(value))
+        if (value == NULL && PyErr_Occurred())
+            return NULL;
+        PyObject *number = STATE(state, RESPONSE_BYTES);
+        if (number == NULL || !PyLong_CheckExact(number) || (value != NULL && !PyBytes_CheckExact(value)))
             return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
-        long long sent = PyLong_AsLongLong(STATE(state, RESPONSE_BYTES)) + (value != NULL ? PyBytes_GET_SIZE(value) : 0);
-        PyObject *number = PyLong_FromLongLong(sent);
-        if (number == NULL)
+        long long sent = PyLong_AsLongLong(number);
+        if ((sent == -1 && PyErr_Occurred())
+            || (number = PyLong_FromLongLong(sent + (value != NULL ? PyBytes_GET_SIZE(value) : 0))) == NULL)
             return NULL;
         put(state, self->state_offsets[RESPONSE_BYTES], number);
-        value = PyDict_GetItemWithError(message, s_more_body);
-        int has_more = value == NULL ? 0 : PyObject_IsTrue(value);
+        int has_more = is_given(message, s_more_body);
         if (has_more < 0)
             return NULL;
         if (!has_more && STATE(state, TRAILERS) != Py_True)
@@ -950,11 +1111,15 @@ static PyObject *exchange_send(Exchange *exchange, PyObject *message)
     }
     else if (PyUnicode_Compare(kind, s_start_type) == 0) {
         value = PyDict_GetItemWithError(message, s_status);
+        if (value == NULL && PyErr_Occurred())
+            return NULL;
         if (value == NULL || !PyLong_Check(value))
             return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
         put(state, self->state_offsets[STATUS], Py_NewRef(value));
-        value = PyDict_GetItemWithError(message, s_trailers);
-        if (value != NULL && PyObject_IsTrue(value) == 1)
+        int has_trailers = is_given(message, s_trailers);
+        if (has_trailers < 0)
+            return NULL;
+        if (has_trailers)
             put(state, self->state_offsets[TRAILERS], Py_NewRef(Py_True));
     }
     else
@@ -978,6 +1143,8 @@ static PyObject *exchange_leave(Exchange *exchange, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     if (PyContextVar_Reset(self->request_var, exchange->request_token) < 0
         || PyContextVar_Reset(self->otel_var, exchange->otel_token) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError))
+            return NULL;
         PyErr_Clear(); /* the running context is another one by now */
         done = PyObject_CallOneArg(self->own_leave, exchange->otel_token);
         if (done == NULL)
@@ -1002,23 +1169,19 @@ static int exchange_traverse(Exchange *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int exchange_clear(Exchange *self)
-{
-    Py_CLEAR(self->observer);
-    Py_CLEAR(self->receive);
-    Py_CLEAR(self->send);
-    Py_CLEAR(self->request_token);
-    Py_CLEAR(self->otel_token);
-    return 0;
-}
-
+/* No tp_clear, here and for Path: they are made once, as a tuple is, so that every cycle goes through something else,
+   which can be cleared; and no field that a method reads is ever NULL. */
 static void exchange_dealloc(Exchange *self)
 {
     PyObject_GC_UnTrack(self);
-    exchange_clear(self);
-    Py_CLEAR(self->state);
-    Py_CLEAR(self->routes);
-    Py_CLEAR(self->native);
+    Py_XDECREF(self->observer);
+    Py_XDECREF(self->receive);
+    Py_XDECREF(self->send);
+    Py_XDECREF(self->request_token);
+    Py_XDECREF(self->otel_token);
+    Py_XDECREF(self->state);
+    Py_XDECREF(self->routes);
+    Py_XDECREF(self->native);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -1043,7 +1206,6 @@ static PyTypeObject ExchangeType = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_doc = "What goes between the server and the app for one request.",
     .tp_traverse = (traverseproc)exchange_traverse,
-    .tp_clear = (inquiry)exchange_clear,
     .tp_dealloc = (destructor)exchange_dealloc,
     .tp_methods = exchange_methods,
     .tp_members = exchange_members,
@@ -1051,36 +1213,36 @@ static PyTypeObject ExchangeType = {
 
 /* ------------------------------------------------------------------ Path */
 
-static int path_init(Path *self, PyObject *args, PyObject *kwargs)
+static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
 #define NAME_OF(name) #name,
         PATH_OBJECTS(NAME_OF) "takes_all", "thick_s", NULL};
-    if (self->observer != NULL) {
-        PyErr_SetString(PyExc_TypeError, "it has been made");
-        return -1;
-    }
-#define PLACE_OF(name) &self->name,
-    int is_given = PyArg_ParseTupleAndKeywords(
-        args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &self->takes_all, &self->thick_s);
-    if (!is_given) {
-#define FORGET(name) self->name = NULL;
-        PATH_OBJECTS(FORGET)
-        return -1;
-    }
-#define KEEP(name) Py_INCREF(self->name);
-    PATH_OBJECTS(KEEP)
-    self->second = -1;
-    if (!PyType_Check(self->state_type) || !PyType_Check(self->cell_type) || !PyType_Check(self->exchange_type)
-        || !PyType_IsSubtype((PyTypeObject *)self->exchange_type, &ExchangeType) || !PyDict_CheckExact(self->series)
-        || !PyDict_CheckExact(self->agents) || !PyDict_CheckExact(self->starts) || !PyContextVar_CheckExact(self->otel_var)
-        || !PyContextVar_CheckExact(self->request_var) || !PyContextVar_CheckExact(self->bound_var)) {
+    Path given, *self;
+    memset(&given, 0, sizeof given);
+#define PLACE_OF(name) &given.name,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &given.takes_all,
+                                     &given.thick_s))
+        return NULL;
+    if (!PyType_Check(given.state_type) || !PyType_Check(given.cell_type) || !PyType_Check(given.exchange_type)
+        || !PyType_IsSubtype((PyTypeObject *)given.exchange_type, &ExchangeType) || !PyDict_CheckExact(given.series)
+        || !PyDict_CheckExact(given.agents) || !PyDict_CheckExact(given.starts) || !PyContextVar_CheckExact(given.otel_var)
+        || !PyContextVar_CheckExact(given.request_var) || !PyContextVar_CheckExact(given.bound_var)) {
         PyErr_SetString(PyExc_TypeError, "an argument is not of the type that it must be");
-        return -1;
+        return NULL;
     }
-    if (find_slots((PyTypeObject *)self->state_type, state_slots, self->state_offsets, STATE_SLOTS) < 0)
-        return -1;
-    return find_slots((PyTypeObject *)self->cell_type, cell_slots, self->cell_offsets, CELL_SLOTS);
+    if (find_slots((PyTypeObject *)given.state_type, state_slots, given.state_offsets, STATE_SLOTS) < 0
+        || find_slots((PyTypeObject *)given.cell_type, cell_slots, given.cell_offsets, CELL_SLOTS) < 0
+        || (self = (Path *)type->tp_alloc(type, 0)) == NULL)
+        return NULL;
+#define KEEP(name) self->name = Py_NewRef(given.name);
+    PATH_OBJECTS(KEEP)
+    memcpy(self->state_offsets, given.state_offsets, sizeof given.state_offsets);
+    memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
+    self->takes_all = given.takes_all;
+    self->thick_s = given.thick_s;
+    self->second = -1;
+    return (PyObject *)self;
 }
 
 static int path_traverse(Path *self, visitproc visit, void *arg)
@@ -1090,17 +1252,11 @@ static int path_traverse(Path *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int path_clear(Path *self)
-{
-#define CLEAR(name) Py_CLEAR(self->name);
-    PATH_OBJECTS(CLEAR)
-    return 0;
-}
-
 static void path_dealloc(Path *self)
 {
     PyObject_GC_UnTrack(self);
-    path_clear(self);
+#define FORGET(name) Py_XDECREF(self->name);
+    PATH_OBJECTS(FORGET)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -1114,10 +1270,8 @@ static PyTypeObject PathType = {
     .tp_basicsize = sizeof(Path),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_doc = "The way of plain requests of one observer.",
-    .tp_new = PyType_GenericNew,
-    .tp_init = (initproc)path_init,
+    .tp_new = path_new,
     .tp_traverse = (traverseproc)path_traverse,
-    .tp_clear = (inquiry)path_clear,
     .tp_dealloc = (destructor)path_dealloc,
     .tp_methods = path_methods,
 };
