@@ -24,7 +24,7 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_carries_everything_that_it_needs(wheel):
-    """The web UI, the examples, the definitions, the type marker and the licences are inside; tests are not."""
+    """The web UI, the examples, the definitions, the type marker and the licences are inside; tests and sources in C are not."""
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "obskit/py.typed",
@@ -37,7 +37,7 @@ def test_the_wheel_carries_everything_that_it_needs(wheel):
     ):
         assert needed in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or name.endswith(".pth")]
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or name.endswith((".pth", ".c"))]
 
 
 @pytest.mark.timeout(600)
