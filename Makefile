@@ -62,8 +62,9 @@ screenshots: $(BIN)/.installed  ## Pictures of the web UI for the README, from t
 gallery: $(BIN)/.installed  ## Pictures of the packs' dashboards for docs/gallery.md, from their scenarios
 	$(BIN)/python docs/gallery.py $(ARGS)
 
-build: $(BIN)/.installed  ## Wheel and source distribution in dist/
+build: $(BIN)/.installed  ## Source distribution, its wheel for this Python and machine, and the wheel for all, in dist/
 	$(BIN)/python -m build
+	OBSKIT_BUILD_NATIVE=0 $(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build obskit/middleware/_native*.so*
