@@ -18,6 +18,9 @@ _NEVER: Final = 1_000_000
 _OLD_DEFAULT: Final = 700
 """Of CPython up to 3.12."""
 
+_MOST_IMMORTAL: Final = 2000 if sys.version_info[:2] == (3, 12) else 0
+"""CPython 3.12 keeps its own immortal objects, some hundreds, with the frozen ones; an app has tens of thousands."""
+
 _put_off: Final[list[None]] = []
 _thresholds: Final[list[tuple[int, int, int]]] = []
 _seldom: Final[list[int]] = []
@@ -92,7 +95,7 @@ def _promote() -> None:
 
     CPython begins one when a quarter of the old objects are new among them. Those that come this way are not counted.
     """
-    if not gc.get_freeze_count():  # what the app has frozen must stay so
+    if gc.get_freeze_count() <= _MOST_IMMORTAL:  # what the app has frozen must stay so
         gc.freeze()
         gc.unfreeze()
 

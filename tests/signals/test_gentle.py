@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from obskit.signals.gentle import (
+    _MOST_IMMORTAL,
     collect_seldom,
     collected_seldom,
     short_turns,
@@ -116,7 +117,7 @@ def test_much_that_is_made_meanwhile_is_old_at_once(gently: Any) -> None:
     young = [[number] for number in range(2000)]
     after = gc.get_stats()
     assert [after[age]["collections"] - before[age]["collections"] for age in (1, 2)] == [0, 0]
-    assert (len(made), len(young), gc.get_freeze_count()) == (100_000, 2000, 0)
+    assert (len(made), len(young), gc.get_freeze_count() <= _MOST_IMMORTAL) == (100_000, 2000, True)
     gc.collect()
     assert gone() is None
 
