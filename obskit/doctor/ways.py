@@ -75,6 +75,8 @@ def _why_unused(app: Any, observer: Observer | None) -> tuple[str, str]:
         return "OTEL_SDK_DISABLED=true leaves no spans to make", ""
     if spans is not None and not spans.provider.is_plain:
         return "another span processor is on obskit's provider, and waits for the SDK's own spans", ""
+    if observer is not None and type(observer) is not Observer:
+        return "there are hooks, which see every request (obskit.on_request, obskit.on_response)", ""
     if not isinstance(CURRENT, ContextVar):
         return "OTEL_PYTHON_CONTEXT names another context than Python's own", "Remove it"
     return "", ""

@@ -57,6 +57,7 @@ def test_a_threshold_that_is_the_apps_own_is_not_told(doctor, write):
             "another span processor",
             id="own processor",
         ),
+        pytest.param(FASTAPI_APP + "obskit.on_request(lambda span, scope: None)\n", {}, "there are hooks", id="hooks"),
         pytest.param(
             FASTAPI_APP + "app._is_instrumented_by_opentelemetry = True\n",
             {},
