@@ -74,7 +74,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(type) X(http) X(method) X(path) X(query_string) X(scheme) X(headers) X(client) X(root_path) X(route) X(fastapi)  \
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
-    X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(http_version) X(_caller) X(_protocol) X(GET) X(begin) X(end) X(line)
+    X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered) X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
@@ -549,9 +549,12 @@ static PyObject *path_begin(Path *self, PyObject *const *args, Py_ssize_t count)
     int is_left = is_unusual(self, args[0], args[4]);
     if (is_left == 0)
         exchange = begun(self, args);
-    if (is_left == 1 || (exchange == NULL && tell(self, s_begin) == 0))
-        Py_RETURN_NONE;
-    return exchange;
+    if (exchange == NULL && is_left != 1) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception))
+            return NULL;
+        PyErr_Clear(); /* Python meets it again, and tells */
+    }
+    return exchange != NULL ? exchange : Py_NewRef(Py_None);
 }
 
 /* ------------------------------------------------------------------ the line */
@@ -792,32 +795,56 @@ static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *
     return made;
 }
 
+/* Add a line to those that wait for each other, if some do, as `gathering.Gathered.add` would. */
+static int joined(PyObject *output, PyObject *line, double now_s)
+{
+    PyObject *gathered = PyObject_GetAttr(output, s__gathered), *until, *done;
+    if (gathered == NULL)
+        return -1;
+    Py_ssize_t waiting = PyObject_Size(gathered);
+    if (waiting <= 0 || (until = PyObject_GetAttr(gathered, s__until)) == NULL) {
+        Py_DECREF(gathered);
+        return waiting == 0 ? 0 : -1;
+    }
+    double until_s = PyFloat_AsDouble(until);
+    Py_DECREF(until);
+    if (now_s > until_s) {
+        Py_DECREF(gathered);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    done = PyObject_CallMethodOneArg(gathered, s_append, line);
+    Py_DECREF(gathered);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 1;
+}
+
 static int say(Path *self, PyObject *line, double ended)
 {
-    PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *loop = NULL, *done = NULL;
+    PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *loop = NULL, *done = NULL, *now;
     double before = self->last_ended;
     self->last_ended = ended;
     if (output == NULL)
         return -1;
-    if (ended - before < self->thick_s) {
+    int is_said = ended - before < self->thick_s ? joined(output, line, ended) : 0;
+    if (is_said == 0 && ended - before < self->thick_s) {
         loop = PyObject_CallMethodNoArgs(self->loops, s_running_loop);
-        if (loop == NULL)
-            goto end;
+        is_said = loop == NULL ? -1 : 0;
     }
-    if (loop != NULL && loop != Py_None) {
-        PyObject *now = PyFloat_FromDouble(ended);
-        if (now != NULL) {
+    if (is_said == 0 && loop != NULL && loop != Py_None) {
+        if ((now = PyFloat_FromDouble(ended)) != NULL) {
             done = PyObject_CallMethodObjArgs(output, s_gather, line, loop, now, NULL);
             Py_DECREF(now);
         }
+        is_said = done == NULL ? -1 : 1;
     }
-    else
+    else if (is_said == 0) {
         done = PyObject_CallMethodOneArg(output, s_write, line);
-end:
+        is_said = done == NULL ? -1 : 1;
+    }
     Py_XDECREF(loop);
-    Py_DECREF(output);
     Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    Py_DECREF(output);
+    return is_said < 0 ? -1 : 0;
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -958,15 +985,15 @@ fail:
 /* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
 static int is_sound(Path *self, PyObject *state)
 {
-    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID};
+    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID, HOST, REMOTE_IP, REFERRER, ROUTE};
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         PyObject *text = STATE(state, texts[index]);
         if (text == NULL || !PyUnicode_CheckExact(text))
             return 0;
     }
     PyObject *bound = STATE(state, BOUND), *begun_s = STATE(state, BEGUN), *elapsed = STATE(state, ELAPSED);
-    PyObject *status = STATE(state, STATUS);
-    return bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL && PyFloat_CheckExact(begun_s) && elapsed != NULL
+    PyObject *status = STATE(state, STATUS), *start = STATE(state, START_NS);
+    return start != NULL && PyLong_CheckExact(start) && bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL && PyFloat_CheckExact(begun_s) && elapsed != NULL
            && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
 }
 

@@ -39,7 +39,7 @@ ENDED_BY_CLIENT: Final = 499
 """Status of a request whose client left before there was a response. Source: nginx, which made it a convention."""
 _MOST_CHARS: Final = 512
 _MOST_SERIES: Final = 5000
-THICK_S: Final = 0.0003
+THICK_S: Final = 0.001
 _EMPTY: Final = Context()
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
 _runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001 - the public functions cost ten times what they do

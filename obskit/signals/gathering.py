@@ -8,8 +8,8 @@ from typing import Any, Final
 
 __all__ = ["Gathered"]
 
-_WAIT_S: Final = 0.002
-_OVERDUE_S: Final = 0.02
+_WAIT_S: Final = 0.005
+_OVERDUE_S: Final = 0.05
 
 
 class Gathered(deque[str]):
@@ -20,7 +20,7 @@ class Gathered(deque[str]):
     def add(self, line: str, loop: Any, now_s: float, *, write: Callable[[], object], wakes_a_reader: bool) -> None:
         """Add a line, and see to it that `write` is called soon.
 
-        A write to a pipe wakes its reader, which costs more than the line: lines wait two milliseconds for each other.
+        A write to a pipe wakes its reader, which costs more than the line: lines wait five milliseconds for each other.
         Elsewhere, those of one turn of the event loop are one write.
 
         Args:
