@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -183,6 +184,30 @@ def test_a_module_older_than_its_source_is_not_loaded(native_wheel: Path, tmp_pa
     assert found["seen"] == ["_Exchange"] * 3
     assert "older than its source" in found["why"]
     assert len(lines) == 3
+
+
+@compiling
+def test_an_editable_installation_has_the_module_beside_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bears the source's time there and nothing else is left; an installation without it takes it away again."""
+    source = tmp_path / hatch_build.SOURCE
+    source.parent.mkdir(parents=True)
+    shutil.copy(ROOT / hatch_build.SOURCE, source)
+    os.utime(source, ns=(10**18, 10**18))
+
+    def install(wanted: str) -> set[str]:
+        monkeypatch.setenv(hatch_build.SWITCH, wanted)
+        data = {"force_include": {}, "pure_python": True, "infer_tag": False}
+        hook = hatch_build.NativeHook(str(tmp_path), {}, None, None, "", "wheel")
+        hook.initialize("editable", data)
+        hook.finalize("editable", data, "")
+        assert data == {"force_include": {}, "pure_python": True, "infer_tag": False}
+        return {each.name for each in source.parent.iterdir()}
+
+    assert install("1") == {source.name, NAME}
+    assert source.with_name(NAME).stat().st_mtime_ns == 10**18
+    assert install("0") == {source.name}
 
 
 def test_the_universal_wheel_serves_in_python(universal_wheel: Path, tmp_path: Path) -> None:
