@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ PARTS = {
     "prometheus": lambda: shutil.which("prometheus") and shutil.which("promtool"),
     "chromium": lambda: shutil.which("chromium") and shutil.which("chromedriver"),
     "valgrind": lambda: shutil.which("valgrind"),
+    "native": lambda: import_module("obskit.middleware.native").MODULE,
     "shared": SHARED.is_dir,
 }
 # The corpus is not part of the repository, so its absence is never a failure.
@@ -33,7 +35,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for part in marker.args:
             if PARTS[part]():
                 continue
-            reason = f"needs {part}, which is not here (make test-deps installs it)"
+            how = "pip install -e . compiles it" if part == "native" else "make test-deps installs it"
+            reason = f"needs {part}, which is not here ({how})"
             if os.environ.get("TEST_STRICT") and part not in OPTIONAL:
                 pytest.fail(reason)
             pytest.skip(reason)
