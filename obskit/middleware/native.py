@@ -10,7 +10,7 @@ import os
 from contextvars import ContextVar
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.context import Context
 
@@ -19,9 +19,9 @@ from obskit.signals import context, logs, loops
 from obskit.signals.context import RequestState
 from obskit.signals.durations import Cell
 from obskit.signals.incoming import caller_of
-from obskit.signals.spans import RequestSpan
+from obskit.signals.spans import RequestSpan, RequestSpans
 
-__all__ = ["MODULE", "WHY_NOT", "way"]
+__all__ = ["MODULE", "WHY_NOT", "parts", "way"]
 
 _SEED_BYTES: Final = 32
 
@@ -73,8 +73,13 @@ def way(observer: Observer, exchange_type: type | None, current: Any, span_key: 
         return None
     if observer.spans is None or not isinstance(current, ContextVar):  # the app's own provider, or another context
         return None
-    lines = observer.lines
-    return MODULE.Path(
+    return MODULE.Path(**parts(observer, exchange_type, current, span_key, thick_s))
+
+
+def parts(observer: Observer, exchange_type: type, current: Any, span_key: str, thick_s: float) -> dict[str, Any]:
+    """Return all that the compiled module works with; arguments as of `way`."""
+    lines, spans = observer.lines, cast("RequestSpans", observer.spans)
+    return dict(  # noqa: C408 - the names of its arguments
         observer=observer,
         observer_type=Observer,
         state_type=RequestState,
@@ -86,9 +91,9 @@ def way(observer: Observer, exchange_type: type | None, current: Any, span_key: 
         bound_var=context.BOUND,
         otel_var=current,
         span_key=span_key,
-        spans=observer.spans,
-        provider=observer.spans.provider,
-        submit=observer.spans.submit,
+        spans=spans,
+        provider=spans.provider,
+        submit=spans.submit,
         series=observer.series,
         caller_of=caller_of,
         lines=lines,

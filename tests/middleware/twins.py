@@ -198,9 +198,17 @@ def driven(coroutine: Any) -> BaseException | None:
 class Way:
     """A middleware with everything of its own behind it, natively or in Python."""
 
-    def __init__(self, *, is_native: bool, locate: Callable[[Any], Any] = Case().locate, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        is_native: bool,
+        locate: Callable[[Any], Any] = Case().locate,
+        redactor: Callable[[], Redactor] = Redactor,
+        submit: Callable[[], Any] = lambda: None,
+        **settings: Any,
+    ) -> None:
         config = Config(**{"service_name": "shop", "project": "p", "native": is_native} | settings)
-        self._redactor = Redactor()
+        self._redactor, self._submitted = redactor(), submit
         shown, self.exporter, self.records = Shown(self._redactor), InMemorySpanExporter(), []
         processor, resource = SimpleSpanProcessor(self.exporter), OwnResource(config, {})
         policy = Policy(config.sample_ratio, trusts_incoming=config.trust_incoming_sampling)
@@ -210,7 +218,7 @@ class Way:
         spans = RequestSpans(
             provider,
             EndedSpans(resource, config.sample_ratio, shown),
-            lambda record, size: self.records.append((record, size)),
+            self._submit,
             policy,
             keeper,
             shown,
@@ -220,6 +228,10 @@ class Way:
         assert (self.middleware._way is not None) is is_native
         self.app: Any = None
         self.served_by: list[str] = []
+
+    def _submit(self, record: Any, size: int) -> None:
+        self.records.append((record, size))
+        self._submitted()
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)

@@ -1,0 +1,413 @@
+"""The compiled module keeps nothing, frees nothing that is in use, and stands threads, forks, and whatever is raised."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.context import Context
+from twins import END, ROUTE, START, App, Case, Server, Way, differences, driven, json_lines, scope_of
+
+from obskit.middleware import asgi, native
+from obskit.middleware.requests import CURRENT, SPAN_KEY
+from obskit.signals import logs
+from obskit.signals.context import REQUEST, RequestState
+from obskit.signals.durations import Cell
+from obskit.signals.redaction import Redactor
+from obskit.signals.spans import RequestSpan
+
+pytestmark = pytest.mark.needs("native")
+
+MADE_PER_REQUEST = (RequestState, RequestSpan, Context, Server, App)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with json_lines(), contextlib.redirect_stdout(io.StringIO()):
+        yield
+        assert logs.OUTPUT.flush(5)
+
+
+def serve(way: Way, case: Case) -> BaseException | None:
+    """Serve a case without looking at what comes of it."""
+    server, way.app = Server(case), App(case.steps)
+    error = driven(way.middleware(case.scope(), server.receive, server.send))
+    way.app = None
+    return error
+
+
+def streamed(count: int) -> tuple[Any, ...]:
+    return (START, *[("body", b"x" * 100, True)] * count, END)
+
+
+def keeping(scope: Any) -> None:
+    """Make cycles of all that a request has."""
+    scope["obskit.request"].bound["scope"] = scope
+
+
+async def cyclic(scope: Any, _receive: Any, send: Any) -> None:
+    keeping(scope)
+    scope["send"] = send
+    REQUEST.get().bound["send"] = send  # type: ignore[union-attr]
+
+
+PLAIN = Case(scope=lambda: scope_of(query_string=b"q=1", route=ROUTE))
+KINDS = {
+    "plain": PLAIN,
+    "with a caller": Case(
+        scope=lambda: scope_of(headers=[(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")])
+    ),
+    "with all headers": Case(
+        scope=lambda: scope_of(
+            headers=[(b"host", b"shop"), (b"user-agent", b"x"), (b"referer", b"http://x/"), (b"content-length", b"5")],
+        )
+    ),
+    "not found": Case(steps=(("start", 404), END)),
+    "a stream": Case(steps=streamed(5)),
+    "bound": Case(steps=(("bind", {"user_id": "u-1"}), START, END)),
+    "failing": Case(steps=(("raise", lambda: ValueError("no")),)),
+    "a server error": Case(steps=(("start", 503), END)),
+    "disconnected": Case(steps=(("receive",), ("receive",), START, END)),
+    "a server that is gone": Case(server_error=lambda: OSError("gone"), server_fails_at=2),
+    "excluded": Case(scope=lambda: scope_of(path="/health")),
+    "a path with a secret": Case(scope=lambda: scope_of(path="/token/" + "a" * 40)),
+    "touched": Case(steps=(("touch",), START, END)),
+    "left to Python": Case(scope=lambda: scope_of(headers=((b"host", b"shop"),))),
+    "a cycle": Case(steps=(("inside", cyclic), START, END)),
+    "a bad message": Case(steps=(START, ("try", ("send", dict)), END)),
+    "an emptied slot": Case(steps=(START, ("empty", "path"), END)),
+}
+
+
+def census() -> Counter[str]:
+    gc.collect()
+    return Counter(type(each).__name__ for each in gc.get_objects())
+
+
+def test_nothing_stays_behind() -> None:
+    """After 20,000 requests of all kinds there are as many objects of each type, and blocks of memory, as after 2,000."""
+    way = Way(is_native=True, excluded_urls=("^/health$",))
+    text = io.StringIO()
+    counts, blocks = [], []
+    with contextlib.redirect_stdout(text):
+        for number in (2000, 20_000):
+            for _ in range(number // len(KINDS)):
+                for case in KINDS.values():
+                    serve(way, case)
+                way.records.clear()
+                way.exporter.clear()
+                text.seek(0)
+                text.truncate()
+            counts.append(census())
+            blocks.append(sys.getallocatedblocks())
+    for name in (
+        "RequestState",
+        "RequestSpan",
+        "_NativeExchange",
+        "Server",
+        "App",
+        "Context",
+        "tuple",
+        "dict",
+        "method",
+    ):
+        assert counts[1][name] <= counts[0][name] + 10, name
+    assert counts[1].total() <= counts[0].total() + 500  # of each kind there were 1,176
+    assert blocks[1] <= blocks[0] + 1000
+
+
+@pytest.mark.parametrize("name", ["plain", "with a caller", "with all headers", "not found", "a stream", "bound"])
+def test_a_plain_request_leaves_nothing_to_the_garbage_collector(name: str) -> None:
+    """State, scope, span and exchange of each are gone with it; the last state of each series is the exemplar's."""
+    way = Way(is_native=True)
+    for _ in range(3):
+        serve(way, KINDS[name])
+    gc.collect()
+    gc.disable()
+    try:
+        before = Counter(type(each) for each in gc.get_objects())
+        for _ in range(100):
+            serve(way, KINDS[name])
+        after = Counter(type(each) for each in gc.get_objects())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    for kind in (*MADE_PER_REQUEST, asgi._NativeExchange):
+        assert after[kind] <= before[kind], kind
+
+
+def test_shared_objects_are_neither_lost_nor_gained() -> None:
+    """The reference counts of constants, types and what all requests share do not drift."""
+    way = Way(is_native=True)
+    series = way.observer.series
+    for _ in range(3):
+        for case in KINDS.values():
+            serve(way, case)
+    shared = [
+        None,
+        True,
+        False,
+        "",
+        0,
+        -1,
+        0.0,
+        "GET",
+        "http",
+        "http.response.start",
+        "route",
+        ROUTE,
+        way.observer,
+        way,
+    ]
+    shared += [
+        *series.values(),
+        *(part for each in series.values() for part in each),
+        *way.observer.lines.agents.values(),
+    ]
+    shared += [way.middleware._way, way.observer.spans, way.observer.lines, asgi._NativeExchange, RequestState, Context]
+    shared += [RequestSpan, Cell, logs.OUTPUT, REQUEST, CURRENT, CURRENT.get(), way.middleware._known_routes, logs]
+    shared += [name for name in dir(native.MODULE) if not name.startswith("__")]
+    way.records.clear()
+    way.exporter.clear()
+    gc.collect()
+    before = [sys.getrefcount(each) for each in shared]
+    for _ in range(300):
+        for case in KINDS.values():
+            serve(way, case)
+        way.records.clear()
+        way.exporter.clear()
+    gc.collect()
+    drifts = [(each, sys.getrefcount(each) - was) for each, was in zip(shared, before, strict=True)]
+    assert [(each, drift) for each, drift in drifts if abs(drift) > 100] == []
+
+
+def test_a_collector_that_looks_at_every_object_harms_nothing() -> None:
+    """Exchanges are alike where the garbage collector runs at each allocation."""
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for name in ("plain", "with a caller", "with all headers", "bound", "failing", "a cycle"):
+            way = Way(is_native=True)
+            for _ in range(3):
+                serve(way, KINDS[name])
+    finally:
+        gc.set_threshold(*before)
+    assert len(way.records) + len(way.exporter.get_finished_spans()) == 3
+
+
+# --------------------------------------------------------------------------- what is raised within
+
+
+class Ending(Redactor):
+    """Is asked where a server ends at once."""
+
+    error: type[BaseException] = SystemExit
+
+    def query(self, query: str) -> str:
+        raise self.error("query")
+
+
+class Failing(Ending):
+    error = ValueError
+
+
+class EndingAgents(Redactor):
+    def text(self, text: str) -> str:
+        raise KeyboardInterrupt("text")
+
+
+def submitting(kind: type[BaseException]) -> Any:
+    def submit() -> None:
+        raise kind("submit")
+
+    return submit
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_the_pipeline_raises_goes_the_same_way(kind: type[BaseException]) -> None:
+    """An exception is told once, and the end of the process reaches the server; the request is forgotten in any case."""
+    (outcome, *_), _ = differences(PLAIN, submit=submitting(kind))
+    assert (outcome.error == "None") is (kind is ValueError)
+    assert bool(outcome.warnings) is (kind is ValueError)
+    assert outcome.state["_source"] == ("bool", False)
+
+
+@pytest.mark.parametrize("redactor", [Ending, Failing, EndingAgents])
+def test_what_a_line_raises_goes_the_same_way(redactor: type[Redactor]) -> None:
+    """The end of the process, raised while a line is put together, is not swallowed."""
+    (outcome, *_), _ = differences(PLAIN, redactor=redactor)
+    assert (outcome.error == "None") is (redactor is Failing)
+
+
+# --------------------------------------------------------------------------- contexts, threads, processes
+
+
+class Pause:
+    """Lets whoever drives the coroutine do something meanwhile."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_request_may_end_in_another_context(is_native: bool) -> None:
+    """Steps that run in copies of the context, as generators' do in a pool of threads, undo what they can, and no more."""
+    way = Way(is_native=is_native)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await Pause()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    for _ in range(3):
+        way.app, server = app, Server(PLAIN)
+        first, second = contextvars.copy_context(), contextvars.copy_context()
+        running = way.middleware(scope_of(), server.receive, server.send)
+        first.run(running.send, None)
+        with pytest.raises(StopIteration):
+            second.run(running.send, None)
+        assert isinstance(first.get(REQUEST), RequestState)
+        assert second.get(REQUEST) is None
+    assert len(way.records) == 3
+
+
+def test_threads_share_a_middleware() -> None:
+    """Requests of many threads, and of an event loop in each, keep to themselves, and none is lost."""
+    way = Way(is_native=True)
+    seen: list[str] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        state = REQUEST.get()
+        assert state is scope["obskit.request"]
+        seen.append(state.trace_id + state.span_id)
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"ok"})
+        assert REQUEST.get() is state
+
+    way.app = app
+    errors: list[BaseException] = []
+
+    async def requests() -> None:
+        for _ in range(20):
+            servers = [Server(PLAIN) for _ in range(10)]
+            await asyncio.gather(*(way.middleware(PLAIN.scope(), each.receive, each.send) for each in servers))
+
+    def work() -> None:
+        try:
+            asyncio.run(requests())
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert errors == []
+    assert len(set(seen)) == len(seen) == len(way.records) == 1200
+    assert list(way._counts().values()) == [1200]
+
+
+def test_an_app_inside_an_app() -> None:
+    """The same scope is the outer one's; a request of another kind within a request has a span of its own."""
+    inner, outer = Way(is_native=True), Way(is_native=True)
+    for is_same in (True, False):
+
+        async def within(scope: Any, receive: Any, send: Any, is_same: bool = is_same) -> None:
+            inner.app = App((START, END))
+            await inner.middleware(scope if is_same else scope_of(), receive, send)
+
+        for _ in range(3):
+            assert serve(outer, Case(steps=(("inside", within),))) is None
+    assert len(outer.records) == 6
+    assert [list(way._counts().values()) for way in (inner, outer)] == [[3], [6]]
+
+
+FORKING = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from twins import END, START, App, Case, Server, Way, driven, json_lines, scope_of
+way = Way(is_native=True, access_log=False)
+def ask():
+    way.app, server = App((START, END)), Server(Case())
+    assert driven(way.middleware(scope_of(), server.receive, server.send)) is None
+    assert way.app.served_by == "_NativeExchange"
+    os.write(1, f"{way.app.state.trace_id} {way.app.state.span_id}\\n".encode())
+ask()
+for _ in range(3):
+    if not os.fork():
+        ask()
+        os._exit(0)
+    assert os.wait()[1] == 0
+ask()
+"""
+
+
+def test_children_have_ids_of_their_own() -> None:
+    """Processes that are forked off one after the other do not go on with the same ids."""
+    command = [sys.executable, "-c", FORKING, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=os.environ)
+    traces, spans = zip(*(line.split() for line in done.stdout.split("\n") if line), strict=True)
+    assert (len(set(traces)), len(set(spans))) == (5, 5)
+
+
+# --------------------------------------------------------------------------- the module by itself
+
+
+def arguments() -> dict[str, Any]:
+    """Return what a path is made of."""
+    return native.parts(Way(is_native=True).observer, asgi._NativeExchange, CURRENT, SPAN_KEY, 0.0)
+
+
+def test_nothing_is_made_half() -> None:
+    """Neither an exchange nor a path can be had without what it needs, and a wrong argument is refused."""
+    module = native.MODULE
+    assert module is not None
+    for make in (module.Exchange, asgi._NativeExchange, type("More", (module.Exchange,), {}), module.Path):
+        with pytest.raises(TypeError):
+            make()
+        with pytest.raises(TypeError):
+            object.__new__(make)
+    good = arguments()
+    assert isinstance(module.Path(**good), module.Path)
+    for name in ("state_type", "cell_type", "exchange_type", "series", "agents", "starts"):
+        for wrong in (None, int, object()):
+            with pytest.raises((TypeError, AttributeError)):
+                module.Path(**good | {name: wrong})
+    for name in ("request_var", "bound_var", "otel_var", "takes_all", "thick_s"):
+        with pytest.raises(TypeError):
+            module.Path(**{key: value for key, value in good.items() if key != name})
+    with pytest.raises(TypeError):
+        module.Path(**good).begin({}, None)
+    with pytest.raises(ValueError, match="32 bytes"):
+        module.seed(b"too few")
+
+
+def test_a_path_takes_anything_for_a_scope() -> None:
+    """What is no scope is left to Python."""
+    path = native.MODULE.Path(**arguments())  # type: ignore[union-attr]
+    for scope in (None, 5, [], {}, {"headers": None}, {"headers": []}, {"headers": [], "path": "/"}):
+        found = path.begin(scope, None, None, None, {}, {})
+        if found is not None:
+            assert scope == {"headers": [], "path": "/", **{key: scope[key] for key in scope if "." in key}}
+            found.leave()
+    with contextlib.suppress(TypeError):
+        path.begin({"headers": [], "path": "/"}, None, None, None, None, None)
