@@ -563,7 +563,7 @@ typedef struct {
     char *data, fixed[2048];
     Py_ssize_t size, room;
     int is_bad; /* a text that is no UTF-8, or no memory: Python writes the line */
-    PyObject *type, *error, *trace; /* what is to go further, as the SystemExit of a server that ends at once */
+    PyObject *type, *error, *trace; /* what a method has raised */
 } Line;
 
 static void add(Line *line, const char *data, Py_ssize_t size)
@@ -593,7 +593,7 @@ static void add_text(Line *line, PyObject *text)
     Py_ssize_t size;
     const char *data = text != NULL && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
     if (data == NULL) {
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception) && line->type == NULL)
+        if (text == NULL && line->type == NULL)
             PyErr_Fetch(&line->type, &line->error, &line->trace);
         PyErr_Clear();
         line->is_bad = 1;
@@ -697,7 +697,7 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     PyObject *path = parts[O_PATH], *status = parts[O_STATUS];
     long long millis = micros / 1000, started = PyLong_AsLongLong(parts[O_START]);
     if (started == -1 && PyErr_Occurred())
-        add_made(line, NULL);
+        add_made(line, NULL); /* what is raised goes along with it */
     add_text(line, head);
     add_text(line, path);
     ADD(line, " ");

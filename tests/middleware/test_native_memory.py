@@ -211,21 +211,44 @@ def test_a_collector_that_looks_at_every_object_harms_nothing() -> None:
 
 
 class Ending(Redactor):
-    """Is asked where a server ends at once."""
+    """Is asked while a server ends at once: raises the first time that a request asks."""
 
     error: type[BaseException] = SystemExit
+    asked: Any = None
 
     def query(self, query: str) -> str:
-        raise self.error("query")
+        self.end_once()
+        return super().query(query)
+
+    def end_once(self) -> None:
+        if REQUEST.get() is not self.asked:
+            self.asked = REQUEST.get()
+            raise self.error("asked")
 
 
 class Failing(Ending):
     error = ValueError
 
 
-class EndingAgents(Redactor):
+class EndingAgents(Ending):
+    error = KeyboardInterrupt
+
     def text(self, text: str) -> str:
-        raise KeyboardInterrupt("text")
+        self.end_once()
+        return super().text(text)
+
+
+def ending(kind: type[BaseException]) -> Any:
+    """Return a locator that does so."""
+    asked: list[Any] = []
+
+    def locate(scope: Any) -> str:
+        if scope["obskit.request"] not in asked:
+            asked.append(scope["obskit.request"])
+            raise kind("asked")
+        return "/a/{b}"
+
+    return locate
 
 
 def submitting(kind: type[BaseException]) -> Any:
@@ -249,6 +272,15 @@ def test_what_a_line_raises_goes_the_same_way(redactor: type[Redactor]) -> None:
     """The end of the process, raised while a line is put together, is not swallowed."""
     (outcome, *_), _ = differences(PLAIN, redactor=redactor)
     assert (outcome.error == "None") is (redactor is Failing)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_what_the_route_raises_goes_the_same_way(kind: type[BaseException]) -> None:
+    """The end of the process, raised while the route is looked up, reaches the server from whichever way."""
+    ways = [Way(is_native=is_native, locate=ending(kind)) for is_native in (True, False)]
+    ours, reference = (way.ask(Case()) for way in ways)
+    assert ours.error == reference.error == f"{kind.__name__}('asked')"
+    assert ours.state["_source"] == reference.state["_source"] == ("bool", False)
 
 
 # --------------------------------------------------------------------------- contexts, threads, processes
@@ -385,7 +417,7 @@ def test_nothing_is_made_half() -> None:
         with pytest.raises(TypeError):
             make()
         with pytest.raises(TypeError):
-            object.__new__(make)
+            make.__new__(make)
     good = arguments()
     assert isinstance(module.Path(**good), module.Path)
     for name in ("state_type", "cell_type", "exchange_type", "series", "agents", "starts"):
