@@ -355,7 +355,7 @@ def test_gathered_lines_go_out_together(pipe: Pipe) -> None:
     assert pipe.read() == b"0\n"
     for line in ("1\n", "2\n", "3\n"):
         output.gather(line, loop, 1.0)
-    assert [delay_s for delay_s, _ in loop.asked] == [0.002]
+    assert [delay_s for delay_s, _ in loop.asked] == [0.005]
     output.write("4\n")
     assert pipe.read() == b"1\n2\n3\n4\n"
     loop.run()
