@@ -619,6 +619,16 @@ static void add_made(Line *line, PyObject *made) /* takes the reference; of a me
     Py_XDECREF(made);
 }
 
+static void add_whole(Line *line, PyObject *number) /* it may be an enum's, which says what it likes */
+{
+    int overflow = 1;
+    long long value = PyLong_CheckExact(number) ? PyLong_AsLongLongAndOverflow(number, &overflow) : -1;
+    if (value >= 0 && !overflow)
+        add_number(line, value, 1);
+    else
+        add_made(line, PyObject_Format(number, NULL));
+}
+
 /* Whether the path is as `shown.is_plain_path` wants it. */
 static int is_plain_path(PyObject *path)
 {
@@ -694,14 +704,14 @@ static const int part_slots[PARTS] = {
 static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts, PyObject *head, PyObject *http,
                        long long micros)
 {
-    PyObject *path = parts[O_PATH], *status = parts[O_STATUS];
+    PyObject *path = parts[O_PATH];
     long long millis = micros / 1000, started = PyLong_AsLongLong(parts[O_START]);
     if (started == -1 && PyErr_Occurred())
         add_made(line, NULL); /* what is raised goes along with it */
     add_text(line, head);
     add_text(line, path);
     ADD(line, " ");
-    add_made(line, PyObject_Format(status, NULL)); /* it may be an enum's */
+    add_whole(line, parts[O_STATUS]);
     ADD(line, "\",\"time\":\"");
     Py_ssize_t moment = line->size;
     add_moment(self, line, started + micros * 1000);
@@ -736,7 +746,7 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     add_number(line, millis % 1000, 3);
     add_number(line, micros % 1000, 3);
     ADD(line, "s\",\"responseSize\":\"");
-    add_made(line, PyObject_Str(parts[O_SENT]));
+    add_whole(line, parts[O_SENT]);
     ADD(line, "\"");
     add_made(line, known(self, self->agents, parts[O_AGENT], s__agent, parts[O_AGENT], NULL));
     if (PyUnicode_GET_LENGTH(parts[O_REFERRER]) || STATE(state, REQUEST_BYTES) != minus_one)
@@ -1309,6 +1319,8 @@ static PyMethodDef functions[] = {
     {"seed", seed, METH_O, "seed(bytes)\n--\n\nBegin the ids anew, from 32 random bytes."},
     {NULL},
 };
+/* Its types and names are of the process: CPython 3.12 and later refuse it to interpreters with a GIL of their own, which
+   are served by Python then; those that share the GIL share them. */
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_native", "The way of a plain ASGI request, in C.", -1, functions,
 };

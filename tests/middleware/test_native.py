@@ -132,6 +132,7 @@ def emptying(scope: Any) -> str:
 SCOPES = {
     "plain": scope_of,
     "a query": with_scope(query_string=b"q=1&token=hunter2hunter2&x=%22"),
+    "a long query": with_scope(query_string=b"q=" + b"1" * 5000, headers=[(b"referer", b"http://x/" + b"y" * 3000)]),
     "a query of latin-1": with_scope(query_string=b"q=\xff\x00\n"),
     "no query": with_scope(query_string=...),
     "a query that is none": with_scope(query_string=None),

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.context import Context
-from twins import END, ROUTE, START, App, Case, Server, Way, differences, driven, json_lines, scope_of
+from twins import END, ROUTE, START, App, Case, Route, Server, Way, differences, driven, json_lines, scope_of
 
 from obskit.middleware import asgi, native
 from obskit.middleware.requests import CURRENT, SPAN_KEY
@@ -26,6 +26,7 @@ from obskit.signals import logs
 from obskit.signals.context import REQUEST, RequestState
 from obskit.signals.durations import Cell
 from obskit.signals.redaction import Redactor
+from obskit.signals.sampling import Policy
 from obskit.signals.spans import RequestSpan
 
 pytestmark = pytest.mark.needs("native")
@@ -281,6 +282,56 @@ def test_what_the_route_raises_goes_the_same_way(kind: type[BaseException]) -> N
     ours, reference = (way.ask(Case()) for way in ways)
     assert ours.error == reference.error == f"{kind.__name__}('asked')"
     assert ours.state["_source"] == reference.state["_source"] == ("bool", False)
+
+
+class Undecided(Policy):
+    """Cannot say which traces are exported."""
+
+    error: type[BaseException] = ValueError
+
+    def takes(self, trace_id: int) -> bool:
+        raise self.error("undecided")
+
+
+class Ended(Undecided):
+    error = SystemExit
+
+
+@pytest.mark.parametrize("policy", [Undecided, Ended])
+def test_a_request_that_cannot_begin_is_served(policy: type[Policy]) -> None:
+    """What fails before the app runs is told once, and the app serves; the end of the process reaches the server."""
+    case = Case(steps=(START, END))
+    ways = [Way(is_native=is_native, sample_ratio=0.5) for is_native in (True, False)]
+    for way in ways:
+        way.observer.spans.sampler = policy(0.5)  # type: ignore[union-attr]
+    ours, reference = (way.ask(case) for way in ways)
+    if policy is Ended:  # Python has marked the scope by then
+        reference.scope = ours.scope
+    assert ours == reference
+    assert (ours.error == "None", len(ours.got), len(ours.warnings)) == (
+        (True, 2, 1) if policy is Undecided else (False, 0, 0)
+    )
+    assert REQUEST.get() is None
+
+
+def test_known_routes_are_of_limited_number() -> None:
+    """An app that makes routes as it runs does not fill the memory with them."""
+    way = Way(is_native=True)
+    for _ in range(2100):
+        case = Case(scope=lambda: scope_of(route=Route("/a/{b}")))
+        serve(way, case)
+    assert 90 < len(way.middleware._known_routes) <= 2000
+    assert {route for _, _, route in way.middleware._known_routes.values()} == {"/a/{b}"}
+
+
+def test_durations_that_are_shared_later_are_recorded_there_too() -> None:
+    """Cells that are known already, and another reader of the metrics then wants, go on counting."""
+    way = Way(is_native=True)
+    for _ in range(3):
+        serve(way, PLAIN)
+    way.durations.share()
+    serve(way, PLAIN)
+    assert list(way._counts().values()) == [4]
 
 
 # --------------------------------------------------------------------------- contexts, threads, processes
