@@ -175,6 +175,30 @@ static PyObject *latin(PyObject *bytes, Py_ssize_t most)
     return PyUnicode_DecodeLatin1(PyBytes_AS_STRING(bytes), size > most ? most : size, NULL);
 }
 
+enum { MOST_KNOWN = 64, MOST_KNOWN_BYTES = 256 };
+static struct { PyObject *bytes, *text; } known_texts[MOST_KNOWN];
+
+/* As `latin`, of a header that is the same for many requests: one text for all of them, whose hash is known, and which
+   spans that wait share. */
+static PyObject *known_latin(PyObject *bytes, Py_ssize_t most)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
+    if (size == 0 || size > MOST_KNOWN_BYTES || size > most)
+        return latin(bytes, most);
+    const unsigned char *data = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    size_t place = (size_t)size * 31 + data[0] + data[size / 2] * 7u + data[size - 1] * 13u + data[size * 3 / 4] * 17u;
+    place %= MOST_KNOWN;
+    PyObject *known = known_texts[place].bytes;
+    if (known != NULL && PyBytes_GET_SIZE(known) == size && memcmp(PyBytes_AS_STRING(known), data, size) == 0)
+        return Py_NewRef(known_texts[place].text);
+    PyObject *text = latin(bytes, most);
+    if (text != NULL) {
+        Py_XSETREF(known_texts[place].bytes, Py_NewRef(bytes)); /* texts and bytes: nothing runs when they go */
+        Py_XSETREF(known_texts[place].text, Py_NewRef(text));
+    }
+    return text;
+}
+
 static inline int is_hex(const char *text, int size, int *has_other_than_zero)
 {
     int any = 0;
@@ -341,7 +365,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         if (texts[index].value == NULL)
             continue;
-        PyObject *text = latin(texts[index].value, texts[index].most);
+        PyObject *text = known_latin(texts[index].value, texts[index].most);
         if (text == NULL)
             return -1;
         put(state, self->state_offsets[texts[index].slot], text);
@@ -563,6 +587,7 @@ typedef struct {
     char *data, fixed[2048];
     Py_ssize_t size, room;
     int is_bad; /* a text that is no UTF-8, or no memory: Python writes the line */
+    int is_wide; /* not all of it is ASCII */
     PyObject *type, *error, *trace; /* what a method has raised */
 } Line;
 
@@ -591,6 +616,11 @@ static void add(Line *line, const char *data, Py_ssize_t size)
 static void add_text(Line *line, PyObject *text)
 {
     Py_ssize_t size;
+    if (text != NULL && PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text)) {
+        add(line, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+        return;
+    }
+    line->is_wide = 1;
     const char *data = text != NULL && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
     if (data == NULL) {
         if (text == NULL && line->type == NULL)
@@ -772,6 +802,16 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     ADD(line, "\"}}\n");
 }
 
+static PyObject *text_of_line(const Line *line)
+{
+    if (line->is_wide)
+        return PyUnicode_DecodeUTF8(line->data, line->size, "strict");
+    PyObject *text = PyUnicode_New(line->size, 127);
+    if (text != NULL)
+        memcpy(PyUnicode_1BYTE_DATA(text), line->data, line->size);
+    return text;
+}
+
 /* The line of `requestlines.RequestLines.line` with nothing bound. Returns None where Python must make it. */
 static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
 {
@@ -789,14 +829,14 @@ static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *
         Line line;
         line.size = 0;
         line.room = sizeof line.fixed;
-        line.is_bad = 0;
+        line.is_bad = line.is_wide = 0;
         line.type = line.error = line.trace = NULL;
         line.data = line.fixed;
         write_line(self, &line, state, parts, head, http, (long long)(elapsed_s * 1e6 + 0.5));
         if (line.type != NULL)
             PyErr_Restore(line.type, line.error, line.trace);
         else
-            made = line.is_bad ? Py_NewRef(Py_None) : PyUnicode_DecodeUTF8(line.data, line.size, "strict");
+            made = line.is_bad ? Py_NewRef(Py_None) : text_of_line(&line);
         if (line.data != line.fixed)
             PyMem_Free(line.data);
     }
