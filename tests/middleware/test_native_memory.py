@@ -64,16 +64,26 @@ async def cyclic(scope: Any, _receive: Any, send: Any) -> None:
     REQUEST.get().bound["send"] = send  # type: ignore[union-attr]
 
 
-PLAIN = Case(scope=lambda: scope_of(query_string=b"q=1", route=ROUTE))
+def fresh(**headers: bytes) -> Any:
+    """Return a scope whose headers are new objects each time, as a server's are."""
+    return lambda: scope_of(
+        headers=[(name.replace("_", "-").encode(), bytes(bytearray(value))) for name, value in headers.items()],
+        query_string=bytes(bytearray(b"q=1")),
+        path=b"/a/b".decode(),
+        route=ROUTE,
+    )
+
+
+PLAIN = Case(scope=fresh(host=b"shop"))
 KINDS = {
     "plain": PLAIN,
-    "with a caller": Case(
-        scope=lambda: scope_of(headers=[(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")])
+    "with a caller": Case(scope=fresh(traceparent=b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", tracestate=b"a=1")),
+    "with an odd caller": Case(
+        scope=fresh(traceparent=b"01-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", tracestate=b"a=1")
     ),
+    "with Google's caller": Case(scope=fresh(x_cloud_trace_context=b"a" * 32 + b"/5;o=1")),
     "with all headers": Case(
-        scope=lambda: scope_of(
-            headers=[(b"host", b"shop"), (b"user-agent", b"x"), (b"referer", b"http://x/"), (b"content-length", b"5")],
-        )
+        scope=fresh(host=b"shop", user_agent=b"x/1", referer=b"http://x/" + b"y" * 300, content_length=b"500"),
     ),
     "not found": Case(steps=(("start", 404), END)),
     "a stream": Case(steps=streamed(5)),
