@@ -70,6 +70,8 @@ def fresh(**headers: bytes) -> Any:
         headers=[(name.replace("_", "-").encode(), bytes(bytearray(value))) for name, value in headers.items()],
         query_string=bytes(bytearray(b"q=1")),
         path=b"/a/b".decode(),
+        http_version=b"1.1".decode(),
+        root_path=b"".decode(),
         route=ROUTE,
     )
 
@@ -324,6 +326,62 @@ def test_a_request_that_cannot_begin_is_served(policy: type[Policy]) -> None:
         (True, 2, 1) if policy is Undecided else (False, 0, 0)
     )
     assert REQUEST.get() is None
+
+
+def test_failures_leave_nothing_behind() -> None:
+    """Requests that cannot begin, or cannot be ended, free all that they have; so does a path that is not wanted."""
+    undecided = Way(is_native=True, sample_ratio=0.5)
+    undecided.observer.spans.sampler = Undecided(0.5)  # type: ignore[union-attr]
+    ways = [undecided, Way(is_native=True, submit=submitting(ValueError)), Way(is_native=True, redactor=Failing)]
+    given = arguments()
+    shared = [ValueError, Policy, Undecided, ROUTE, *(way.observer for way in ways), RequestState.status, Cell.pending]
+    shared += [RequestState, RequestSpan, Context, asgi._NativeExchange, *given.values()]
+    found = []
+    for number in (100, 1000):
+        for _ in range(number):
+            for way in ways:
+                serve(way, PLAIN)
+                way.records.clear()
+            native.MODULE.Path(**given)  # type: ignore[union-attr]
+        for cell in (cell for way in ways for cell in way.durations._cells.values()):
+            cell.fold()
+        found.append((census(), [sys.getrefcount(each) for each in shared], sys.getallocatedblocks()))
+    (objects, references, blocks), (later, more, most) = found
+    for name in ("RequestState", "RequestSpan", "_NativeExchange", "Context", "tuple", "dict", "Path", "ValueError"):
+        assert later[name] <= objects[name] + 50, name
+    assert [each for each, was, now in zip(shared, references, more, strict=True) if abs(now - was) > 100] == []
+    assert most <= blocks + 700
+
+
+def test_lines_that_wait_for_each_other_leave_nothing_behind() -> None:
+    """Where a loop runs, lines that come thick and fast share a write, and none of what that takes stays."""
+    way, text = Way(is_native=True), io.StringIO()
+
+    async def served(number: int) -> tuple[list[int], int]:
+        for _ in range(number // 10):
+            for _ in range(10):
+                serve(way, PLAIN)
+            await asyncio.sleep(0)
+            assert logs.OUTPUT.flush(5)
+            lines.append(text.getvalue().count("\n"))
+            text.seek(0)
+            text.truncate()
+            way.records.clear()
+        for cell in way.durations._cells.values():
+            cell.fold()
+        gc.collect()
+        shared = (logs.OUTPUT, logs.OUTPUT._gathered, asyncio.get_running_loop(), way.observer, 0.05, None)
+        return [sys.getrefcount(each) for each in shared], sys.getallocatedblocks()
+
+    async def both() -> list[tuple[list[int], int]]:
+        return [await served(200), await served(2000)]
+
+    lines: list[int] = []
+    with contextlib.redirect_stdout(text):
+        (references, blocks), (more, most) = asyncio.run(both())
+    assert set(lines) == {10}
+    assert [now - was for was, now in zip(references, more, strict=True) if abs(now - was) > 100] == []
+    assert most <= blocks + 700
 
 
 def test_known_routes_are_of_limited_number() -> None:
