@@ -24,8 +24,8 @@ def build(framework: str, variant: str, *, routes: int = 1, exporter: str = "") 
     """
     peers.prepare(variant)
     app = plain(framework, routes)
-    if variant == "obskit":
-        observe(app, exporter)
+    if variant.startswith("obskit"):
+        observe(app, exporter, is_native=variant == "obskit")
     else:
         peers.attach(framework, variant, app, is_exporting=exporter == "otlp")
         _flushes.extend(peers.FLUSHES)
@@ -37,7 +37,7 @@ def plain(framework: str, routes: int = 1) -> Any:
     return _fastapi(routes) if framework == "fastapi" else _flask(routes)
 
 
-def observe(app: Any, exporter: str = "") -> None:
+def observe(app: Any, exporter: str = "", *, is_native: bool = True) -> None:
     """Set obskit up on the app with everything on."""
     import obskit
 
@@ -47,10 +47,16 @@ def observe(app: Any, exporter: str = "") -> None:
         discard.use("create_stuck" if exporter else "create")
         _counts.append(discard.COUNTS)
     name = exporter if exporter in {"otlp", "gcp"} else "memory"
-    handle = obskit.instrument(app, service_name="bench", project="p", exporters=[name], log_format="json")
+    handle = obskit.instrument(
+        app, service_name="bench", project="p", exporters=[name], log_format="json", native=is_native
+    )
     status = handle.status()
     if not status.is_running:  # it never raises into an app, but what is measured must be obskit
         raise RuntimeError(f"obskit is not running: {'; '.join(map(str, status.problems))}")
+    from obskit.middleware import native
+
+    if is_native and native.MODULE is None:  # what is measured under its name must be it
+        raise RuntimeError(f"the compiled module is not used: {native.WHY_NOT}")
     # What is stuck is tried once, so that its pause has begun, and no longer than that.
     _flushes.append((lambda: handle.flush("2s")) if exporter == "stuck" else handle.flush)
 

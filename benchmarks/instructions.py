@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import drivers
-from variants import VARIANTS
+from variants import VARIANTS, of_framework
 
 REQUESTS = 1000
 
@@ -22,7 +22,7 @@ def measure(frameworks: list[str], variants: list[str], sink: str, *, requests: 
     jobs = [
         (framework, variant, is_exporting)
         for framework in frameworks
-        for variant in variants
+        for variant in of_framework(framework, variants)
         for is_exporting in ((False, True) if VARIANTS[variant].can_export else (False,))
     ]
 
@@ -33,7 +33,9 @@ def measure(frameworks: list[str], variants: list[str], sink: str, *, requests: 
         print(f"{framework} {variant}{' over OTLP' * is_exporting}: {shown}", file=sys.stderr, flush=True)
         return found
 
-    results: dict[str, Any] = {framework: {variant: {} for variant in variants} for framework in frameworks}
+    results: dict[str, Any] = {
+        framework: {variant: {} for variant in of_framework(framework, variants)} for framework in frameworks
+    }
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (framework, variant, is_exporting), found in zip(jobs, pool.map(run, jobs), strict=True):
             end = "_otlp" if is_exporting else ""

@@ -31,7 +31,7 @@ import report
 import scaling
 import servers
 import starts
-from variants import FRAMEWORKS, ROOT, VARIANTS, versions
+from variants import FRAMEWORKS, ROOT, VARIANTS, of_framework, versions
 
 SECTIONS = {
     "instructions": "instructions per request, by callgrind",
@@ -157,11 +157,17 @@ def _measure(options: argparse.Namespace, sink: str) -> dict[str, Any]:
 
     def timed() -> None:
         for framework in options.framework:
-            _merge(results, framework, "cpu", cpu.measure(framework, options.variants, sink, rounds=3 * rounds))
+            _merge(
+                results,
+                framework,
+                "cpu",
+                cpu.measure(framework, of_framework(framework, options.variants), sink, rounds=3 * rounds),
+            )
 
     def served() -> None:
         for framework in options.framework:
-            found = servers.measure(framework, options.variants, sink, rounds=rounds, seconds=options.seconds)
+            names = of_framework(framework, options.variants)
+            found = servers.measure(framework, names, sink, rounds=rounds, seconds=options.seconds)
             _merge(results, framework, "server", found)
 
     def scaled() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,7 @@ class Variant:
         text: what it does for each request, for the report.
         can_export: whether it can also be measured exporting over OTLP/HTTP.
         has_spans: whether each request must leave a span or the like at its exporter.
+        frameworks: those with which it is measured.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Variant:
     text: str
     can_export: bool = False
     has_spans: bool = True
+    frameworks: tuple[str, ...] = FRAMEWORKS
 
 
 VARIANTS: Final[Mapping[str, Variant]] = {
@@ -64,6 +66,12 @@ VARIANTS: Final[Mapping[str, Variant]] = {
             distribution="obskit",
             text="span, histogram, JSON access line with all fields, redaction, caps, error reports, propagation",
             can_export=True,
+        ),
+        Variant(
+            name="obskit_python",
+            environment="obskit",
+            text="the same without the compiled module",
+            frameworks=("fastapi",),
         ),
         Variant(
             name="prom",
@@ -97,6 +105,11 @@ VARIANTS: Final[Mapping[str, Variant]] = {
         Variant(name="sentry", environment="sentry", distribution="sentry-sdk", text="transactions and errors"),
     )
 }
+
+
+def of_framework(framework: str, names: Sequence[str]) -> list[str]:
+    """Return those of the variants that are measured with a framework."""
+    return [name for name in names if framework in VARIANTS[name].frameworks]
 
 
 def environment(name: str) -> Path:
