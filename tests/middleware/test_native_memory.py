@@ -23,7 +23,7 @@ from twins import END, ROUTE, START, App, Case, Route, Server, Way, differences,
 from obskit.middleware import asgi, native
 from obskit.middleware.requests import CURRENT, SPAN_KEY
 from obskit.signals import logs
-from obskit.signals.context import REQUEST, RequestState
+from obskit.signals.context import BOUND, REQUEST, RequestState
 from obskit.signals.durations import Cell
 from obskit.signals.redaction import Redactor
 from obskit.signals.sampling import Policy
@@ -193,7 +193,17 @@ def test_shared_objects_are_neither_lost_nor_gained() -> None:
     ]
     shared += [way.middleware._way, way.observer.spans, way.observer.lines, asgi._NativeExchange, RequestState, Context]
     shared += [cell.pending for cell in way.durations._cells.values()]
-    shared += [RequestSpan, Cell, logs.OUTPUT, REQUEST, CURRENT, CURRENT.get(), way.middleware._known_routes, logs]
+    shared += [
+        RequestSpan,
+        Cell,
+        logs.OUTPUT,
+        REQUEST,
+        CURRENT,
+        CURRENT.get(),
+        BOUND.get(),
+        way.middleware._known_routes,
+        logs,
+    ]
     shared += [name for name in dir(native.MODULE) if not name.startswith("__")]
     way.records.clear()
     way.exporter.clear()
