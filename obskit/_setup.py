@@ -130,7 +130,7 @@ def instrument(
         spool_directory: folder for what cannot be delivered in time; it survives a restart.
         spool_bytes: most bytes of that folder's files.
         flush_timeout: longest time that the end of the process waits for delivery.
-        native: False serves plain ASGI requests in Python too, at four times the cost.
+        native: False serves plain ASGI requests in Python too, at several times the cost.
         gc_threshold: how many new objects the garbage collector waits for, where that is still 700; 0 leaves it.
         prices: USD per million tokens by model and kind.
         unknown: anything else is warned of, with the setting that was probably meant.

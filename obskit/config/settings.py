@@ -265,7 +265,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         parse=values.flag,
         default=True,
         help="Whether plain ASGI requests are served by the compiled module, where this installation has it; Python "
-        "does the same, at four times the cost.",
+        "does the same, at several times the cost.",
     ),
     Setting(
         name="gc_threshold",
