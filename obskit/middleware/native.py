@@ -6,6 +6,7 @@ setting `native` switches it off.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextvars import ContextVar
 from importlib import import_module
@@ -23,6 +24,7 @@ from obskit.signals.spans import RequestSpan, RequestSpans
 
 __all__ = ["MODULE", "WHY_NOT", "parts", "way"]
 
+_log = logging.getLogger("obskit")
 _SEED_BYTES: Final = 32
 
 
@@ -73,7 +75,11 @@ def way(observer: Observer, exchange_type: type | None, current: Any, span_key: 
         return None
     if observer.spans is None or not isinstance(current, ContextVar):  # the app's own provider, or another context
         return None
-    return MODULE.Path(**parts(observer, exchange_type, current, span_key, thick_s))
+    try:
+        return MODULE.Path(**parts(observer, exchange_type, current, span_key, thick_s))
+    except (TypeError, AttributeError) as error:  # it was compiled for other classes than these
+        _log.warning("the compiled module does not fit, and Python serves its requests: %s", error)
+        return None
 
 
 def parts(observer: Observer, exchange_type: type, current: Any, span_key: str, thick_s: float) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from both_ways import END, ROUTE, START, Case, Route, Way, differences, driven, json_lines, scope_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.context import Context
-from twins import END, ROUTE, START, Case, Route, Way, differences, driven, json_lines, scope_of
 
 import obskit
 from obskit.middleware.requests import CURRENT
@@ -430,7 +430,7 @@ def test_what_runs_meanwhile_may_change_everything() -> None:
 
 def served(way: Way, case: Case) -> BaseException | None:
     """Serve a case without looking at what comes of it."""
-    from twins import App, Server
+    from both_ways import App, Server
 
     server, way.app = Server(case), App(case.steps)
     return driven(way.middleware(case.scope(), server.receive, server.send))

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both_ways import END, ROUTE, START, App, Case, Route, Server, Way, differences, driven, json_lines, scope_of
 from opentelemetry.context import Context
-from twins import END, ROUTE, START, App, Case, Route, Server, Way, differences, driven, json_lines, scope_of
 
 from obskit.middleware import asgi, native
 from obskit.middleware.requests import CURRENT, SPAN_KEY
@@ -508,7 +508,7 @@ def test_an_app_inside_an_app() -> None:
 FORKING = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from twins import END, START, App, Case, Server, Way, driven, json_lines, scope_of
+from both_ways import END, START, App, Case, Server, Way, driven, json_lines, scope_of
 way = Way(is_native=True, access_log=False)
 def ask():
     way.app, server = App((START, END)), Server(Case())
@@ -593,3 +593,14 @@ def test_a_path_takes_anything_for_a_scope() -> None:
             found.leave()
     with contextlib.suppress(TypeError):
         path.begin({"headers": [], "path": "/"}, None, None, None, None, None)
+
+
+def test_a_library_of_other_classes_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Where an object is not of the type that the library knows, Python serves, and one line says why."""
+    way = Way(is_native=True)
+    way.observer.series = dict.fromkeys(())
+    assert native.way(way.observer, asgi._NativeExchange, CURRENT, SPAN_KEY, 0.001) is not None
+    way.observer.series = Counter()
+    assert native.way(way.observer, asgi._NativeExchange, CURRENT, SPAN_KEY, 0.001) is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "does not fit" in caplog.text
