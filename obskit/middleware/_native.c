@@ -2,7 +2,7 @@
 
    Python is the reference. Whatever is out of the ordinary (another instrumentation, a span around, bound fields, an
    error, a server's error, a path that may hold a secret, …) is left to it, from the very point on where it shows:
-   `begin` returns None before it has changed anything, and `finish` hands the state over to `Observer.body_sent`.
+   `begin` returns None before it has changed anything, and `_finish` hands the state over to `Observer.body_sent`.
    Objects are those that Python makes: the slots of a `RequestState` are filled in place, which is all that is gained.
    A request that Python serves runs through some thousand byte codes, each read and predicted once. */
 
@@ -74,7 +74,8 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(type) X(http) X(method) X(path) X(query_string) X(scheme) X(headers) X(client) X(root_path) X(route) X(fastapi)  \
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
-    X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered) X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line)
+    X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
+    X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
@@ -339,7 +340,8 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
             return 0;
     }
     struct { int slot; PyObject *value; } const same[] = {
-        {REMOTE_IP, ip}, {SOURCE, scope}, {LOCATE, locate}, {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty}, {SPAN, Py_None}, {SAMPLED, Py_False},
+        {REMOTE_IP, ip}, {SOURCE, scope}, {LOCATE, locate}, {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty},
+        {SPAN, Py_None}, {SAMPLED, Py_False},
         {USER_AGENT, s_empty}, {REFERRER, s_empty}, {HOST, s_empty}, {QUERY, s_empty}, {REQUEST_BYTES, minus_one},
         {RESPONSE_BYTES, zero}, {STATUS, zero}, {START_NS, zero}, {BEGUN, zero_f}, {ELAPSED, minus_one_f},
         {ERROR, Py_None}, {TRAILERS, Py_False}, {DISCONNECTED, Py_False}, {REPORTED, Py_False}, {FINISHED, Py_False},
@@ -365,7 +367,9 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         if (texts[index].value == NULL)
             continue;
-        PyObject *text = known_latin(texts[index].value, texts[index].most);
+        PyObject *text = texts[index].slot == REFERRER /* seldom the same twice, and it may hold a secret: not kept */
+                             ? latin(texts[index].value, texts[index].most)
+                             : known_latin(texts[index].value, texts[index].most);
         if (text == NULL)
             return -1;
         put(state, self->state_offsets[texts[index].slot], text);
@@ -726,7 +730,10 @@ static PyObject *known(Path *self, PyObject *parts, PyObject *key, PyObject *mak
 }
 
 /* What a line is made of, held while Python runs. */
-enum { O_PATH, O_IP, O_TRACE, O_SPAN, O_AGENT, O_SCHEME, O_HOST, O_QUERY, O_REFERRER, TEXTS, O_SENT = TEXTS, O_START, O_STATUS, PARTS };
+enum {
+    O_PATH, O_IP, O_TRACE, O_SPAN, O_AGENT, O_SCHEME, O_HOST, O_QUERY, O_REFERRER, TEXTS,
+    O_SENT = TEXTS, O_START, O_STATUS, PARTS
+};
 static const int part_slots[PARTS] = {
     PATH, REMOTE_IP, TRACE_ID, SPAN_ID, USER_AGENT, SCHEME, HOST, QUERY, REFERRER, RESPONSE_BYTES, START_NS, STATUS,
 };
@@ -907,7 +914,8 @@ static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
     if (route == NULL || PyUnicode_GET_LENGTH(route))
         return route;
     Py_DECREF(route);
-    if (scope == NULL || !PyDict_CheckExact(scope) || (matched = PyDict_GetItemWithError(scope, s_route)) == NULL || matched == Py_None)
+    if (scope == NULL || !PyDict_CheckExact(scope) || (matched = PyDict_GetItemWithError(scope, s_route)) == NULL
+        || matched == Py_None)
         return PyErr_Occurred() ? NULL : PyObject_GetAttr(state, s_route);
     Py_INCREF(matched);
     int is_inside = (root = PyDict_GetItemWithError(scope, s_root_path)) != NULL
@@ -927,7 +935,8 @@ static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
         route = PyObject_GetAttr(state, s_route);
         goto end;
     }
-    if ((key = PyLong_FromVoidPtr(matched)) == NULL || ((seen = PyDict_GetItemWithError(routes, key)) == NULL && PyErr_Occurred()))
+    if ((key = PyLong_FromVoidPtr(matched)) == NULL
+        || ((seen = PyDict_GetItemWithError(routes, key)) == NULL && PyErr_Occurred()))
         goto end;
     if (seen != NULL && PyTuple_GET_ITEM(seen, 0) == matched && PyTuple_GET_ITEM(seen, 1) == effective) {
         route = Py_NewRef(PyTuple_GET_ITEM(seen, 2));
@@ -1043,8 +1052,8 @@ static int is_sound(Path *self, PyObject *state)
     }
     PyObject *bound = STATE(state, BOUND), *begun_s = STATE(state, BEGUN), *elapsed = STATE(state, ELAPSED);
     PyObject *status = STATE(state, STATUS), *start = STATE(state, START_NS);
-    return start != NULL && PyLong_CheckExact(start) && bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL && PyFloat_CheckExact(begun_s) && elapsed != NULL
-           && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
+    return start != NULL && PyLong_CheckExact(start) && bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL
+           && PyFloat_CheckExact(begun_s) && elapsed != NULL && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
 }
 
 /* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */

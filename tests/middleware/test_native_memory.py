@@ -604,3 +604,24 @@ def test_a_library_of_other_classes_is_left_out(caplog: pytest.LogCaptureFixture
     assert native.way(way.observer, asgi._NativeExchange, CURRENT, SPAN_KEY, 0.001) is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "does not fit" in caplog.text
+
+
+def test_a_referrer_is_not_kept() -> None:
+    """A URL that may hold a secret is forgotten with its request; a host that comes again and again is one text."""
+    way, referrer, host = (
+        Way(is_native=True),
+        bytes(bytearray(b"https://a.example/?token=t")),
+        bytes(bytearray(b"shop")),
+    )
+    before = sys.getrefcount(referrer)
+    scope = scope_of(headers=[(b"host", host), (b"referer", referrer)])
+    hosts = []
+    for _ in range(2):
+        case = Case(scope=lambda: dict(scope), steps=(START, END))
+        assert serve(way, case) is None
+        hosts.append(way.records[-1][0][13])
+    assert hosts[0] == "shop"
+    assert hosts[0] is hosts[1]
+    del scope["headers"]
+    gc.collect()
+    assert sys.getrefcount(referrer) == before
