@@ -117,6 +117,12 @@ def _cpu(name: str, values: Results, over: float | None) -> str:
     return f"{over:+.0f}" if over is not None else ""
 
 
+_UNDER_A_SERVER = (
+    "50 keep-alive connections; memory is that over bare's. In brackets are the quartiles of the rounds: a share is no "
+    "surer than they are apart."
+)
+
+
 def _served(framework: str, variants: Results) -> list[str]:
     """Return what it is under a server."""
     found = {name: values for name, values in variants.items() if "rps" in values}
@@ -139,9 +145,16 @@ def _served(framework: str, variants: Results) -> list[str]:
             f"{values[unit]:.0f}" if name == "bare" else f"{values[unit] - bare[unit]:+.1f}"
             for unit in ("rss_start_mib", "rss_mib")
         ]
-        ratios = [f"{values['throughput_ratio']:.2f}", values["p50_ms"], values["p99_ms"], f"{values['p99_ratio']:.2f}"]
+        ratios = [_share(values), values["p50_ms"], values["p99_ms"], f"{values['p99_ratio']:.2f}"]
         rows.append([name, f"{values['rps']:,}", *ratios, *memory])
-    return [*table(head, rows), "", "50 keep-alive connections; memory is that over bare's.", ""]
+    return [*table(head, rows), "", _UNDER_A_SERVER, ""]
+
+
+def _share(values: Results) -> str:
+    """Return the share of bare's throughput, with its quartiles where they were taken."""
+    share = f"{values['throughput_ratio']:.2f}"
+    low, high = values.get("throughput_quartiles", (1, 1))
+    return share if low == high else f"{share} ({low:.2f} to {high:.2f})"
 
 
 def _starts(results: Results) -> list[str]:

@@ -30,6 +30,8 @@ from variants import HERE, ROOT, VARIANTS, environment
 
 CONNECTIONS = 50
 GENERATIONS = 3
+LEAST_ROUNDS = 3
+"""Of throughput with each set of servers: two bare apps side by side differ by up to a fifth in a single round."""
 
 
 class Server:
@@ -176,7 +178,7 @@ def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seco
                 except (RuntimeError, OSError) as error:
                     running.pop(variant, None)
                     failed[variant] = {"failed": str(error)}
-            for number in range(share):
+            for number in range(max(share, LEAST_ROUNDS)):
                 _throughput(running, seen, seconds, done + number)
             rates.append(statistics.median(seen["bare"].rps) / 10)
             for number in range(share):
@@ -220,6 +222,7 @@ def _medians(seen: _Seen, rate: float) -> dict[str, Any]:
     return {
         "rps": round(statistics.median(seen.rps)),
         "throughput_ratio": round(statistics.median(seen.shares or [1.0]), 3),
+        "throughput_quartiles": [round(each, 3) for each in statistics.quantiles(seen.shares or [1.0, 1.0], n=4)[::2]],
         "p50_ms": round(statistics.median(seen.p50_ms), 2),
         "p99_ms": round(statistics.median(seen.p99_ms), 2),
         "p99_ratio": round(statistics.median(seen.p99_times), 2),
