@@ -69,7 +69,11 @@ class Backend:
         """Return the addresses, in /proc's hexadecimal, on which the process listens."""
         own = set()
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with_inode = re.match(r"socket:\[(\d+)\]", str(link.readlink()))
+            try:
+                target = str(link.readlink())
+            except FileNotFoundError:  # closed meanwhile: a connection; who listens does so until the end
+                continue
+            with_inode = re.match(r"socket:\[(\d+)\]", target)
             if with_inode:
                 own.add(with_inode[1])
         found = set()
