@@ -9,7 +9,7 @@ ARGS ?=
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(BIN)/.installed: pyproject.toml hatch_build.py obskit/middleware/_native.c
+$(BIN)/.installed: pyproject.toml hatch_build.py obskit/signals/_native.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
@@ -67,4 +67,4 @@ build: $(BIN)/.installed  ## Source distribution, its wheel for this Python and 
 	OBSKIT_BUILD_NATIVE=0 $(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build obskit/middleware/_native*.so*
+	rm -rf $(VENV) dist build obskit/signals/_native*.so*

@@ -1,4 +1,4 @@
-"""Compiles `obskit/middleware/_native.c` where there is a C compiler; without one obskit works all the same, in Python.
+"""Compiles `obskit/signals/_native.c` where there is a C compiler; without one obskit works all the same, in Python.
 
 ``OBSKIT_BUILD_NATIVE=0`` leaves it out, which makes a wheel for every platform; with ``1`` a failure ends the build.
 ``CC``, ``CFLAGS`` and ``LDFLAGS`` mean what they always do.
@@ -20,7 +20,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("obskit", "middleware", "_native.c")
+SOURCE = Path("obskit", "signals", "_native.c")
 FLAGS = ("-std=c11", "-O2", "-DNDEBUG", "-fwrapv", "-Wall", "-shared", "-fPIC")
 SWITCH = "OBSKIT_BUILD_NATIVE"
 TIMEOUT_S = 120.0

@@ -53,7 +53,7 @@ def observe(app: Any, exporter: str = "", *, is_native: bool = True) -> None:
     status = handle.status()
     if not status.is_running:  # it never raises into an app, but what is measured must be obskit
         raise RuntimeError(f"obskit is not running: {'; '.join(map(str, status.problems))}")
-    from obskit.middleware import native
+    from obskit.signals import native
 
     if is_native and native.MODULE is None:  # what is measured under its name must be it
         raise RuntimeError(f"the compiled module is not used: {native.WHY_NOT}")

@@ -19,7 +19,7 @@ PARTS = {
     "prometheus": lambda: shutil.which("prometheus") and shutil.which("promtool"),
     "chromium": lambda: shutil.which("chromium") and shutil.which("chromedriver"),
     "valgrind": lambda: shutil.which("valgrind"),
-    "native": lambda: import_module("obskit.middleware.native").MODULE,
+    "native": lambda: import_module("obskit.signals.native").MODULE,
     "shared": SHARED.is_dir,
 }
 # The corpus is not part of the repository, so its absence is never a failure.

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 NAME = f"_native{SUFFIX}"
-PLACE = f"obskit/middleware/{NAME}"
+PLACE = f"obskit/signals/{NAME}"
 UNIVERSAL = "py3-none-any"
 
 _spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
@@ -33,7 +33,7 @@ on_linux = pytest.mark.skipif(bool(IMPOSSIBLE), reason=IMPOSSIBLE)
 SERVE = """
 import asyncio, json, sys
 import obskit
-from obskit.middleware import native
+from obskit.signals import native
 
 seen = []
 

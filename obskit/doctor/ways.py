@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from obskit.config import Resolved
 from obskit.doctor.findings import Finding, Kind, info, ok, problem
-from obskit.middleware import native
 from obskit.middleware.asgi import MARK_OF_OTHERS
 from obskit.middleware.requests import CURRENT, Observer
+from obskit.signals import native
 from obskit.signals.gentle import collected_seldom
 
 __all__ = ["describe"]

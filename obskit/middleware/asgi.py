@@ -11,6 +11,7 @@ from obskit.middleware import native
 from obskit.middleware.requests import CURRENT, SPAN_KEY, THICK_S, Observer, leave
 from obskit.signals import context
 from obskit.signals.context import RequestState
+from obskit.signals.native import MODULE
 
 __all__ = ["MARK_OF_OTHERS", "ASGIMiddleware", "App", "Locate"]
 
@@ -259,10 +260,10 @@ class _Exchange:
 
 def _native_exchange() -> type | None:
     """Return the compiled exchange, with Python's own for what is not its; None where there is none."""
-    if native.MODULE is None:
+    if MODULE is None:
         return None
     ways = {"receive": _Exchange.receive, "_complete": _Exchange._complete, "_send_any": _Exchange.send}  # noqa: SLF001
-    return type("_NativeExchange", (native.MODULE.Exchange,), {"__slots__": (), **ways})
+    return type("_NativeExchange", (MODULE.Exchange,), {"__slots__": (), **ways})
 
 
 _NativeExchange: Final = _native_exchange()

@@ -7,11 +7,8 @@ setting `native` switches it off.
 from __future__ import annotations
 
 import logging
-import os
 from contextvars import ContextVar
-from importlib import import_module
-from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from opentelemetry.context import Context
 
@@ -20,45 +17,12 @@ from obskit.signals import context, logs, loops
 from obskit.signals.context import RequestState
 from obskit.signals.durations import Cell
 from obskit.signals.incoming import caller_of
+from obskit.signals.native import MODULE
 from obskit.signals.spans import RequestSpan, RequestSpans
 
-__all__ = ["MODULE", "WHY_NOT", "parts", "way"]
+__all__ = ["parts", "way"]
 
 _log = logging.getLogger("obskit")
-_SEED_BYTES: Final = 32
-
-
-def _load() -> tuple[ModuleType | None, str]:
-    try:
-        module = import_module("obskit.middleware._native")
-    except ModuleNotFoundError:
-        return None, "this installation was built without a C compiler, or for another Python"
-    except ImportError as error:
-        return None, f"the compiled module does not load: {error}"
-    return (None, "the compiled module is older than its source") if _is_old(module) else (module, "")
-
-
-def _is_old(module: ModuleType) -> bool:
-    """Return whether the source has changed since; it is beside the module in an editable installation only."""
-    made = module.__file__ or ""
-    try:
-        return os.stat(f"{os.path.dirname(made)}/_native.c").st_mtime_ns > os.stat(made).st_mtime_ns  # noqa: PTH116, PTH120 - quicker
-    except OSError:
-        return False
-
-
-MODULE, WHY_NOT = _load()
-"""The compiled module; None, and why, without it."""
-
-
-def _seed() -> None:
-    if MODULE is not None:
-        MODULE.seed(os.urandom(_SEED_BYTES))
-
-
-_seed()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_seed)
 
 
 def way(observer: Observer, exchange_type: type | None, current: Any, span_key: str, thick_s: float) -> Any:

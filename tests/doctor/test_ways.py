@@ -8,9 +8,9 @@ import sys
 import pytest
 from doctoring import FASTAPI_APP, Found, clean_environment
 
-from obskit.middleware import native
+from obskit.signals import native
 
-MODULE = "obskit.middleware._native"
+MODULE = "obskit.signals._native"
 MISSING = f"import sys; sys.modules[{MODULE!r}] = None\n"
 """Python's own way to say that there is no such module."""
 

@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import obskit
 from obskit.config import Config
-from obskit.middleware import native
 from obskit.middleware.asgi import ASGIMiddleware
 from obskit.middleware.requests import CURRENT, Observer
 from obskit.signals import logs, reports
@@ -26,6 +25,7 @@ from obskit.signals.context import BOUND, REQUEST, RequestState
 from obskit.signals.durations import Durations
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lines import moment
+from obskit.signals.native import MODULE
 from obskit.signals.providers import OwnTracerProvider
 from obskit.signals.redaction import Redactor
 from obskit.signals.resource import OwnResource
@@ -361,7 +361,7 @@ def json_lines(log_format: str = "json") -> Iterator[None]:
 
 def differences(case: Case, *, runs: int = 3, **settings: Any) -> tuple[list[Outcome], list[str]]:
     """Serve the case in both ways, several times each, and fail where they differ; return what came, and who served."""
-    assert native.MODULE is not None
+    assert MODULE is not None
     ways = [Way(is_native=is_native, locate=case.locate, **settings) for is_native in (True, False)]
     outcomes = []
     for number in range(runs):

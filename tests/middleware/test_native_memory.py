@@ -25,6 +25,7 @@ from obskit.middleware.requests import CURRENT, SPAN_KEY
 from obskit.signals import logs
 from obskit.signals.context import BOUND, REQUEST, RequestState
 from obskit.signals.durations import Cell
+from obskit.signals.native import MODULE
 from obskit.signals.redaction import Redactor
 from obskit.signals.sampling import Policy
 from obskit.signals.spans import RequestSpan
@@ -204,7 +205,7 @@ def test_shared_objects_are_neither_lost_nor_gained() -> None:
         way.middleware._known_routes,
         logs,
     ]
-    shared += [name for name in dir(native.MODULE) if not name.startswith("__")]
+    shared += [name for name in dir(MODULE) if not name.startswith("__")]
     way.records.clear()
     way.exporter.clear()
     gc.collect()
@@ -353,7 +354,7 @@ def test_failures_leave_nothing_behind() -> None:
             for way in ways:
                 serve(way, PLAIN)
                 way.records.clear()
-            native.MODULE.Path(**given)  # type: ignore[union-attr]
+            MODULE.Path(**given)  # type: ignore[union-attr]
         for cell in (cell for way in ways for cell in way.durations._cells.values()):
             cell.fold()
         found.append((census(), [sys.getrefcount(each) for each in shared], sys.getallocatedblocks()))
@@ -543,7 +544,7 @@ def arguments() -> dict[str, Any]:
 
 def test_nothing_is_made_half() -> None:
     """Neither an exchange nor a path can be had without what it needs, and a wrong argument is refused."""
-    module = native.MODULE
+    module = MODULE
     assert module is not None
     for make in (module.Exchange, asgi._NativeExchange, type("More", (module.Exchange,), {}), module.Path):
         with pytest.raises(TypeError):
@@ -568,7 +569,7 @@ def test_nothing_is_made_half() -> None:
 def test_the_garbage_collector_sees_all_that_they_hold() -> None:
     """Whatever an exchange or a path refers to may be part of a cycle."""
     given = arguments()
-    path = native.MODULE.Path(**given)  # type: ignore[union-attr]
+    path = MODULE.Path(**given)  # type: ignore[union-attr]
     held = {id(each) for each in gc.get_referents(path)}
     assert {name for name, each in given.items() if id(each) not in held} == {"takes_all", "thick_s"}
     receive, send, routes, scope = object(), object(), {}, {"headers": [], "path": "/"}  # type: ignore[var-annotated]
@@ -585,7 +586,7 @@ def test_the_garbage_collector_sees_all_that_they_hold() -> None:
 
 def test_a_path_takes_anything_for_a_scope() -> None:
     """What is no scope is left to Python."""
-    path = native.MODULE.Path(**arguments())  # type: ignore[union-attr]
+    path = MODULE.Path(**arguments())  # type: ignore[union-attr]
     for scope in (None, 5, [], {}, {"headers": None}, {"headers": []}, {"headers": [], "path": "/"}):
         found = path.begin(scope, None, None, None, {}, {})
         if found is not None:

@@ -1287,7 +1287,7 @@ static PyMemberDef exchange_members[] = {
 };
 static PyTypeObject ExchangeType = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "obskit.middleware._native.Exchange",
+    .tp_name = "obskit.signals._native.Exchange",
     .tp_basicsize = sizeof(Exchange),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_doc = "What goes between the server and the app for one request.",
@@ -1352,7 +1352,7 @@ static PyMethodDef path_methods[] = {
 };
 static PyTypeObject PathType = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "obskit.middleware._native.Path",
+    .tp_name = "obskit.signals._native.Path",
     .tp_basicsize = sizeof(Path),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_doc = "The way of plain requests of one observer.",

@@ -1,0 +1,48 @@
+"""The compiled module, where it could be compiled; Python does all that it does, too.
+
+The setting `native` switches it off.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+__all__ = ["MODULE", "WHY_NOT"]
+
+_SEED_BYTES: Final = 32
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    try:
+        module = import_module("obskit.signals._native")
+    except ModuleNotFoundError:
+        return None, "this installation was built without a C compiler, or for another Python"
+    except ImportError as error:
+        return None, f"the compiled module does not load: {error}"
+    return (None, "the compiled module is older than its source") if _is_old(module) else (module, "")
+
+
+def _is_old(module: ModuleType) -> bool:
+    """Return whether the source has changed since; it is beside the module in an editable installation only."""
+    made = module.__file__ or ""
+    try:
+        return os.stat(f"{os.path.dirname(made)}/_native.c").st_mtime_ns > os.stat(made).st_mtime_ns  # noqa: PTH116, PTH120 - quicker
+    except OSError:
+        return False
+
+
+MODULE, WHY_NOT = _load()
+"""The compiled module; None, and why, without it."""
+
+
+def _seed() -> None:
+    if MODULE is not None:
+        MODULE.seed(os.urandom(_SEED_BYTES))
+
+
+_seed()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_seed)
