@@ -70,6 +70,18 @@ class ASGIMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or lifespan."""
+        way = self._way
+        if way is not None:
+            fast = way.begin(scope, receive, send, self._locate, self._marks, self._known_routes)
+            if fast is not None:
+                try:
+                    await self.app(scope, fast.receive, fast.send)
+                except BaseException as error:
+                    self._observer.finish(fast.state, error)
+                    raise
+                finally:
+                    fast.leave()
+                return
         if scope["type"] != "http" or _SEEN in scope:
             await self._other(scope, receive, send)
             return
@@ -77,17 +89,6 @@ class ASGIMiddleware:
         if observer.excluded is not None and observer.is_excluded(scope["path"]):
             await self._unrecorded(scope, receive, send)
             return
-        if (way := self._way) is not None:
-            fast = way.begin(scope, receive, send, self._locate, self._marks, self._known_routes)
-            if fast is not None:
-                try:
-                    await self.app(scope, fast.receive, fast.send)
-                except BaseException as error:
-                    observer.finish(fast.state, error)
-                    raise
-                finally:
-                    fast.leave()
-                return
         state, entered = self._begin(scope)
         if entered is None:
             await self.app(scope, receive, send)

@@ -18,7 +18,7 @@ from obskit.signals.context import RequestState
 from obskit.signals.durations import Cell
 from obskit.signals.incoming import caller_of
 from obskit.signals.native import MODULE
-from obskit.signals.spans import RequestSpan, RequestSpans
+from obskit.signals.spans import NativeSpan, RequestSpans
 
 __all__ = ["parts", "way"]
 
@@ -53,7 +53,7 @@ def parts(observer: Observer, exchange_type: type, current: Any, span_key: str, 
         observer=observer,
         observer_type=Observer,
         state_type=RequestState,
-        span_type=RequestSpan,
+        span_type=NativeSpan,
         cell_type=Cell,
         exchange_type=exchange_type,
         context_type=Context,
@@ -72,6 +72,7 @@ def parts(observer: Observer, exchange_type: type, current: Any, span_key: str, 
         logs=logs,
         loops=loops,
         own_leave=context.leave,
+        excluded=observer.excluded,
         takes_all=observer.takes_all,
         thick_s=thick_s,
     )

@@ -28,7 +28,7 @@ from obskit.signals.requestlines import RequestLines
 from obskit.signals.sampling import SHARE, Keeper
 from obskit.signals.serving import METHODS, end_attributes, start_attributes
 from obskit.signals.shown import Shown
-from obskit.signals.spans import RequestSpan, RequestSpans, random_bits
+from obskit.signals.spans import REQUEST_SPANS, RequestSpan, RequestSpans, random_bits
 from obskit.signals.traces import SUPPRESSING, error_type, fail, tracer
 
 __all__ = ["CURRENT", "ENDED_BY_CLIENT", "SPAN_KEY", "THICK_S", "Entered", "Observer", "attach", "get_current", "leave"]
@@ -241,8 +241,8 @@ class Observer:
         if not is_websocket:
             series.cell.record(state)
         around = context.bound_to(state) if state.bound else bound_around()
-        span = state.span
-        if type(span) is RequestSpan and span._live is None and state.error is None:  # noqa: SLF001 - nobody touched it
+        span: Any = state.span
+        if type(span) in REQUEST_SPANS and span._live is None and state.error is None:  # noqa: SLF001 - nobody touched it
             span.finish(kind, _who(around) if around else None)
         elif span is not None:
             try:

@@ -75,11 +75,42 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
-    X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line)
+    X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_is_readable) X(__self__)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
+static PyObject *s_url_path, *s_client_address, *s_user_agent_original;
 static PyObject *s_empty, *zero, *minus_one, *zero_f, *minus_one_f, *no_fields;
+
+/* Whether the path is as `shown.is_plain_path` wants it. */
+static int is_plain_path(PyObject *path)
+{
+    if (!PyUnicode_IS_ASCII(path))
+        return 0;
+    const char *text = (const char *)PyUnicode_1BYTE_DATA(path);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(path);
+    int segments = 0, length = 0;
+    if (size == 0 || text[0] != '/')
+        return 0;
+    for (Py_ssize_t index = 0; index < size; index++) {
+        char sign = text[index];
+        if (sign == '/') {
+            if (++segments > 20)
+                return 0;
+            length = 0;
+        }
+        else if ((sign >= 'a' && sign <= 'z') || (sign >= 'A' && sign <= 'Z') || (sign >= '0' && sign <= '9')
+                 || sign == '_' || sign == '.' || sign == '~' || sign == '-') {
+            if (++length > 12)
+                return 0;
+        }
+        else
+            return 0;
+    }
+    return 1;
+}
+
+#include "_native_export.c"
 
 /* ------------------------------------------------------------------ ids: a generator of this process's own */
 
@@ -140,7 +171,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *observer, *observer_type, *state_type, *span_type, *cell_type, *exchange_type, *context_type;
     PyObject *request_var, *bound_var, *otel_var, *span_key, *spans, *provider, *submit, *series, *caller_of;
-    PyObject *lines, *agents, *starts, *logs, *loops, *own_leave;
+    PyObject *lines, *agents, *starts, *logs, *loops, *own_leave, *excluded;
     Py_ssize_t state_offsets[STATE_SLOTS], cell_offsets[CELL_SLOTS];
     int takes_all;
     double thick_s, last_ended;
@@ -151,7 +182,7 @@ typedef struct {
 #define PATH_OBJECTS(X)                                                                                                \
     X(observer) X(observer_type) X(state_type) X(span_type) X(cell_type) X(exchange_type) X(context_type)             \
     X(request_var) X(bound_var) X(otel_var) X(span_key) X(spans) X(provider) X(submit) X(series) X(caller_of)          \
-    X(lines) X(agents) X(starts) X(logs) X(loops) X(own_leave)
+    X(lines) X(agents) X(starts) X(logs) X(loops) X(own_leave) X(excluded)
 
 typedef struct {
     PyObject_HEAD
@@ -159,7 +190,14 @@ typedef struct {
     PyObject *observer, *state, *receive, *send, *routes, *request_token, *otel_token;
 } Exchange;
 
-static PyTypeObject PathType, ExchangeType;
+/* The span of a request that is served here; its Python class is of `spans.RequestSpan` too, which knows the rest. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *spans, *state, *caller, *protocol, *live;
+    char is_ended;
+} Span;
+
+static PyTypeObject PathType, ExchangeType, SpanType, CompletionType;
 
 static double perf_counter(void) /* as Python's on Linux */
 {
@@ -409,13 +447,18 @@ static PyObject *enter(Path *self, PyObject *state, PyObject *version, Headers *
             goto end;
         put(state, self->state_offsets[SAMPLED], taken);
     }
-    PyObject *arguments[4] = {self->spans, state, caller, version};
-    PyObject *span = PyObject_Vectorcall(self->span_type, arguments, 4, NULL);
+    PyTypeObject *span_type = (PyTypeObject *)self->span_type;
+    Span *span = (Span *)span_type->tp_alloc(span_type, 0);
     if (span == NULL)
         goto end;
-    put(state, self->state_offsets[SPAN], span);
+    span->spans = Py_NewRef(self->spans);
+    span->state = Py_NewRef(state);
+    span->caller = Py_NewRef(caller);
+    span->protocol = Py_NewRef(version);
+    span->live = Py_NewRef(Py_None);
+    put(state, self->state_offsets[SPAN], (PyObject *)span);
     context = PyObject_CallNoArgs(self->context_type);
-    if (context != NULL && PyDict_SetItem(context, self->span_key, span) < 0)
+    if (context != NULL && PyDict_SetItem(context, self->span_key, (PyObject *)span) < 0)
         Py_CLEAR(context);
 end:
     Py_DECREF(caller);
@@ -427,6 +470,22 @@ static int is_unusual(Path *self, PyObject *scope, PyObject *marks)
 {
     if (!PyDict_CheckExact(scope) || (PyObject *)Py_TYPE(self->observer) != self->observer_type)
         return 1;
+    PyObject *kind = PyDict_GetItemWithError(scope, s_type);
+    if (kind == NULL ? PyErr_Occurred() != NULL : kind != s_http && (!PyUnicode_CheckExact(kind) || PyUnicode_Compare(kind, s_http) != 0))
+        return kind == NULL ? -1 : 1;
+    int is_seen = kind == NULL ? 1 : PyDict_Contains(scope, s_seen);
+    if (is_seen)
+        return is_seen;
+    if (self->excluded != Py_None) {
+        PyObject *path = PyDict_GetItemWithError(scope, s_path), *found;
+        if (path == NULL)
+            return PyErr_Occurred() ? -1 : 1;
+        if ((found = PyObject_CallMethodOneArg(self->observer, s_is_excluded, path)) == NULL)
+            return -1;
+        Py_DECREF(found);
+        if (found != Py_False)
+            return 1;
+    }
     PyObject *telemetry = PyDict_GetItemWithError(scope, s_seen_by_fastapi);
     if (telemetry == NULL ? PyErr_Occurred() != NULL : telemetry != Py_None)
         return telemetry == NULL ? -1 : 1;
@@ -661,34 +720,6 @@ static void add_whole(Line *line, PyObject *number) /* it may be an enum's, whic
         add_number(line, value, 1);
     else
         add_made(line, PyObject_Format(number, NULL));
-}
-
-/* Whether the path is as `shown.is_plain_path` wants it. */
-static int is_plain_path(PyObject *path)
-{
-    if (!PyUnicode_IS_ASCII(path))
-        return 0;
-    const char *text = (const char *)PyUnicode_1BYTE_DATA(path);
-    Py_ssize_t size = PyUnicode_GET_LENGTH(path);
-    int segments = 0, length = 0;
-    if (size == 0 || text[0] != '/')
-        return 0;
-    for (Py_ssize_t index = 0; index < size; index++) {
-        char sign = text[index];
-        if (sign == '/') {
-            if (++segments > 20)
-                return 0;
-            length = 0;
-        }
-        else if ((sign >= 'a' && sign <= 'z') || (sign >= 'A' && sign <= 'Z') || (sign >= '0' && sign <= '9')
-                 || sign == '_' || sign == '.' || sign == '~' || sign == '-') {
-            if (++length > 12)
-                return 0;
-        }
-        else
-            return 0;
-    }
-    return 1;
 }
 
 static int is_address(PyObject *text) /* nothing in it that JSON escapes */
@@ -996,11 +1027,12 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    if (PyObject_SetAttr(span, s__is_ended, Py_True) < 0)
-        return -1;
-    PyObject *caller = PyObject_GetAttr(span, s__caller), *protocol = PyObject_GetAttr(span, s__protocol);
+    ((Span *)span)->is_ended = 1;
+    PyObject *caller = Py_XNewRef(((Span *)span)->caller), *protocol = Py_XNewRef(((Span *)span)->protocol);
     PyObject *record = PyTuple_New(20);
     if (caller == NULL || protocol == NULL || record == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_AttributeError, "a field of the span has been emptied");
 fail:
         Py_XDECREF(caller);
         Py_XDECREF(protocol);
@@ -1059,7 +1091,7 @@ static int is_sound(Path *self, PyObject *state)
 /* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */
 static int is_left_to_python(Path *self, PyObject *state)
 {
-    PyObject *bound = NULL, *live, *span = STATE(state, SPAN);
+    PyObject *bound = NULL, *span = STATE(state, SPAN);
     if (!is_sound(self, state))
         return 1;
     long status = PyLong_AsLong(STATE(state, STATUS));
@@ -1076,13 +1108,7 @@ static int is_left_to_python(Path *self, PyObject *state)
     Py_XDECREF(bound);
     if (fields)
         return fields < 0 ? -1 : 1;
-    Py_INCREF(span);
-    live = PyObject_GetAttr(span, s__live);
-    Py_DECREF(span);
-    if (live == NULL)
-        return -1;
-    Py_DECREF(live);
-    return live != Py_None;
+    return ((Span *)span)->live != Py_None;
 }
 
 static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* owned; NULL where it is a new one */
@@ -1105,7 +1131,11 @@ static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route,
     Py_DECREF(span);
     if (failed || self->lines == Py_None)
         return failed ? -1 : 0;
-    if ((readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
+    /* Where the setting says it, without a call. */
+    readable = PyDict_GetItemWithError(PyModule_GetDict(self->logs), s__is_readable);
+    if (readable == Py_True || readable == Py_False)
+        Py_INCREF(readable);
+    else if (PyErr_Occurred() || (readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
         return -1;
     Py_DECREF(readable);
     PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2);
@@ -1152,6 +1182,226 @@ end:
     return done;
 }
 
+/* ------------------------------------------------------------------ the last message, as `_Exchange._complete` */
+
+typedef struct {
+    PyObject_HEAD
+    Exchange *exchange;
+    PyObject *message; /* until it is sent */
+    PyObject *sending; /* what is awaited; NULL before and after */
+} Completion;
+
+static PyObject *completion_of(Exchange *exchange, PyObject *message)
+{
+    Completion *self = PyObject_GC_New(Completion, &CompletionType);
+    if (self == NULL)
+        return NULL;
+    self->exchange = (Exchange *)Py_NewRef(exchange);
+    self->message = Py_NewRef(message);
+    self->sending = NULL;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+/* An attribute that may be missing, owned. NULL without an exception where it is. */
+static PyObject *optional(PyObject *object, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr(object, name);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Clear();
+    return value;
+}
+
+/* Whether the client has gone, as `asgi._has_left`. Returns -1 with an exception. */
+static int has_left(PyObject *receive)
+{
+    PyObject *server = PyMethod_Check(receive) ? Py_NewRef(PyMethod_GET_SELF(receive)) : optional(receive, s___self__);
+    if (server == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    PyObject *gone = optional(server, s_disconnected);
+    if (!PyErr_Occurred() && (gone == NULL || gone == Py_None)) {
+        Py_XDECREF(gone);
+        gone = optional(server, s__closed);
+    }
+    Py_DECREF(server);
+    Py_XDECREF(gone);
+    return PyErr_Occurred() ? -1 : gone == Py_True;
+}
+
+static void note_disconnected(Exchange *exchange)
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    put(exchange->state, exchange->native->state_offsets[DISCONNECTED], Py_NewRef(Py_True));
+    PyErr_Restore(type, error, trace);
+}
+
+/* Begin to send. Returns -1 with an exception. */
+static int begin_sending(Completion *self)
+{
+    PyObject *message = self->message, *awaitable;
+    self->message = NULL;
+    int is_gone = has_left(self->exchange->receive);
+    if (is_gone > 0)
+        note_disconnected(self->exchange);
+    awaitable = is_gone < 0 ? NULL : PyObject_CallOneArg(self->exchange->send, message);
+    Py_DECREF(message);
+    if (awaitable == NULL || PyCoro_CheckExact(awaitable)) {
+        self->sending = awaitable;
+        return awaitable == NULL ? -1 : 0;
+    }
+    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
+    if (methods == NULL || methods->am_await == NULL)
+        PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression", Py_TYPE(awaitable)->tp_name);
+    else
+        self->sending = methods->am_await(awaitable);
+    Py_DECREF(awaitable);
+    return self->sending == NULL ? -1 : 0;
+}
+
+/* It has been sent, or that has failed. Takes the result. */
+static PySendResult end_sending(Completion *self, PySendResult how, PyObject **result)
+{
+    Py_CLEAR(self->sending);
+    if (how == PYGEN_RETURN) {
+        Py_CLEAR(*result);
+        *result = exchange_finish(self->exchange, NULL);
+        return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+    }
+    if (PyErr_ExceptionMatches(PyExc_OSError)) /* ASGI's way to say that the client has gone */
+        note_disconnected(self->exchange);
+    return PYGEN_ERROR;
+}
+
+static PySendResult completion_am_send(Completion *self, PyObject *value, PyObject **result)
+{
+    *result = NULL;
+    if (self->message != NULL && begin_sending(self) < 0)
+        return end_sending(self, PYGEN_ERROR, result);
+    if (self->sending == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+        return PYGEN_ERROR;
+    }
+    PyObject *sending = Py_NewRef(self->sending);
+    PySendResult how = PyIter_Send(sending, value, result);
+    Py_DECREF(sending);
+    return how == PYGEN_NEXT ? how : end_sending(self, how, result);
+}
+
+static PyObject *as_iterator(PySendResult how, PyObject *result)
+{
+    if (how != PYGEN_RETURN)
+        return result; /* NULL with its exception */
+    Py_DECREF(result); /* None */
+    PyErr_SetNone(PyExc_StopIteration);
+    return NULL;
+}
+
+static PyObject *completion_next(Completion *self)
+{
+    PyObject *result;
+    PySendResult how = completion_am_send(self, Py_None, &result);
+    return as_iterator(how, result);
+}
+
+static PyObject *completion_send(Completion *self, PyObject *value)
+{
+    PyObject *result;
+    PySendResult how = completion_am_send(self, value, &result);
+    return as_iterator(how, result);
+}
+
+static PyObject *completion_throw(Completion *self, PyObject *args)
+{
+    PyObject *sending = self->sending, *thrower = NULL, *result = NULL, *error, *value = NULL, *trace = NULL;
+    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &error, &value, &trace))
+        return NULL;
+    Py_CLEAR(self->message); /* not begun: it never will be */
+    if (sending != NULL && (thrower = optional(sending, s_throw)) == NULL && PyErr_Occurred())
+        return NULL;
+    if (thrower == NULL) {
+        if (PyExceptionInstance_Check(error))
+            PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        else
+            PyErr_SetObject(error, value);
+        end_sending(self, PYGEN_ERROR, &result);
+        return NULL;
+    }
+    Py_INCREF(sending);
+    result = PyObject_CallObject(thrower, args);
+    Py_DECREF(thrower);
+    Py_DECREF(sending);
+    if (result != NULL)
+        return result;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        end_sending(self, PYGEN_ERROR, &result);
+        return NULL;
+    }
+    PyErr_Clear(); /* it has been sent all the same */
+    PySendResult how = end_sending(self, PYGEN_RETURN, &result);
+    return as_iterator(how, result);
+}
+
+static PyObject *completion_close(Completion *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *sending = self->sending, *closer, *done;
+    self->sending = NULL;
+    Py_CLEAR(self->message);
+    if (sending == NULL)
+        Py_RETURN_NONE;
+    closer = optional(sending, s_close);
+    done = closer == NULL ? (PyErr_Occurred() ? NULL : Py_NewRef(Py_None)) : PyObject_CallNoArgs(closer);
+    Py_XDECREF(closer);
+    Py_DECREF(sending);
+    return done;
+}
+
+static int completion_traverse(Completion *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->exchange);
+    Py_VISIT(self->message);
+    Py_VISIT(self->sending);
+    return 0;
+}
+
+static int completion_clear(Completion *self)
+{
+    Py_CLEAR(self->message);
+    Py_CLEAR(self->sending);
+    return 0;
+}
+
+static void completion_dealloc(Completion *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->message);
+    Py_XDECREF(self->sending);
+    Py_XDECREF(self->exchange);
+    PyObject_GC_Del(self);
+}
+
+static PyMethodDef completion_methods[] = {
+    {"send", (PyCFunction)completion_send, METH_O, "send(value)\n--\n\nAs a coroutine's."},
+    {"throw", (PyCFunction)completion_throw, METH_VARARGS, "throw(error)\n--\n\nAs a coroutine's."},
+    {"close", (PyCFunction)completion_close, METH_NOARGS, "close()\n--\n\nAs a coroutine's."},
+    {NULL},
+};
+static PyAsyncMethods completion_async = {.am_await = PyObject_SelfIter, .am_send = (sendfunc)completion_am_send};
+static PyTypeObject CompletionType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.signals._native.Completion",
+    .tp_basicsize = sizeof(Completion),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_doc = "The sending of the last message, after which the request has ended.",
+    .tp_traverse = (traverseproc)completion_traverse,
+    .tp_clear = (inquiry)completion_clear,
+    .tp_dealloc = (destructor)completion_dealloc,
+    .tp_as_async = &completion_async,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)completion_next,
+    .tp_methods = completion_methods,
+};
+
 /* ------------------------------------------------------------------ what goes between the server and the app */
 
 static int is_given(PyObject *message, PyObject *key) /* and true; -1 with an exception */
@@ -1193,7 +1443,7 @@ static PyObject *exchange_send(Exchange *exchange, PyObject *message)
         if (has_more < 0)
             return NULL;
         if (!has_more && STATE(state, TRAILERS) != Py_True)
-            return PyObject_CallMethodOneArg((PyObject *)exchange, s__complete, message);
+            return completion_of(exchange, message);
     }
     else if (PyUnicode_Compare(kind, s_start_type) == 0) {
         value = PyDict_GetItemWithError(message, s_status);
@@ -1297,6 +1547,49 @@ static PyTypeObject ExchangeType = {
     .tp_members = exchange_members,
 };
 
+/* ------------------------------------------------------------------ the span */
+
+static int span_traverse(Span *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->spans);
+    Py_VISIT(self->state);
+    Py_VISIT(self->caller);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->live);
+    return 0;
+}
+
+static void span_dealloc(Span *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->spans);
+    Py_XDECREF(self->state);
+    Py_XDECREF(self->caller);
+    Py_XDECREF(self->protocol);
+    Py_XDECREF(self->live);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMemberDef span_members[] = {
+    {"_spans", T_OBJECT, offsetof(Span, spans), READONLY, NULL},
+    {"_state", T_OBJECT, offsetof(Span, state), READONLY, NULL},
+    {"_caller", T_OBJECT, offsetof(Span, caller), READONLY, NULL},
+    {"_protocol", T_OBJECT, offsetof(Span, protocol), READONLY, NULL},
+    {"_live", T_OBJECT, offsetof(Span, live), 0, NULL},
+    {"_is_ended", T_BOOL, offsetof(Span, is_ended), 0, NULL},
+    {NULL},
+};
+static PyTypeObject SpanType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.signals._native.Span",
+    .tp_basicsize = sizeof(Span),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_doc = "The fields of a request's span that every request reads.",
+    .tp_traverse = (traverseproc)span_traverse,
+    .tp_dealloc = (destructor)span_dealloc,
+    .tp_members = span_members,
+};
+
 /* ------------------------------------------------------------------ Path */
 
 static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -1307,11 +1600,12 @@ static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Path given, *self;
     memset(&given, 0, sizeof given);
 #define PLACE_OF(name) &given.name,
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &given.takes_all,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &given.takes_all,
                                      &given.thick_s))
         return NULL;
     if (!PyType_Check(given.state_type) || !PyType_Check(given.cell_type) || !PyType_Check(given.exchange_type)
-        || !PyType_IsSubtype((PyTypeObject *)given.exchange_type, &ExchangeType) || !PyDict_CheckExact(given.series)
+        || !PyType_IsSubtype((PyTypeObject *)given.exchange_type, &ExchangeType) || !PyType_Check(given.span_type)
+        || !PyType_IsSubtype((PyTypeObject *)given.span_type, &SpanType) || !PyModule_Check(given.logs) || !PyDict_CheckExact(given.series)
         || !PyDict_CheckExact(given.agents) || !PyDict_CheckExact(given.starts) || !PyContextVar_CheckExact(given.otel_var)
         || !PyContextVar_CheckExact(given.request_var) || !PyContextVar_CheckExact(given.bound_var)) {
         PyErr_SetString(PyExc_TypeError, "an argument is not of the type that it must be");
@@ -1382,7 +1676,8 @@ static int make_names(void)
         {&s_seen, "obskit.request"}, {&s_seen_by_fastapi, "fastapi.telemetry"},
         {&s_seen_by_starlette, "starlette.opentelemetry"}, {&s_root, "obskit.root_path"},
         {&s_start_type, "http.response.start"}, {&s_body_type, "http.response.body"},
-        {&s_mark, "_is_instrumented_by_opentelemetry"}, {&s_empty, ""},
+        {&s_mark, "_is_instrumented_by_opentelemetry"}, {&s_empty, ""}, {&s_url_path, "url.path"},
+        {&s_client_address, "client.address"}, {&s_user_agent_original, "user_agent.original"},
     };
     for (size_t index = 0; index < sizeof more / sizeof *more; index++)
         if ((*more[index].place = PyUnicode_InternFromString(more[index].text)) == NULL)
@@ -1397,13 +1692,18 @@ static int make_names(void)
 
 PyMODINIT_FUNC PyInit__native(void)
 {
-    if (make_names() < 0 || PyType_Ready(&PathType) < 0 || PyType_Ready(&ExchangeType) < 0)
+    static const struct { const char *name; PyTypeObject *type; } types[] = {
+        {"Path", &PathType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
+        {"Builder", &BuilderType}, {"Span", &SpanType}, {"Completion", &CompletionType},
+    };
+    if (make_names() < 0)
         return NULL;
     PyObject *self = PyModule_Create(&module);
     if (self == NULL)
         return NULL;
-    if (PyModule_AddObjectRef(self, "Path", (PyObject *)&PathType) < 0
-        || PyModule_AddObjectRef(self, "Exchange", (PyObject *)&ExchangeType) < 0)
-        Py_CLEAR(self);
+    for (size_t index = 0; self != NULL && index < sizeof types / sizeof *types; index++)
+        if (PyType_Ready(types[index].type) < 0
+            || PyModule_AddObjectRef(self, types[index].name, (PyObject *)types[index].type) < 0)
+            Py_CLEAR(self);
     return self;
 }

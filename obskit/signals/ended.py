@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from obskit._version import __version__
 from obskit.signals.context import RequestState
 from obskit.signals.incoming import parent_context, span_context
+from obskit.signals.native import MODULE
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import end_attributes, start_attributes
 from obskit.signals.shown import Shown, is_plain_path
@@ -140,15 +141,57 @@ class EndedSpans:
         resource: returns the resource of this process.
         ratio: share of the requests that are sampled.
         shown: takes secrets out.
+        is_native: whether the compiled module may make spans.
     """
 
-    def __init__(self, resource: Callable[[], Resource], ratio: float, shown: Shown) -> None:
+    def __init__(
+        self, resource: Callable[[], Resource], ratio: float, shown: Shown, *, is_native: bool = False
+    ) -> None:
         self.resource = resource
         self._ratio = ratio
         self._shown = shown
         self._known: dict[Record, tuple[str, dict[str, Any], Status]] = {}
         self._make: type[ReadableSpan] | None = None
         self._scope: InstrumentationScope | None = None
+        self._can_compile = is_native and MODULE is not None
+        self._quick: Callable[[Record, Resource], ReadableSpan] | None = None
+
+    def maker(self) -> Callable[[Record, Resource], ReadableSpan]:
+        """Return what makes spans as `built` does, compiled where it can be."""
+        if self._can_compile:
+            self._can_compile = False  # asked once
+            self._quick = self._compiled()
+        return self._quick or self.built
+
+    def _compiled(self) -> Callable[[Record, Resource], ReadableSpan] | None:
+        """Return the compiled `built`, None where this SDK's spans are not a few fields in a dict."""
+        make, marks = self._make or self._load(), [object() for _ in range(5)]
+        own, parent, attributes, start, end = cast("list[Any]", marks)
+        resource = self.resource()
+        like = make("", own, parent, resource, attributes, (), (), KIND, None, _UNSET, start, end, self._scope)
+        found = [[name for name, value in vars(like).items() if value is mark] for mark in marks]
+        is_plain = type(like) is make and make.__new__ is object.__new__ and new_context is tuple.__new__
+        if MODULE is None or not is_plain or any(len(names) != 1 for names in found):
+            return None
+        builder = MODULE.Builder(
+            slow=self.built,
+            alike=self._alike,
+            add_own=self.add_own,
+            shown_agent=self._shown.agent,
+            span_type=make,
+            context_type=SpanContext,
+            names=tuple(names[0] for names in found),
+            flags=(_SAMPLED, _UNSAMPLED, _SAMPLED_ROOT, _UNSAMPLED_ROOT),
+            no_states=NO_STATES,
+        )
+        return cast("Callable[[Record, Resource], ReadableSpan]", builder.built)
+
+    def _alike(self, key: Record, resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what spans of one kind have alike, see `common`: their attributes, and their fields."""
+        name, attributes, status = self.common(key)
+        make = self._make or self._load()
+        span = make(name, None, None, resource, None, (), (), KIND, None, status, 0, 0, self._scope)
+        return attributes, dict(vars(span))
 
     def _load(self) -> type[ReadableSpan]:
         from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - takes long, and a request must not wait

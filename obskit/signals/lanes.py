@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
+from obskit.signals.intakes import intake
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -78,6 +80,10 @@ class Lane:
         awake: the seconds by which items age; those of `clock` by default.
         prepare: makes an item ready for its destination, once, on the export thread.
         wake: called when a quarter of the bytes has gathered.
+        is_native: whether the compiled module may take items in.
+
+    Attributes:
+        intake: where items come in.
     """
 
     def __init__(
@@ -89,23 +95,29 @@ class Lane:
         awake: Callable[[], float] | None = None,
         prepare: Callable[[Any], Any] = lambda item: item,
         wake: Callable[[], None] = lambda: None,
+        is_native: bool = False,
     ) -> None:
         self.signal = signal
         self.sent = 0
         self.moved = 0
         self.cap_bytes = cap_bytes
-        self._most_bytes = min(ITEM_BYTES, cap_bytes)
         self._clock = clock
         self._awake = awake or clock
         self._prepare = prepare
-        self._wake = wake
-        self._put_lock = threading.RLock()  # re-entrant: a signal handler may end a span while its thread is in put
         # Side by side, as a pair for each would be one more object for the garbage collector to look at.
         self._items: deque[Any] = deque()
         self._sizes: deque[int] = deque()
-        self._room = cap_bytes
-        self._urgent_room = self._wake_room = cap_bytes - min(BATCH_BYTES, cap_bytes // 4)
-        self._put_count = 0
+        self._wake_room = cap_bytes - min(BATCH_BYTES, cap_bytes // 4)
+        self.intake = intake(
+            self._items,
+            self._sizes,
+            cap_bytes,
+            most_bytes=min(ITEM_BYTES, cap_bytes),
+            urgent_room=self._wake_room,
+            refuse=self._refuse,
+            wake=wake,
+            is_native=is_native,
+        )
         self._refused: Counter[str] = Counter()
         self._closed_as: str | None = None
         self._settle_lock = threading.RLock()
@@ -123,31 +135,20 @@ class Lane:
 
     def put(self, item: Any, size_bytes: int) -> bool:
         """Queue one item, or refuse and count it."""
-        with self._put_lock:
-            room = self._room - size_bytes
-            if room < 0 or size_bytes > self._most_bytes:
-                return self._refuse(size_bytes)
-            self._room = room
-            self._put_count += 1
-            self._sizes.append(size_bytes)
-            self._items.append(item)
-        if room < self._urgent_room:
-            self._wake()
-        return True
+        return self.intake.put(item, size_bytes)
 
-    def _refuse(self, size_bytes: int) -> bool:
+    def _refuse(self, size_bytes: int) -> None:
         if self._closed_as is None:
-            self._refused["too_large" if size_bytes > self._most_bytes else "queue_full"] += 1
+            self._refused["too_large" if size_bytes > self.intake.most_bytes else "queue_full"] += 1
         elif self._closed_as:
             self._refused[self._closed_as] += 1
-        return False
 
     # ------------------------------------------------------------------ figures
 
     @property
     def accepted(self) -> int:
         """Items taken in so far."""
-        return self._put_count
+        return self.intake.put_count
 
     @property
     def given_up(self) -> int:
@@ -157,7 +158,7 @@ class Lane:
     @property
     def queued(self) -> int:
         """Items that wait or are on the wire."""
-        return self._put_count - self._settled
+        return self.intake.put_count - self._settled
 
     @property
     def _settled(self) -> int:
@@ -171,7 +172,7 @@ class Lane:
     @property
     def waiting_bytes(self) -> int:
         """Bytes of what waits or is on the wire."""
-        return self.cap_bytes - self._room if self._closed_as is None else 0
+        return self.cap_bytes - self.intake.room if self._closed_as is None else 0
 
     def lost(self) -> Counter[str]:
         """Return how many items were refused or given up, by reason."""
@@ -188,7 +189,7 @@ class Lane:
             return max(0.0, self._not_before - now)
         if not self._items:
             return None
-        if len(self._items) >= BATCH_ITEMS or self._room < self._wake_room:
+        if len(self._items) >= BATCH_ITEMS or self.intake.room < self._wake_room:
             return max(0.0, self._not_before - now)
         return max(0.0, self._not_before - now, self._pumped_at + interval_s - now)
 
@@ -236,7 +237,9 @@ class Lane:
             while self._items and len(self._flight) < BATCH_ITEMS and (not size or size + sizes[0] <= BATCH_BYTES):
                 item, item_size = self._items.popleft(), sizes.popleft()
                 try:
-                    self._flight.append(prepare(item))
+                    # A request's record, as most are, is ready as it is; the call would cost more than all else here.
+                    is_ready = item.__class__ is tuple and item[0].__class__ is str
+                    self._flight.append(item if is_ready else prepare(item))
                 except Exception as error:  # noqa: BLE001 - one item that cannot be read, and no other
                     self._lost[f"unreadable ({type(error).__name__})"] += 1
                     self._give_back(item_size)
@@ -252,7 +255,7 @@ class Lane:
             if self._flight and outcome.retry_after_s is None:
                 self._lose(len(self._flight), outcome.reason or "rejected")
             if not self._flight:
-                self._attempt, self._not_before, self._urgent_room = 0, 0.0, self._wake_room
+                self._attempt, self._not_before, self.intake.urgent_room = 0, 0.0, self._wake_room
                 while self._failures and self._failures[0][0] <= self._settled:
                     self._failures.popleft()
                 return True
@@ -260,13 +263,13 @@ class Lane:
             asked_s = min(outcome.retry_after_s or 0.0, MOST_PAUSE_S)
             self._asked_until = self._clock() + asked_s
             self._not_before = self._clock() + backoff_s(self._attempt, asked_s)
-            self._urgent_room = -1  # nothing can be hurried now
+            self.intake.urgent_room = -1  # nothing can be hurried now
             self._expire()
         return False
 
     def _expire(self) -> None:
         now = self._awake()
-        self._failures.append((self._put_count, now))
+        self._failures.append((self.intake.put_count, now))
         while now - self._failures[0][1] > MAX_AGE_S:
             count, _ = self._failures.popleft()
             while self._settled < count and (self._flight or self._take()):
@@ -291,9 +294,7 @@ class Lane:
         return count
 
     def _give_back(self, size: int) -> None:
-        with self._put_lock:
-            if self._closed_as is None:
-                self._room += size
+        self.intake.give_back(size)
 
     def close(self, reason: str) -> int:
         """Give up all that waits, for `reason`, and refuse what still comes; with no reason, forget it uncounted.
@@ -302,8 +303,8 @@ class Lane:
             How many items were given up.
         """
         with self._settle_lock:
-            with self._put_lock:
-                self._closed_as, self._room, self._most_bytes = reason, -1, ITEM_BYTES
+            self._closed_as = reason
+            self.intake.close()
             count = len(self._items) + len(self._flight)
             self._items.clear()
             self._sizes.clear()

@@ -17,6 +17,7 @@ from obskit.signals import endings
 from obskit.signals.ended import EndedSpans
 from obskit.signals.errands import GRACE_S, Errand
 from obskit.signals.forks import once_threads_last
+from obskit.signals.intakes import fan
 from obskit.signals.lanes import report_size_bytes, span_size_bytes
 from obskit.signals.late import LateParts, store_of
 from obskit.signals.metrics import count_lost
@@ -68,6 +69,8 @@ class Pipeline:
         shown: takes secrets out of what is known of requests.
 
     Attributes:
+        submit_request: queues the span of a request that has ended, and about how many bytes it keeps alive; it becomes
+            a span again on the export thread.
         prepare: called on the export thread when it first has nothing to do; imports what requests must not wait for.
     """
 
@@ -87,7 +90,11 @@ class Pipeline:
         redactor = Redactor(config.redact_keys)
         self._late = LateParts(self._submit_span, self.flush, redactor)
         shown = shown or Shown(redactor)
-        self.ended = EndedSpans(lambda: self._worker.renewed(self.resource), config.sample_ratio, shown)
+        self.ended = EndedSpans(
+            lambda: self._worker.renewed(self.resource), config.sample_ratio, shown, is_native=config.native
+        )
+        self._fan = fan(is_native=config.native)
+        self.submit_request: Callable[[Record, int], None] = self._fan.submit
         self._at_fork: tuple[Baseline, int] = ({}, 0)
         self._is_gated = self._is_held = False
         self._failed: tuple[float, float] | None = None
@@ -113,9 +120,11 @@ class Pipeline:
                 store=store_of(self._config),
                 veil=self._late.veiled,
                 ended=self.ended,
+                is_native=self._config.native,
             )
             for make in self._factories
         )
+        self._fan.intakes = tuple(outlet.spans.intake for outlet in self._outlets)
         self._worker = Worker(
             self._config, self._outlets, self._metric_tap, self._tally, count_lost=count_lost, awake=self._awake
         )
@@ -143,11 +152,6 @@ class Pipeline:
         for outlet in self._outlets:
             outlet.errors.put(report, size)
         self._wake()
-
-    def submit_request(self, record: Record, size_bytes: int) -> None:
-        """Queue the span of a request that has ended; it becomes one again on the export thread."""
-        for outlet in self._outlets:
-            outlet.spans.put(record, size_bytes)
 
     def keep(self, *kept: Durations | Cells) -> None:
         """Export these beside the meter provider's metrics."""

@@ -46,6 +46,7 @@ class Outlet:
         store: where to put what cannot be delivered; None gives it up.
         veil: takes the secrets out of a span that the app may have put them on.
         ended: knows what records of requests leave out; None where there are none.
+        is_native: whether the compiled module may take in what comes.
     """
 
     def __init__(
@@ -61,13 +62,16 @@ class Outlet:
         store: Store | None = None,
         veil: Callable[[ReadableSpan], ReadableSpan] = lambda span: span,
         ended: EndedSpans | None = None,
+        is_native: bool = False,
     ) -> None:
         self.destination: Destination | None = None
         self.is_broken = False
         self._awake = awake or AwakeClock(clock)
         errors_bytes = queue_bytes // _ERRORS_SHARE
         spans_bytes = queue_bytes - errors_bytes
-        self.spans = Lane(SPANS, spans_bytes, clock, awake=self._awake, prepare=self._readable, wake=wake)
+        self.spans = Lane(
+            SPANS, spans_bytes, clock, awake=self._awake, prepare=self._readable, wake=wake, is_native=is_native
+        )
         self.errors = Lane(ERRORS, errors_bytes, clock, awake=self._awake)
         self.points_sent = 0
         self.points_lost: Counter[str] = Counter()
@@ -246,8 +250,8 @@ class Outlet:
 
     def _readable(self, span: Any) -> Any:
         if type(span) is tuple:
-            # A request's, or a clean one of a call: no secret, nothing unreadable.
-            if span[0].__class__ is str or self._ended is None or span[0] is built_clean:
+            # A clean one of a call: no secret, nothing unreadable.
+            if self._ended is None or span[0] is built_clean:
                 return span
             span = span[0](span, self._ended.resource())
         whole = self._veil(span)

@@ -20,6 +20,7 @@ from obskit._version import __version__
 from obskit.signals.ended import EndedSpans, Record, own_context, record_of
 from obskit.signals.incoming import parent_context
 from obskit.signals.light import LightSpan, handed_ids, started_as
+from obskit.signals.native import MODULE
 from obskit.signals.sampling import SHARE
 from obskit.signals.serving import METHODS, start_attributes
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from obskit.signals.sampling import Keeper, Policy
     from obskit.signals.shown import Shown
 
-__all__ = ["RequestSpan", "RequestSpans", "handed_ids", "random_bits"]
+__all__ = ["REQUEST_SPANS", "NativeSpan", "RequestSpan", "RequestSpans", "handed_ids", "random_bits"]
 
 _BYTES: Final = 800  # a record with short texts: 770, measured with tracemalloc on CPython 3.11
 
@@ -119,6 +120,12 @@ class RequestSpan(LightSpan):
 
     def _record(self) -> Record:
         return record_of(self._state, self._caller, self._kind_of_error, self._protocol, self._more)
+
+
+# What reads the span most is in the compiled module's fields, the rest of it in Python's.
+NativeSpan: Final = None if MODULE is None else type("NativeSpan", (MODULE.Span, RequestSpan), {})
+"""The span of a request that the compiled module serves; None without it."""
+REQUEST_SPANS: Final = frozenset({RequestSpan, NativeSpan})
 
 
 class RequestSpans:

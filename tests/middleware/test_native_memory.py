@@ -572,7 +572,7 @@ def test_the_garbage_collector_sees_all_that_they_hold() -> None:
     path = MODULE.Path(**given)  # type: ignore[union-attr]
     held = {id(each) for each in gc.get_referents(path)}
     assert {name for name, each in given.items() if id(each) not in held} == {"takes_all", "thick_s"}
-    receive, send, routes, scope = object(), object(), {}, {"headers": [], "path": "/"}  # type: ignore[var-annotated]
+    receive, send, routes, scope = object(), object(), {}, scope_of()  # type: ignore[var-annotated]
     exchange = path.begin(scope, receive, send, None, {}, routes)
     held = {id(each) for each in gc.get_referents(exchange)}
     state = scope["obskit.request"]
@@ -587,13 +587,24 @@ def test_the_garbage_collector_sees_all_that_they_hold() -> None:
 def test_a_path_takes_anything_for_a_scope() -> None:
     """What is no scope is left to Python."""
     path = MODULE.Path(**arguments())  # type: ignore[union-attr]
-    for scope in (None, 5, [], {}, {"headers": None}, {"headers": []}, {"headers": [], "path": "/"}):
+    least = {"type": "http", "headers": [], "path": "/"}
+    for scope in (
+        None,
+        5,
+        [],
+        {},
+        {"type": None},
+        least | {"headers": None},
+        {"type": "http", "path": "/"},
+        dict(least),
+    ):
         found = path.begin(scope, None, None, None, {}, {})
+        assert (found is not None) is (isinstance(scope, dict) and least.items() <= scope.items())
         if found is not None:
-            assert scope == {"headers": [], "path": "/", **{key: scope[key] for key in scope if "." in key}}
+            assert scope == {**least, **{key: scope[key] for key in scope if "." in key}}
             found.leave()
     with contextlib.suppress(TypeError):
-        path.begin({"headers": [], "path": "/"}, None, None, None, None, None)
+        path.begin(dict(least), None, None, None, None, None)
 
 
 def test_a_library_of_other_classes_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
