@@ -75,7 +75,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
-    X(_until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_is_readable) X(__self__)
+    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_is_readable) X(__self__)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
@@ -850,89 +850,93 @@ static PyObject *text_of_line(const Line *line)
     return text;
 }
 
-/* The line of `requestlines.RequestLines.line` with nothing bound. Returns None where Python must make it. */
-static PyObject *line_of(Path *self, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
+/* Make the line of `requestlines.RequestLines.line` with nothing bound. Returns 0 where Python must make it, -1 with an
+   exception. `line` is to be freed in any case. */
+static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
 {
-    PyObject *parts[PARTS] = {NULL}, *made = NULL;
-    int held_parts = 0, is_plain = 1;
-    for (; held_parts < PARTS && is_plain; held_parts++) {
+    PyObject *parts[PARTS] = {NULL};
+    int held_parts = 0, is_made = 1;
+    line->size = 0;
+    line->room = sizeof line->fixed;
+    line->is_bad = line->is_wide = 0;
+    line->type = line->error = line->trace = NULL;
+    line->data = line->fixed;
+    for (; held_parts < PARTS && is_made; held_parts++) {
         PyTypeObject *type = held_parts < TEXTS ? &PyUnicode_Type : held_parts == O_STATUS ? NULL : &PyLong_Type;
         parts[held_parts] = held(state, self->state_offsets[part_slots[held_parts]], type);
-        is_plain = parts[held_parts] != NULL;
+        is_made = parts[held_parts] != NULL;
     }
     PyErr_Clear(); /* Python meets it again, and tells */
-    if (!is_plain || !is_plain_path(parts[O_PATH]) || !is_address(parts[O_IP]) || !PyUnicode_GET_LENGTH(parts[O_TRACE]))
-        made = Py_NewRef(Py_None);
-    else {
-        Line line;
-        line.size = 0;
-        line.room = sizeof line.fixed;
-        line.is_bad = line.is_wide = 0;
-        line.type = line.error = line.trace = NULL;
-        line.data = line.fixed;
-        write_line(self, &line, state, parts, head, http, (long long)(elapsed_s * 1e6 + 0.5));
-        if (line.type != NULL)
-            PyErr_Restore(line.type, line.error, line.trace);
+    is_made = is_made && is_plain_path(parts[O_PATH]) && is_address(parts[O_IP]) && PyUnicode_GET_LENGTH(parts[O_TRACE]);
+    if (is_made) {
+        write_line(self, line, state, parts, head, http, (long long)(elapsed_s * 1e6 + 0.5));
+        if (line->type != NULL) {
+            PyErr_Restore(line->type, line->error, line->trace);
+            is_made = -1;
+        }
         else
-            made = line.is_bad ? Py_NewRef(Py_None) : text_of_line(&line);
-        if (line.data != line.fixed)
-            PyMem_Free(line.data);
+            is_made = !line->is_bad;
     }
     while (held_parts--)
         Py_XDECREF(parts[held_parts]);
-    return made;
+    return is_made;
 }
 
-/* Add a line to those that wait for each other, if some do, as `gathering.Gathered.add` would. */
-static int joined(PyObject *output, PyObject *line, double now_s)
+/* Those that wait for each other, owned, if some do that will be written in time; None where there are none. */
+static PyObject *waiting(PyObject *output, double now_s)
 {
-    PyObject *gathered = PyObject_GetAttr(output, s__gathered), *until, *done;
+    PyObject *gathered = PyObject_GetAttr(output, s__gathered), *until;
     if (gathered == NULL)
-        return -1;
-    Py_ssize_t waiting = PyObject_Size(gathered);
-    if (waiting <= 0 || (until = PyObject_GetAttr(gathered, s__until)) == NULL) {
-        Py_DECREF(gathered);
-        return waiting == 0 ? 0 : -1;
+        return NULL;
+    int is_waiting;
+    if (Py_IS_TYPE(gathered, &GatheredType))
+        is_waiting = ((Gathered *)gathered)->size > 0 && now_s <= ((Gathered *)gathered)->until;
+    else {
+        Py_ssize_t size = PyObject_Size(gathered);
+        until = size > 0 ? PyObject_GetAttr(gathered, s_until) : NULL;
+        is_waiting = until != NULL && now_s <= PyFloat_AsDouble(until);
+        Py_XDECREF(until);
     }
-    double until_s = PyFloat_AsDouble(until);
-    Py_DECREF(until);
-    if (now_s > until_s) {
-        Py_DECREF(gathered);
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    done = PyObject_CallMethodOneArg(gathered, s_append, line);
+    if (!PyErr_Occurred() && is_waiting)
+        return gathered;
     Py_DECREF(gathered);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 1;
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-static int say(Path *self, PyObject *line, double ended)
+/* Say a line, together with those that wait if it comes soon after another, as `Observer._finish`. */
+static int say(Path *self, const Line *line, PyObject *text, double ended)
 {
-    PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *loop = NULL, *done = NULL, *now;
+    PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *lines = NULL, *loop = NULL, *now, *done = NULL;
     double before = self->last_ended;
     self->last_ended = ended;
     if (output == NULL)
         return -1;
-    int is_said = ended - before < self->thick_s ? joined(output, line, ended) : 0;
-    if (is_said == 0 && ended - before < self->thick_s) {
-        loop = PyObject_CallMethodNoArgs(self->loops, s_running_loop);
-        is_said = loop == NULL ? -1 : 0;
+    int is_thick = ended - before < self->thick_s;
+    if (is_thick && (lines = waiting(output, ended)) == NULL)
+        goto end;
+    if (lines != NULL && text == NULL && Py_IS_TYPE(lines, &GatheredType)) {
+        done = gather_bytes((Gathered *)lines, line->data, line->size) < 0 ? NULL : Py_NewRef(Py_None);
+        goto end;
     }
-    if (is_said == 0 && loop != NULL && loop != Py_None) {
-        if ((now = PyFloat_FromDouble(ended)) != NULL) {
-            done = PyObject_CallMethodObjArgs(output, s_gather, line, loop, now, NULL);
-            Py_DECREF(now);
-        }
-        is_said = done == NULL ? -1 : 1;
+    if ((text = text != NULL ? Py_NewRef(text) : text_of_line(line)) == NULL)
+        goto end;
+    if (lines != NULL && lines != Py_None)
+        done = PyObject_CallMethodOneArg(lines, s_append, text);
+    else if (is_thick && (loop = PyObject_CallMethodNoArgs(self->loops, s_running_loop)) == NULL)
+        ;
+    else if (loop == NULL || loop == Py_None)
+        done = PyObject_CallMethodOneArg(output, s_write, text);
+    else if ((now = PyFloat_FromDouble(ended)) != NULL) {
+        done = PyObject_CallMethodObjArgs(output, s_gather, text, loop, now, NULL);
+        Py_DECREF(now);
     }
-    else if (is_said == 0) {
-        done = PyObject_CallMethodOneArg(output, s_write, line);
-        is_said = done == NULL ? -1 : 1;
-    }
+    Py_DECREF(text);
+end:
+    Py_XDECREF(lines);
     Py_XDECREF(loop);
     Py_XDECREF(done);
     Py_DECREF(output);
-    return is_said < 0 ? -1 : 0;
+    return done == NULL ? -1 : 0;
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -1126,7 +1130,7 @@ static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* owne
 
 static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double begun_s, double elapsed_s)
 {
-    PyObject *line, *readable, *span = Py_NewRef(STATE(state, SPAN));
+    PyObject *readable, *span = Py_NewRef(STATE(state, SPAN));
     int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route) < 0;
     Py_DECREF(span);
     if (failed || self->lines == Py_None)
@@ -1138,16 +1142,18 @@ static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route,
     else if (PyErr_Occurred() || (readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
         return -1;
     Py_DECREF(readable);
-    PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2);
-    line = readable == Py_True ? Py_NewRef(Py_None) : line_of(self, state, head, http, elapsed_s);
-    if (line == Py_None) {
-        Py_DECREF(line);
-        line = PyObject_CallMethodObjArgs(self->lines, s_line, state, s_empty, no_fields, head, http, NULL);
+    PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2), *text = NULL;
+    Line line;
+    line.data = line.fixed;
+    int is_made = readable == Py_True ? 0 : make_line(self, &line, state, head, http, elapsed_s);
+    if (is_made == 0) {
+        text = PyObject_CallMethodObjArgs(self->lines, s_line, state, s_empty, no_fields, head, http, NULL);
+        is_made = text == NULL ? -1 : 1;
     }
-    if (line == NULL)
-        return -1;
-    failed = say(self, line, begun_s + elapsed_s);
-    Py_DECREF(line);
+    failed = is_made < 0 ? -1 : say(self, &line, text, begun_s + elapsed_s);
+    Py_XDECREF(text);
+    if (line.data != line.fixed)
+        PyMem_Free(line.data);
     return failed;
 }
 
@@ -1694,7 +1700,7 @@ PyMODINIT_FUNC PyInit__native(void)
 {
     static const struct { const char *name; PyTypeObject *type; } types[] = {
         {"Path", &PathType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
-        {"Builder", &BuilderType}, {"Span", &SpanType}, {"Completion", &CompletionType},
+        {"Builder", &BuilderType}, {"Gathered", &GatheredType}, {"Span", &SpanType}, {"Completion", &CompletionType},
     };
     if (make_names() < 0)
         return NULL;

@@ -251,6 +251,119 @@ static PyTypeObject FanType = {
     .tp_getset = fan_getset,
 };
 
+/* ------------------------------------------------------------------ lines that share a write, as `gathering._Gathered` */
+
+/* One piece of memory, which is written as it is: a text for each line, and their joint and encoded copies, would go
+   through several times as much of the processor's cache. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *bytes; /* longer than what is in it; NULL when nothing is */
+    Py_ssize_t size;
+    double until;
+} Gathered;
+
+enum { LEAST_ROOM = 1 << 15 };
+
+static PyTypeObject GatheredType;
+
+static int gather_bytes(Gathered *self, const char *data, Py_ssize_t size)
+{
+    Py_ssize_t room = self->bytes == NULL ? 0 : PyBytes_GET_SIZE(self->bytes);
+    if (size > room - self->size) {
+        room = 2 * (self->size + size);
+        PyObject *more = PyBytes_FromStringAndSize(NULL, room < LEAST_ROOM ? LEAST_ROOM : room);
+        if (more == NULL)
+            return -1;
+        if (self->bytes != NULL)
+            memcpy(PyBytes_AS_STRING(more), PyBytes_AS_STRING(self->bytes), self->size);
+        Py_XSETREF(self->bytes, more);
+    }
+    memcpy(PyBytes_AS_STRING(self->bytes) + self->size, data, size);
+    self->size += size;
+    return 0;
+}
+
+PyDoc_STRVAR(gathered_append_doc, "append(line)\n--\n\nAdd a line.");
+
+static PyObject *gathered_append(Gathered *self, PyObject *line)
+{
+    Py_ssize_t size;
+    if (!PyUnicode_Check(line)) {
+        PyErr_Format(PyExc_TypeError, "a line is a str, not %.100s", Py_TYPE(line)->tp_name);
+        return NULL;
+    }
+    const char *data = PyUnicode_AsUTF8AndSize(line, &size);
+    if (data != NULL) {
+        if (gather_bytes(self, data, size) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+        return NULL;
+    PyErr_Clear();
+    PyObject *bytes = PyUnicode_AsEncodedString(line, "utf-8", "replace");
+    if (bytes == NULL)
+        return NULL;
+    int failed = gather_bytes(self, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(gathered_take_doc, "take()\n--\n\nTake all lines out, encoded, one behind the other.");
+
+static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *taken = self->bytes;
+    Py_ssize_t size = self->size;
+    self->bytes = NULL;
+    self->size = 0;
+    if (taken == NULL)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    _PyBytes_Resize(&taken, size); /* NULL with an exception where that failed */
+    return taken;
+}
+
+static Py_ssize_t gathered_length(Gathered *self) { return self->size; }
+
+static PyObject *gathered_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "", names))
+        return NULL;
+    return type->tp_alloc(type, 0);
+}
+
+static void gathered_dealloc(Gathered *self)
+{
+    Py_XDECREF(self->bytes);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef gathered_methods[] = {
+    {"append", (PyCFunction)gathered_append, METH_O, gathered_append_doc},
+    {"take", (PyCFunction)gathered_take, METH_NOARGS, gathered_take_doc},
+    {NULL},
+};
+static PyMemberDef gathered_members[] = {
+    {"until", T_DOUBLE, offsetof(Gathered, until), 0, NULL},
+    {NULL},
+};
+static PySequenceMethods gathered_sequence = {.sq_length = (lenfunc)gathered_length};
+static PyTypeObject GatheredType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.signals._native.Gathered",
+    .tp_basicsize = sizeof(Gathered),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "Lines that wait for each other.",
+    .tp_new = gathered_new,
+    .tp_dealloc = (destructor)gathered_dealloc,
+    .tp_methods = gathered_methods,
+    .tp_members = gathered_members,
+    .tp_as_sequence = &gathered_sequence,
+};
+
 /* ------------------------------------------------------------------ spans, as `ended.EndedSpans.built` */
 
 enum { F_CONTEXT, F_PARENT, F_ATTRIBUTES, F_START, F_END, FIELDS };

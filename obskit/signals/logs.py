@@ -78,6 +78,7 @@ def configure(config: Config, redactor: Redactor) -> None:
     _limits = Limits(config, _tell_limited)
     _entries = Entries(config, redactor, _limits.max_bytes)
     OUTPUT.buffer_bytes = config.log_buffer_bytes
+    OUTPUT.use(is_native=config.native)
     _level = LEVELS[config.log_level]
     _is_readable = {"json": False, "console": True}.get(config.log_format)
     _json_stream = None

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from obskit import catalog
 from obskit.signals.channels import NO_WAIT, TRY_LOCK, UNLOCK, Channel
-from obskit.signals.gathering import Gathered
+from obskit.signals.gathering import encoded, gather, gathered
 
 __all__ = ["BUFFER_BYTES", "Output"]
 
@@ -52,6 +52,7 @@ class Output:
         self.tell = tell
         self._asked: Any = None
         self._is_terminal = False
+        self._is_native = False
         self._reset()
         atexit.register(self.finish)
         if hasattr(os, "register_at_fork"):
@@ -64,13 +65,20 @@ class Output:
         self._guard = threading.RLock()
         self._waiting: deque[bytes] = deque()  # each one line, or several
         self._waiting_bytes = 0
-        self._gathered = Gathered()
+        self._gathered = gathered(is_native=self._is_native)
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
         self._dropped = self._dropped_bytes = 0
         self._has_had_room = False
         self._thread: threading.Thread | None = None
         self._stream: Any = None  # to be looked at anew: the parent's lock is not this process's
         self._channel = Channel(None)
+
+    def use(self, *, is_native: bool) -> None:
+        """Say whether the compiled module may keep the lines that wait for each other."""
+        if is_native is not self._is_native:
+            self._write_gathered()
+            self._is_native = is_native
+            self._gathered = gathered(is_native=is_native)
 
     @property
     def is_terminal(self) -> bool:
@@ -93,20 +101,21 @@ class Output:
             loop: the running event loop, or another object with its `call_soon` and `call_later`.
             now_s: the time by a monotonic clock.
         """
-        self._gathered.add(line, loop, now_s, write=self._write_gathered, wakes_a_reader=self._channel.has_locks)
+        lines, wakes_a_reader = self._gathered, self._channel.has_locks
+        gather(lines, line, loop, now_s, write=self._write_gathered, wakes_a_reader=wakes_a_reader)
 
     def _write_gathered(self) -> None:
-        if lines := self._gathered.take():
-            self.write(lines)
+        if data := self._gathered.take():
+            self._write(data)
 
     def write(self, line: str) -> None:
         """Write one line, or several, which end in newlines, whole. Never raises, and never waits for a reader."""
-        if self._gathered:
-            line = self._gathered.take() + line
-        try:
-            data = line.encode()
-        except UnicodeEncodeError:
-            data = line.encode("utf-8", "replace")
+        data = encoded(line)
+        if len(self._gathered):
+            data = self._gathered.take() + data
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         channel = self._channel
         if self._waiting or sys.stdout is not self._stream or len(data) > channel.most_at_once:
             self._keep(data)
