@@ -9,7 +9,7 @@ ARGS ?=
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(BIN)/.installed: pyproject.toml hatch_build.py obskit/signals/_native.c
+$(BIN)/.installed: pyproject.toml hatch_build.py $(wildcard obskit/signals/_native*.c)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@

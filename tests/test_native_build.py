@@ -25,6 +25,7 @@ _spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_buil
 hatch_build = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(hatch_build)
 
+SOURCES = sorted((ROOT / hatch_build.SOURCE).parent.glob("_native*.c"))
 IMPOSSIBLE = hatch_build.why_not_here()
 HAS_COMPILER = bool(hatch_build.own_compiler()) and Path(sysconfig.get_path("include"), "Python.h").exists()
 compiling = pytest.mark.skipif(bool(IMPOSSIBLE) or not HAS_COMPILER, reason=IMPOSSIBLE or "needs a C compiler")
@@ -158,7 +159,7 @@ def test_the_wheel_with_the_module_is_for_this_python_and_machine(native_wheel: 
 def test_building_leaves_the_sources_as_they_are(native_wheel: Path, sources: Path) -> None:
     """Nothing is written into the source tree, which may be read-only, or be built by several Pythons at once."""
     assert native_wheel.exists()
-    assert list(sources.rglob("_native*")) == [sources / hatch_build.SOURCE]
+    assert {each.suffix for each in sources.rglob("_native*")} == {".c"}
 
 
 @compiling
@@ -174,27 +175,32 @@ def test_the_module_of_the_wheel_serves(native_wheel: Path, tmp_path: Path) -> N
 def test_a_module_older_than_its_source_is_not_loaded(native_wheel: Path, tmp_path: Path) -> None:
     """In an editable installation whose C source has changed since, Python serves and the reason is told."""
     site = unpacked(native_wheel, tmp_path)
-    source = site / hatch_build.SOURCE
-    source.write_text("")
     made = (site / PLACE).stat().st_mtime_ns
-    os.utime(source, ns=(made, made))
+    sources = [site / source.relative_to(ROOT) for source in SOURCES]
+    for source in sources:
+        source.write_text("")
+        os.utime(source, ns=(made, made))
     assert served(site)[0]["seen"] == ["_NativeExchange"] * 3
-    os.utime(source, ns=(made + 10**9, made + 10**9))
-    found, lines = served(site)
-    assert found["seen"] == ["_Exchange"] * 3
-    assert "older than its source" in found["why"]
-    assert len(lines) == 3
+    for source in sources:
+        os.utime(source, ns=(made + 10**9, made + 10**9))
+        found, lines = served(site)
+        assert found["seen"] == ["_Exchange"] * 3
+        assert "older than its source" in found["why"]
+        assert len(lines) == 3
+        os.utime(source, ns=(made, made))
 
 
 @compiling
 def test_an_editable_installation_has_the_module_beside_its_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It bears the source's time there and nothing else is left; an installation without it takes it away again."""
-    source = tmp_path / hatch_build.SOURCE
-    source.parent.mkdir(parents=True)
-    shutil.copy(ROOT / hatch_build.SOURCE, source)
-    os.utime(source, ns=(10**18, 10**18))
+    """It bears the time of its latest source there and nothing else is left; an installation without it takes it away again."""
+    folder = (tmp_path / hatch_build.SOURCE).parent
+    folder.mkdir(parents=True)
+    names = {source.name for source in SOURCES}
+    for number, source in enumerate(SOURCES):
+        shutil.copy(source, folder)
+        os.utime(folder / source.name, ns=(10**18 + number, 10**18 + number))
 
     def install(wanted: str) -> set[str]:
         monkeypatch.setenv(hatch_build.SWITCH, wanted)
@@ -203,11 +209,11 @@ def test_an_editable_installation_has_the_module_beside_its_source(
         hook.initialize("editable", data)
         hook.finalize("editable", data, "")
         assert data == {"force_include": {}, "pure_python": True, "infer_tag": False}
-        return {each.name for each in source.parent.iterdir()}
+        return {each.name for each in folder.iterdir()}
 
-    assert install("1") == {source.name, NAME}
-    assert source.with_name(NAME).stat().st_mtime_ns == 10**18
-    assert install("0") == {source.name}
+    assert install("1") == names | {NAME}
+    assert (folder / NAME).stat().st_mtime_ns == 10**18 + len(SOURCES) - 1
+    assert install("0") == names
 
 
 def test_the_universal_wheel_serves_in_python(universal_wheel: Path, tmp_path: Path) -> None:

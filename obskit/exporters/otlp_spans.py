@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from obskit.signals.ended import KIND, OF_KIND, OWN, STATES, EndedSpans, Record, scope
+from obskit.signals.ended import KIND, OF_KIND, OWN, RECORDS, STATES, EndedSpans, Record, scope
 from obskit.signals.pace import SpanBatch
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class SpanEncoder:
         ended = batch.ended
         resource = ended.resource() if ended is not None else None
         for item in batch.items():
-            if type(item) is not tuple or ended is None or resource is None:
+            if type(item) not in RECORDS or ended is None or resource is None:
                 others.append(item)
             elif item[STATES] or item[-1] is not None:  # a tracestate, or attributes of the user's
                 others.append(ended.built(item, resource))

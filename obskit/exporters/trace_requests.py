@@ -7,7 +7,7 @@ It makes the parts here too, and all spans that are not a request's, or have mor
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from google.cloud.trace_v2 import BatchWriteSpansRequest
@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from obskit.exporters.google_calls import quietly
-from obskit.signals.ended import KIND, OF_KIND, OWN, EndedSpans, Record, scope
+from obskit.signals.ended import KIND, OF_KIND, OWN, RECORDS, EndedSpans, Record, scope
 from obskit.signals.pace import SpanBatch
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class TraceRequests:
         self._exporter: Any = quietly(
             CloudTraceSpanExporter, project_id=project, client=self._catcher, resource_regex=_RESOURCE
         )
-        self._known: dict[tuple[Any, ...], Any] = {}
+        self._known: dict[Record, Any] = {}
         self._owner: Resource | None = None
 
     def of(self, spans: Sequence[ReadableSpan]) -> BatchWriteSpansRequest:
@@ -74,8 +74,9 @@ class TraceRequests:
         if resource is not self._owner:
             self._known.clear()
             self._owner = resource
-        for item in spans.items() if isinstance(spans, SpanBatch) else spans:
-            if type(item) is not tuple or ended is None or resource is None:
+        items: Iterable[Any] = spans.items() if isinstance(spans, SpanBatch) else spans
+        for item in items:
+            if type(item) not in RECORDS or ended is None or resource is None:
                 yield _exact(item)
             elif item[-1] is not None:  # attributes of the user's
                 yield _exact(ended.built(item, resource))
@@ -112,7 +113,7 @@ class TraceRequests:
         for name, text in texts.items():
             attributes[name].string_value.value = text
 
-    def _learn(self, key: tuple[Any, ...], ended: EndedSpans) -> bytes:
+    def _learn(self, key: Record, ended: EndedSpans) -> bytes:
         """Make what is the same for all requests of that kind."""
         name, attributes, status = ended.common(key)
         whole = ReadableSpan(

@@ -110,6 +110,13 @@ static int is_plain_path(PyObject *path)
     return 1;
 }
 
+static void hex(char *out, uint64_t value)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int index = 15; index >= 0; index--, value >>= 4)
+        out[index] = digits[value & 15];
+}
+
 #include "_native_export.c"
 
 /* ------------------------------------------------------------------ ids: a generator of this process's own */
@@ -128,13 +135,6 @@ static uint64_t random_bits(void) /* xoshiro256++, Blackman and Vigna, public do
     s[2] ^= t;
     s[3] = turned(s[3], 45);
     return result;
-}
-
-static void hex(char *out, uint64_t value)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (int index = 15; index >= 0; index--, value >>= 4)
-        out[index] = digits[value & 15];
 }
 
 static PyObject *new_id(int words)
@@ -1022,6 +1022,18 @@ static int record(Path *self, PyObject *cell, PyObject *state)
     return 0;
 }
 
+enum { MOST_SIZES = 2048 };
+static PyObject *known_sizes[MOST_SIZES];
+
+static PyObject *known_size(Py_ssize_t bytes) /* owned; one number for all that are as large */
+{
+    if (bytes < 0 || bytes >= MOST_SIZES)
+        return PyLong_FromSsize_t(bytes);
+    if (known_sizes[bytes] == NULL && (known_sizes[bytes] = PyLong_FromSsize_t(bytes)) == NULL)
+        return NULL;
+    return Py_NewRef(known_sizes[bytes]);
+}
+
 /* End the span of a request that went well, as `RequestSpan.finish` with nothing more to say. */
 static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route)
 {
@@ -1033,8 +1045,8 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route
     }
     ((Span *)span)->is_ended = 1;
     PyObject *caller = Py_XNewRef(((Span *)span)->caller), *protocol = Py_XNewRef(((Span *)span)->protocol);
-    PyObject *record = PyTuple_New(20);
-    if (caller == NULL || protocol == NULL || record == NULL) {
+    PyObject *record = NULL;
+    if (caller == NULL || protocol == NULL) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_AttributeError, "a field of the span has been emptied");
 fail:
@@ -1048,7 +1060,7 @@ fail:
         PyErr_SetString(PyExc_TypeError, "the span's caller is not as incoming.caller_of gives it");
         goto fail;
     }
-    PyObject *const values[20] = {
+    PyObject *const values[RECORD_SIZE] = {
         STATE(state, TRACE_ID), STATE(state, SPAN_ID), Py_True,
         has_caller ? PyTuple_GET_ITEM(caller, 1) : s_empty, has_caller ? PyTuple_GET_ITEM(caller, 2) : Py_False,
         has_caller ? PyTuple_GET_ITEM(caller, 3) : s_empty, STATE(state, START_NS), STATE(state, ELAPSED),
@@ -1056,18 +1068,22 @@ fail:
         STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
     };
     int is_full = 1;
-    for (int index = 0; index < 20; index++) {
+    for (int index = 0; index < RECORD_SIZE; index++)
         is_full &= values[index] != NULL;
-        PyTuple_SET_ITEM(record, index, Py_XNewRef(values[index]));
-    }
     if (!is_full) {
         PyErr_SetString(PyExc_AttributeError, "a slot of the request's state has been emptied");
         goto fail;
     }
-    PyObject_GC_UnTrack(record); /* texts and numbers: nothing for the garbage collector to look at */
+    if ((record = (PyObject *)new_record(values)) == NULL) {
+        if ((record = PyTuple_New(RECORD_SIZE)) == NULL)
+            goto fail;
+        for (int index = 0; index < RECORD_SIZE; index++)
+            PyTuple_SET_ITEM(record, index, Py_NewRef(values[index]));
+        PyObject_GC_UnTrack(record); /* texts and numbers: nothing for the garbage collector to look at */
+    }
     Py_ssize_t bytes = 800 + PyUnicode_GET_LENGTH(STATE(state, PATH)) + PyUnicode_GET_LENGTH(STATE(state, QUERY))
                        + PyUnicode_GET_LENGTH(STATE(state, USER_AGENT));
-    PyObject *size = PyLong_FromSsize_t(bytes), *arguments[2] = {record, size};
+    PyObject *size = known_size(bytes), *arguments[2] = {record, size};
     done = size == NULL ? NULL : PyObject_Vectorcall(self->submit, arguments, 2, NULL);
     Py_XDECREF(done);
     Py_XDECREF(size);
@@ -1700,7 +1716,7 @@ PyMODINIT_FUNC PyInit__native(void)
 {
     static const struct { const char *name; PyTypeObject *type; } types[] = {
         {"Path", &PathType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
-        {"Builder", &BuilderType}, {"Gathered", &GatheredType}, {"Span", &SpanType}, {"Completion", &CompletionType},
+        {"Builder", &BuilderType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
     };
     if (make_names() < 0)
         return NULL;

@@ -364,6 +364,200 @@ static PyTypeObject GatheredType = {
     .tp_as_sequence = &gathered_sequence,
 };
 
+/* ------------------------------------------------------------------ what is kept of a request, as `ended.record_of` */
+
+/* Where a record has what. */
+enum {
+    R_TRACE, R_SPAN, R_SAMPLED, R_PARENT, R_PARENT_SAMPLED, R_STATES, R_START, R_ELAPSED, R_OF_KIND, R_PATH = 15,
+    R_QUERY, R_IP, R_AGENT, R_MORE, RECORD_SIZE
+};
+
+/* A tuple of these would take five times the memory, in ten pieces, and records wait by the hundred: what the processor
+   has at hand would be gone when the next request comes. It is read as a tuple is, which is made of it then. */
+typedef struct {
+    PyObject_HEAD
+    uint64_t trace_id[2], span_id, parent_id; /* the last is 0 where there is none */
+    long long start_ns;
+    double elapsed_s;
+    PyObject *kind; /* what all requests of one kind have alike, a tuple that they share */
+    PyObject *path, *query, *remote_ip, *user_agent;
+    char is_parent_sampled;
+} Record;
+
+static PyTypeObject RecordType;
+
+static const unsigned char digit_of[256] = { /* of hex, lower case */
+    [0 ... 255] = 16, ['0'] = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ['a'] = 10, 11, 12, 13, 14, 15,
+};
+
+/* Read an id of 16 hex digits. Returns 0 where it is none, and for an id of zeros. */
+static uint64_t id_of(const char *text)
+{
+    uint64_t id = 0;
+    int wrong = 0;
+    for (int index = 0; index < 16; index++) {
+        int digit = digit_of[(unsigned char)text[index]];
+        wrong |= digit;
+        id = id << 4 | (digit & 15);
+    }
+    return wrong & 16 ? 0 : id;
+}
+
+/* Read a text that is an id of 16 digits for each of `words`. Returns 0 where it is none. */
+static int read_id(PyObject *text, uint64_t *words, int count)
+{
+    if (!PyUnicode_IS_COMPACT_ASCII(text) || PyUnicode_GET_LENGTH(text) != 16 * count)
+        return 0;
+    for (int word = 0; word < count; word++)
+        if ((words[word] = id_of((const char *)PyUnicode_1BYTE_DATA(text) + 16 * word)) == 0)
+            return 0; /* half a trace's id may be zeros: one in 10^19 goes the longer way */
+    return 1;
+}
+
+static PyObject *text_of_id(const uint64_t *words, int count)
+{
+    PyObject *text = PyUnicode_New(16 * count, 127);
+    for (int word = 0; text != NULL && word < count; word++)
+        hex((char *)PyUnicode_1BYTE_DATA(text) + 16 * word, words[word]);
+    return text;
+}
+
+static PyObject *record_item(Record *self, Py_ssize_t place)
+{
+    switch (place) {
+    case R_TRACE: return text_of_id(self->trace_id, 2);
+    case R_SPAN: return text_of_id(&self->span_id, 1);
+    case R_SAMPLED: Py_RETURN_TRUE;
+    case R_PARENT: return self->parent_id ? text_of_id(&self->parent_id, 1) : Py_NewRef(s_empty);
+    case R_PARENT_SAMPLED: return PyBool_FromLong(self->is_parent_sampled);
+    case R_STATES: return Py_NewRef(s_empty);
+    case R_START: return PyLong_FromLongLong(self->start_ns);
+    case R_ELAPSED: return PyFloat_FromDouble(self->elapsed_s);
+    case R_PATH: return Py_NewRef(self->path);
+    case R_QUERY: return Py_NewRef(self->query);
+    case R_IP: return Py_NewRef(self->remote_ip);
+    case R_AGENT: return Py_NewRef(self->user_agent);
+    case R_MORE: Py_RETURN_NONE;
+    default: break;
+    }
+    if (place >= R_OF_KIND && place < R_PATH)
+        return Py_NewRef(PyTuple_GET_ITEM(self->kind, place - R_OF_KIND));
+    PyErr_SetString(PyExc_IndexError, "record index out of range");
+    return NULL;
+}
+
+static PyObject *record_subscript(Record *self, PyObject *key)
+{
+    Py_ssize_t start, stop, step;
+    if (!PySlice_Check(key)) {
+        Py_ssize_t place = PyNumber_AsSsize_t(key, PyExc_IndexError);
+        return place == -1 && PyErr_Occurred() ? NULL : record_item(self, place < 0 ? place + RECORD_SIZE : place);
+    }
+    if (PySlice_Unpack(key, &start, &stop, &step) < 0)
+        return NULL;
+    Py_ssize_t size = PySlice_AdjustIndices(RECORD_SIZE, &start, &stop, step);
+    if (start == R_OF_KIND && stop == R_PATH && step == 1)
+        return Py_NewRef(self->kind);
+    PyObject *items = PyTuple_New(size);
+    for (Py_ssize_t place = 0; items != NULL && place < size; place++) {
+        PyObject *item = record_item(self, start + place * step);
+        if (item == NULL)
+            Py_CLEAR(items);
+        else
+            PyTuple_SET_ITEM(items, place, item);
+    }
+    return items;
+}
+
+static Py_ssize_t record_length(Record *Py_UNUSED(self)) { return RECORD_SIZE; }
+
+static void record_dealloc(Record *self)
+{
+    Py_XDECREF(self->kind);
+    Py_XDECREF(self->path);
+    Py_XDECREF(self->query);
+    Py_XDECREF(self->remote_ip);
+    Py_XDECREF(self->user_agent);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PySequenceMethods record_sequence = {.sq_length = (lenfunc)record_length, .sq_item = (ssizeargfunc)record_item};
+static PyMappingMethods record_mapping = {
+    .mp_length = (lenfunc)record_length, .mp_subscript = (binaryfunc)record_subscript,
+};
+/* Texts, and a tuple of texts: it is in no cycle, and the garbage collector need not know of it. */
+static PyTypeObject RecordType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.signals._native.Record",
+    .tp_basicsize = sizeof(Record),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_SEQUENCE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_doc = "What is kept of the span of a request that has ended, read as the tuple of `ended.record_of`.",
+    .tp_dealloc = (destructor)record_dealloc,
+    .tp_as_sequence = &record_sequence,
+    .tp_as_mapping = &record_mapping,
+};
+
+enum { MOST_KINDS = 64 };
+static PyObject *known_kinds[MOST_KINDS];
+
+/* The tuple of what all requests of one kind have alike, owned: the one that was made before, if it is still known. */
+static PyObject *kind_of(PyObject *const *values)
+{
+    size_t place = 0;
+    for (int index = 0; index < R_PATH - R_OF_KIND; index++) {
+        Py_hash_t hash = PyObject_Hash(values[index]); /* texts know theirs, numbers are theirs */
+        if (hash == -1)
+            return NULL;
+        place = place * 31 + (size_t)hash;
+    }
+    PyObject **known = &known_kinds[place % MOST_KINDS];
+    int is_same = *known != NULL;
+    for (int index = 0; is_same && index < R_PATH - R_OF_KIND; index++) {
+        PyObject *own = PyTuple_GET_ITEM(*known, index), *value = values[index];
+        if (own != value)
+            is_same = PyUnicode_CheckExact(own) && PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(own) == PyUnicode_GET_LENGTH(value)
+                      && PyUnicode_Compare(own, value) == 0;
+    }
+    if (is_same)
+        return Py_NewRef(*known);
+    PyObject *kind = PyTuple_New(R_PATH - R_OF_KIND);
+    if (kind == NULL)
+        return NULL;
+    for (int index = 0; index < R_PATH - R_OF_KIND; index++)
+        PyTuple_SET_ITEM(kind, index, Py_NewRef(values[index]));
+    Py_XSETREF(*known, Py_NewRef(kind)); /* texts and a number: nothing runs when they go */
+    return kind;
+}
+
+/* NULL, without an exception, where a tuple must hold it. `values` are as `end_span` has checked them. */
+static Record *new_record(PyObject *const *values)
+{
+    Record *self = (Record *)RecordType.tp_alloc(&RecordType, 0);
+    if (self == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    int is_usual = read_id(values[R_TRACE], self->trace_id, 2) && read_id(values[R_SPAN], &self->span_id, 1)
+                   && (PyUnicode_GET_LENGTH(values[R_PARENT]) == 0 || read_id(values[R_PARENT], &self->parent_id, 1))
+                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_OF_KIND + 2]);
+    if (is_usual) {
+        self->start_ns = PyLong_AsLongLong(values[R_START]);
+        is_usual = !(self->start_ns == -1 && PyErr_Occurred()) && (self->kind = kind_of(values + R_OF_KIND)) != NULL;
+    }
+    if (!is_usual) {
+        PyErr_Clear();
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->elapsed_s = PyFloat_AS_DOUBLE(values[R_ELAPSED]);
+    self->is_parent_sampled = values[R_PARENT_SAMPLED] == Py_True;
+    self->path = Py_NewRef(values[R_PATH]);
+    self->query = Py_NewRef(values[R_QUERY]);
+    self->remote_ip = Py_NewRef(values[R_IP]);
+    self->user_agent = Py_NewRef(values[R_AGENT]);
+    return self;
+}
+
 /* ------------------------------------------------------------------ spans, as `ended.EndedSpans.built` */
 
 enum { F_CONTEXT, F_PARENT, F_ATTRIBUTES, F_START, F_END, FIELDS };
@@ -378,58 +572,76 @@ typedef struct {
 #define BUILDER_OBJECTS(X)                                                                                             \
     X(slow) X(alike) X(add_own) X(shown_agent) X(span_type) X(context_type) X(names) X(flags) X(no_states)
 
-/* Where `ended.record_of` has what. */
-enum {
-    R_TRACE, R_SPAN, R_SAMPLED, R_PARENT, R_PARENT_SAMPLED, R_STATES, R_START, R_ELAPSED, R_OF_KIND, R_PATH = 15,
-    R_QUERY, R_IP, R_AGENT, R_MORE, RECORD_SIZE
-};
+/* A record, whichever way it is kept, with borrowed texts. */
+typedef struct {
+    uint64_t trace_id[2], span_id, parent_id;
+    double elapsed_s;
+    int is_sampled, is_parent_sampled;
+    PyObject *start_ns, *kind, *path, *query, *remote_ip, *user_agent, *more; /* the first two are owned */
+} View;
 
-/* Whether the record is of a request, and as most are. */
-static int is_usual(PyObject *record)
+static void close_view(View *view)
 {
+    Py_XDECREF(view->start_ns);
+    Py_XDECREF(view->kind);
+}
+
+/* Returns 0 where the record is not of a request, or not as most are; -1 with an exception. */
+static int open_view(View *view, PyObject *record)
+{
+    memset(view, 0, sizeof *view);
+    if (Py_IS_TYPE(record, &RecordType)) {
+        Record *own = (Record *)record;
+        *view = (View){
+            {own->trace_id[0], own->trace_id[1]}, own->span_id, own->parent_id, own->elapsed_s, 1, own->is_parent_sampled,
+            PyLong_FromLongLong(own->start_ns), Py_NewRef(own->kind), own->path, own->query, own->remote_ip,
+            own->user_agent, Py_None,
+        };
+        return view->start_ns == NULL ? -1 : 1;
+    }
     static const int texts[] = {R_TRACE, R_SPAN, R_PARENT, R_STATES, R_PATH, R_QUERY, R_IP, R_AGENT};
     if (!PyTuple_CheckExact(record) || PyTuple_GET_SIZE(record) != RECORD_SIZE)
         return 0;
-    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
-        PyObject *text = PyTuple_GET_ITEM(record, texts[index]);
-        if (!PyUnicode_CheckExact(text) || (texts[index] <= R_PARENT && !PyUnicode_IS_COMPACT_ASCII(text)))
+    PyObject **items = ((PyTupleObject *)record)->ob_item, *more = items[R_MORE];
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++)
+        if (!PyUnicode_CheckExact(items[texts[index]]))
             return 0;
-    }
-    Py_ssize_t parent = PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(record, R_PARENT));
-    PyObject *more = PyTuple_GET_ITEM(record, R_MORE), *elapsed = PyTuple_GET_ITEM(record, R_ELAPSED);
-    return PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(record, R_TRACE)) == 32
-           && PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(record, R_SPAN)) == 16 && (parent == 0 || parent == 16)
-           && PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(record, R_STATES)) == 0
-           && PyBool_Check(PyTuple_GET_ITEM(record, R_SAMPLED)) && PyBool_Check(PyTuple_GET_ITEM(record, R_PARENT_SAMPLED))
-           && PyLong_CheckExact(PyTuple_GET_ITEM(record, R_START)) && PyFloat_CheckExact(elapsed)
-           && PyFloat_AS_DOUBLE(elapsed) >= 0 && PyFloat_AS_DOUBLE(elapsed) < 1e9 && (more == Py_None || PyDict_CheckExact(more));
+    if (!read_id(items[R_TRACE], view->trace_id, 2) || !read_id(items[R_SPAN], &view->span_id, 1)
+        || (PyUnicode_GET_LENGTH(items[R_PARENT]) && !read_id(items[R_PARENT], &view->parent_id, 1))
+        || PyUnicode_GET_LENGTH(items[R_STATES]) || !PyBool_Check(items[R_SAMPLED]) || !PyBool_Check(items[R_PARENT_SAMPLED])
+        || !PyLong_CheckExact(items[R_START]) || !PyFloat_CheckExact(items[R_ELAPSED])
+        || (more != Py_None && !PyDict_CheckExact(more)))
+        return 0;
+    view->elapsed_s = PyFloat_AS_DOUBLE(items[R_ELAPSED]);
+    if (!(view->elapsed_s >= 0 && view->elapsed_s < 1e9))
+        return 0;
+    if ((view->kind = PyTuple_GetSlice(record, R_OF_KIND, R_PATH)) == NULL)
+        return -1;
+    view->is_sampled = items[R_SAMPLED] == Py_True;
+    view->is_parent_sampled = items[R_PARENT_SAMPLED] == Py_True;
+    view->start_ns = Py_NewRef(items[R_START]);
+    view->path = items[R_PATH];
+    view->query = items[R_QUERY];
+    view->remote_ip = items[R_IP];
+    view->user_agent = items[R_AGENT];
+    view->more = more;
+    return 1;
 }
 
-static const unsigned char digit_of[256] = { /* of hex, lower case */
-    [0 ... 255] = 16, ['0'] = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ['a'] = 10, 11, 12, 13, 14, 15,
-};
-
-/* The number that an id of 16 or 32 hex digits stands for. */
-static PyObject *number_of(PyObject *id)
+static PyObject *number_of(const uint64_t *words, int count)
 {
-    const char *text = (const char *)PyUnicode_1BYTE_DATA(id);
-    Py_ssize_t digits = PyUnicode_GET_LENGTH(id);
+    if (count == 1)
+        return PyLong_FromUnsignedLongLong(words[0]);
     unsigned char bytes[16];
-    int wrong = 0;
-    for (Py_ssize_t index = 0; index < digits; index += 2) {
-        int high = digit_of[(unsigned char)text[index]], low = digit_of[(unsigned char)text[index + 1]];
-        wrong |= high | low;
-        bytes[index / 2] = (unsigned char)(high << 4 | (low & 15));
-    }
-    if (wrong & 16)
-        return PyLong_FromString(text, NULL, 16); /* as `int` takes it, or not */
-    return _PyLong_FromByteArray(bytes, (size_t)digits / 2, 0, 0);
+    for (int index = 0; index < 16; index++)
+        bytes[index] = (unsigned char)(words[index / 8] >> (56 - index % 8 * 8));
+    return _PyLong_FromByteArray(bytes, sizeof bytes, 0, 0);
 }
 
 /* A `SpanContext`, whose ids have been checked; takes no reference. */
-static PyObject *context_of(Builder *self, PyObject *trace_id, PyObject *span, PyObject *is_remote, int flags)
+static PyObject *context_of(Builder *self, PyObject *trace_id, uint64_t span, PyObject *is_remote, int flags)
 {
-    PyObject *span_id = number_of(span);
+    PyObject *span_id = number_of(&span, 1);
     PyTypeObject *type = (PyTypeObject *)self->context_type;
     PyObject *context = span_id == NULL ? NULL : type->tp_alloc(type, 6);
     if (context == NULL) {
@@ -446,22 +658,21 @@ static PyObject *context_of(Builder *self, PyObject *trace_id, PyObject *span, P
 }
 
 /* Put the own context and the caller's into the span's fields. */
-static int set_contexts(Builder *self, PyObject *fields, PyObject *record)
+static int set_contexts(Builder *self, PyObject *fields, const View *view)
 {
-    PyObject *trace_id = number_of(PyTuple_GET_ITEM(record, R_TRACE));
+    PyObject *trace_id = number_of(view->trace_id, 2), *context;
     if (trace_id == NULL)
         return -1;
-    PyObject *span = PyTuple_GET_ITEM(record, R_SPAN), *parent = PyTuple_GET_ITEM(record, R_PARENT), *context;
-    int has_parent = PyUnicode_GET_LENGTH(parent) > 0, is_sampled = PyTuple_GET_ITEM(record, R_SAMPLED) == Py_True;
-    int flags = is_sampled ? (has_parent ? SAMPLED_FLAGS : SAMPLED_ROOT_FLAGS)
-                           : (has_parent ? UNSAMPLED_FLAGS : UNSAMPLED_ROOT_FLAGS);
-    int failed = (context = context_of(self, trace_id, span, Py_False, flags)) == NULL
+    int has_parent = view->parent_id != 0;
+    int flags = view->is_sampled ? (has_parent ? SAMPLED_FLAGS : SAMPLED_ROOT_FLAGS)
+                                 : (has_parent ? UNSAMPLED_FLAGS : UNSAMPLED_ROOT_FLAGS);
+    int failed = (context = context_of(self, trace_id, view->span_id, Py_False, flags)) == NULL
                  || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_CONTEXT), context) < 0;
     Py_XDECREF(context);
     context = NULL;
     if (!failed && has_parent) {
-        flags = PyTuple_GET_ITEM(record, R_PARENT_SAMPLED) == Py_True ? SAMPLED_FLAGS : UNSAMPLED_FLAGS;
-        failed = (context = context_of(self, trace_id, parent, Py_True, flags)) == NULL;
+        flags = view->is_parent_sampled ? SAMPLED_FLAGS : UNSAMPLED_FLAGS;
+        failed = (context = context_of(self, trace_id, view->parent_id, Py_True, flags)) == NULL;
     }
     if (!failed)
         failed = PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_PARENT), has_parent ? context : Py_None) < 0;
@@ -486,10 +697,9 @@ static PyObject *agent_of(Builder *self, PyObject *agent)
 }
 
 /* Add what the request has of its own, as `EndedSpans.add_own`. */
-static int add_own_attributes(Builder *self, PyObject *attributes, PyObject *record)
+static int add_own_attributes(Builder *self, PyObject *attributes, const View *view)
 {
-    PyObject *path = PyTuple_GET_ITEM(record, R_PATH), *query = PyTuple_GET_ITEM(record, R_QUERY);
-    PyObject *ip = PyTuple_GET_ITEM(record, R_IP), *agent = PyTuple_GET_ITEM(record, R_AGENT), *shown, *done;
+    PyObject *path = view->path, *query = view->query, *ip = view->remote_ip, *agent = view->user_agent, *shown, *done;
     if (!is_plain_path(path) || PyUnicode_GET_LENGTH(query)) {
         done = PyObject_CallFunctionObjArgs(self->add_own, attributes, path, query, ip, agent, NULL);
         Py_XDECREF(done);
@@ -508,15 +718,12 @@ static int add_own_attributes(Builder *self, PyObject *attributes, PyObject *rec
 }
 
 /* What all requests of that kind have alike, owned: a pair of their attributes, and of a span's fields. */
-static PyObject *alike_of(Builder *self, PyObject *record, PyObject *resource)
+static PyObject *alike_of(Builder *self, PyObject *kind, PyObject *resource)
 {
     if (self->resource != resource) {
         PyDict_Clear(self->known);
         Py_XSETREF(self->resource, Py_NewRef(resource));
     }
-    PyObject *kind = PyTuple_GetSlice(record, R_OF_KIND, R_PATH);
-    if (kind == NULL)
-        return NULL;
     PyObject *alike = Py_XNewRef(PyDict_GetItemWithError(self->known, kind));
     if (alike == NULL && !PyErr_Occurred()) {
         PyObject *arguments[2] = {kind, resource};
@@ -532,16 +739,14 @@ static PyObject *alike_of(Builder *self, PyObject *record, PyObject *resource)
         if (alike != NULL && self->resource == resource && PyDict_SetItem(self->known, kind, alike) < 0)
             Py_CLEAR(alike);
     }
-    Py_DECREF(kind);
     return alike;
 }
 
-static int set_times(Builder *self, PyObject *fields, PyObject *record)
+static int set_times(Builder *self, PyObject *fields, const View *view)
 {
-    PyObject *start = PyTuple_GET_ITEM(record, R_START), *elapsed, *end;
-    elapsed = PyLong_FromLongLong((long long)(PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(record, R_ELAPSED)) * 1e9));
-    end = elapsed == NULL ? NULL : PyNumber_Add(start, elapsed);
-    int failed = end == NULL || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_START), start) < 0
+    PyObject *elapsed = PyLong_FromLongLong((long long)(view->elapsed_s * 1e9));
+    PyObject *end = elapsed == NULL ? NULL : PyNumber_Add(view->start_ns, elapsed);
+    int failed = end == NULL || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_START), view->start_ns) < 0
                  || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_END), end) < 0;
     Py_XDECREF(elapsed);
     Py_XDECREF(end);
@@ -556,23 +761,24 @@ static PyObject *builder_built(Builder *self, PyObject *const *args, Py_ssize_t 
         PyErr_SetString(PyExc_TypeError, "built takes a record and a resource");
         return NULL;
     }
-    PyObject *record = args[0], *alike, *attributes = NULL, *fields = NULL, *span = NULL;
-    if (!is_usual(record))
+    PyObject *alike = NULL, *attributes = NULL, *fields = NULL, *span = NULL;
+    View view;
+    int is_usual = open_view(&view, args[0]);
+    if (is_usual == 0)
         return PyObject_Vectorcall(self->slow, args, 2, NULL);
-    if ((alike = alike_of(self, record, args[1])) == NULL)
-        return NULL;
-    PyObject *more = PyTuple_GET_ITEM(record, R_MORE);
-    if ((attributes = PyDict_Copy(PyTuple_GET_ITEM(alike, 0))) == NULL
-        || (fields = PyDict_Copy(PyTuple_GET_ITEM(alike, 1))) == NULL || add_own_attributes(self, attributes, record) < 0
-        || (more != Py_None && PyDict_Update(attributes, more) < 0) || set_contexts(self, fields, record) < 0
-        || set_times(self, fields, record) < 0
+    if (is_usual < 0 || (alike = alike_of(self, view.kind, args[1])) == NULL
+        || (attributes = PyDict_Copy(PyTuple_GET_ITEM(alike, 0))) == NULL
+        || (fields = PyDict_Copy(PyTuple_GET_ITEM(alike, 1))) == NULL || add_own_attributes(self, attributes, &view) < 0
+        || (view.more != Py_None && PyDict_Update(attributes, view.more) < 0) || set_contexts(self, fields, &view) < 0
+        || set_times(self, fields, &view) < 0
         || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_ATTRIBUTES), attributes) < 0)
         goto end;
     PyTypeObject *type = (PyTypeObject *)self->span_type;
     if ((span = type->tp_alloc(type, 0)) != NULL && PyObject_GenericSetDict(span, fields, NULL) < 0)
         Py_CLEAR(span);
 end:
-    Py_DECREF(alike);
+    close_view(&view);
+    Py_XDECREF(alike);
     Py_XDECREF(attributes);
     Py_XDECREF(fields);
     return span;

@@ -7,7 +7,7 @@ numbers it lets alone after the first look; the span, with its parts, is made wh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -32,6 +32,7 @@ __all__ = [
     "NO_STATES",
     "OF_KIND",
     "OWN",
+    "RECORDS",
     "STATES",
     "EndedSpans",
     "Record",
@@ -41,9 +42,11 @@ __all__ = [
     "scope",
 ]
 
-Record = tuple[Any, ...]
+Record = Sequence[Any]
 """What is kept of a request's span, see `record_of`; or of a call's, which begins with what makes the span of it."""
 
+RECORDS: Final[frozenset[type]] = frozenset({tuple} if MODULE is None else {tuple, MODULE.Record})
+"""The types that a record may have; the compiled module's reads as a tuple does, and takes a fifth of the memory."""
 STATES: Final = 5
 """Where a record has the caller's tracestate; its last place is for further attributes."""
 OF_KIND: Final = slice(8, 15)

@@ -13,6 +13,7 @@ from typing import Final
 __all__ = ["MODULE", "WHY_NOT"]
 
 _SEED_BYTES: Final = 32
+_SOURCES: Final = ("_native.c", "_native_export.c")
 
 
 def _load() -> tuple[ModuleType | None, str]:
@@ -28,8 +29,10 @@ def _load() -> tuple[ModuleType | None, str]:
 def _is_old(module: ModuleType) -> bool:
     """Return whether the source has changed since; it is beside the module in an editable installation only."""
     made = module.__file__ or ""
+    folder = os.path.dirname(made)  # noqa: PTH120 - quicker
     try:
-        return os.stat(f"{os.path.dirname(made)}/_native.c").st_mtime_ns > os.stat(made).st_mtime_ns  # noqa: PTH116, PTH120 - quicker
+        made_ns = os.stat(made).st_mtime_ns  # noqa: PTH116
+        return any(os.stat(f"{folder}/{source}").st_mtime_ns > made_ns for source in _SOURCES)  # noqa: PTH116
     except OSError:
         return False
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from obskit.errors import Problem, ProblemsError
 from obskit.signals.clientspans import built_clean
-from obskit.signals.ended import EndedSpans
+from obskit.signals.ended import RECORDS, EndedSpans
 from obskit.signals.lanes import Lane
 from obskit.signals.mending import flattened, mended_span, rebuilt
 from obskit.signals.names import ERRORS, METRICS, SPANS
@@ -249,7 +249,7 @@ class Outlet:
     # ------------------------------------------------------------------ one call
 
     def _readable(self, span: Any) -> Any:
-        if type(span) is tuple:
+        if type(span) in RECORDS:
             # A clean one of a call: no secret, nothing unreadable.
             if self._ended is None or span[0] is built_clean:
                 return span

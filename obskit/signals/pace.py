@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, overload
 
+from obskit.signals.ended import RECORDS
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -60,7 +62,7 @@ class SpanBatch(Sequence[Any]):
             return
         built, resource = self.ended.maker(), None
         for item in self.items():
-            if type(item) is tuple:
+            if type(item) in RECORDS:
                 resource = resource or self.ended.resource()
                 yield built(item, resource)
             else:
@@ -71,7 +73,7 @@ class SpanBatch(Sequence[Any]):
         begun = float("inf") if self._is_hurried else time.perf_counter()
         for place, item in enumerate(self._items):
             yield item
-            if place & _BETWEEN and type(item) is tuple:
+            if place & _BETWEEN and type(item) in RECORDS:
                 continue  # a record is read in a few microseconds
             if (now := time.perf_counter()) - begun > _SLICE_S:
                 time.sleep(_PAUSE_S)
