@@ -32,6 +32,7 @@ __all__ = [
     "NO_STATES",
     "OF_KIND",
     "OWN",
+    "RECORD",
     "RECORDS",
     "STATES",
     "EndedSpans",
@@ -45,8 +46,10 @@ __all__ = [
 Record = Sequence[Any]
 """What is kept of a request's span, see `record_of`; or of a call's, which begins with what makes the span of it."""
 
-RECORDS: Final[frozenset[type]] = frozenset({tuple} if MODULE is None else {tuple, MODULE.Record})
-"""The types that a record may have; the compiled module's reads as a tuple does, and takes a fifth of the memory."""
+RECORD: Final[Any] = tuple if MODULE is None else MODULE.Record
+"""The compiled module's type of a request's record: it reads as a tuple does, and takes a fifth of the memory."""
+RECORDS: Final = frozenset({tuple, RECORD})
+"""The types that a record may have."""
 STATES: Final = 5
 """Where a record has the caller's tracestate; its last place is for further attributes."""
 OF_KIND: Final = slice(8, 15)

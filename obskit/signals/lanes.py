@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
-from obskit.signals.ended import RECORDS
+from obskit.signals.ended import RECORD
 from obskit.signals.intakes import intake
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Lane:
                 item, item_size = self._items.popleft(), sizes.popleft()
                 try:
                     # A request's record, as most are, is ready as it is; the call would cost more than all else here.
-                    is_ready = type(item) in RECORDS and type(item[0]) is str
+                    is_ready = item.__class__ is RECORD and (RECORD is not tuple or item[0].__class__ is str)
                     self._flight.append(item if is_ready else prepare(item))
                 except Exception as error:  # noqa: BLE001 - one item that cannot be read, and no other
                     self._lost[f"unreadable ({type(error).__name__})"] += 1

@@ -250,8 +250,8 @@ class Outlet:
 
     def _readable(self, span: Any) -> Any:
         if type(span) in RECORDS:
-            # A clean one of a call: no secret, nothing unreadable.
-            if self._ended is None or span[0] is built_clean:
+            # A request's, or a clean one of a call: no secret, nothing unreadable.
+            if type(span[0]) is str or self._ended is None or span[0] is built_clean:
                 return span
             span = span[0](span, self._ended.resource())
         whole = self._veil(span)
