@@ -13,6 +13,7 @@ import pytest
 
 from obskit.signals import intakes
 from obskit.signals.intakes import Fan, Intake
+from obskit.signals.lanes import Lane
 
 WAYS = [
     pytest.param(True, id="compiled", marks=pytest.mark.needs("native")),
@@ -322,6 +323,24 @@ def test_threads_close_it_for_good(is_native: bool, threads_change_often: None) 
     for thread in threads:
         thread.join(60)
     assert (queue.intake.room, queue.intake.put_count) == (-1, count)
+
+
+def test_a_lane_counts_each_refusal(is_native: bool, threads_change_often: None) -> None:
+    """The first ones too, which come from several threads at once."""
+    lanes = [Lane("spans", 100, is_native=is_native) for _ in range(10_000)]
+    at_once = threading.Barrier(4)
+
+    def putting() -> None:
+        at_once.wait(60)
+        for lane in lanes:
+            lane.put(0, 200)
+
+    threads = [threading.Thread(target=putting) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [lane.lost() for lane in lanes if lane.lost() != {"too_large": 4}] == []
 
 
 WRONG = {
