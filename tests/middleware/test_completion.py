@@ -8,10 +8,13 @@ import contextlib
 import gc
 import inspect
 import io
+import os
+import subprocess
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -971,3 +974,39 @@ def test_nothing_stays_behind() -> None:
             gc.collect()
             counts.append(sys.getallocatedblocks())
     assert counts[1] <= counts[0] + 1500  # of requests there were 11,700
+
+
+CLOSING = """
+import sys
+sys.path.insert(0, {folder!r})
+from test_completion import Awaiting, Counted, Iterating, Odd, Ride, Server, GO, giving, pushed
+
+kept = []
+
+class Closing(Iterating):
+    def __getattr__(self, name):
+        if name != "throw":
+            raise AttributeError(name)
+        kept[-1].close()
+        return lambda *_: 1 / 0
+
+async def use(last, ride):
+    kept.append(last)
+    pushed(last, (GO, ("throw", (Odd,)), GO), ride.log)
+
+for _ in range(50):
+    ride = Ride(is_native=True, server=lambda: Server(giving(lambda _: Awaiting(lambda: Closing([1, 2])))))
+    pushed(ride.call(Counted(), use), (GO,), ride.log)
+    assert ride.log[1][0] == "raised", ride.log
+    kept.clear()
+print("alive", file=sys.stderr)
+"""
+
+
+def test_it_is_closed_while_it_looks_for_a_way_to_throw() -> None:
+    """What it awaits may end it at any time, and the process lives on."""
+    code = CLOSING.format(folder=str(Path(__file__).parent))
+    env = {**os.environ, "PYTHONMALLOC": "debug"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (0, ["alive"])
