@@ -259,11 +259,20 @@ class _Exchange:
         self._observer.body_sent(self._state)
 
 
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
 def _native_exchange() -> type | None:
     """Return the compiled exchange, with Python's own for what is not its; None where there is none."""
     if MODULE is None:
         return None
-    ways = {"receive": _Exchange.receive, "_complete": _Exchange._complete, "_send_any": _Exchange.send}  # noqa: SLF001
+    ways = {
+        "receive": _Exchange.receive,
+        "_complete": _Exchange._complete,  # noqa: SLF001
+        "_send_any": _Exchange.send,
+        "_await": staticmethod(_awaited),
+    }
     return type("_NativeExchange", (MODULE.Exchange,), {"__slots__": (), **ways})
 
 

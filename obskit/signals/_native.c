@@ -75,7 +75,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
-    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_is_readable) X(__self__)
+    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
@@ -173,6 +173,7 @@ typedef struct {
     PyObject *request_var, *bound_var, *otel_var, *span_key, *spans, *provider, *submit, *series, *caller_of;
     PyObject *lines, *agents, *starts, *logs, *loops, *own_leave, *excluded;
     Py_ssize_t state_offsets[STATE_SLOTS], cell_offsets[CELL_SLOTS];
+    PyObject *blank[STATE_SLOTS]; /* what a new state has, where that is always the same; borrowed of the module */
     int takes_all;
     double thick_s, last_ended;
     long long second; /* of `moment` */
@@ -353,6 +354,25 @@ static int take_text(PyObject *state, Py_ssize_t offset, PyObject *scope, PyObje
     return 1;
 }
 
+static void fill_blank(PyObject **blank)
+{
+    static const int texts[] = {ROUTE, TRACE_ID, SPAN_ID, USER_AGENT, REFERRER, HOST, QUERY};
+    static const int nothings[] = {SPAN, ERROR, ON_LEAVING, LOG_FIELDS};
+    static const int noes[] = {SAMPLED, TRAILERS, DISCONNECTED, REPORTED, FINISHED};
+    static const int zeros[] = {RESPONSE_BYTES, STATUS, START_NS, AI_INPUT, AI_OUTPUT, AI_CALLS, AI_UNPRICED};
+#define FILL(slots, value)                                                                                             \
+    for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)                                              \
+        blank[slots[index]] = value;
+    FILL(texts, s_empty)
+    FILL(nothings, Py_None)
+    FILL(noes, Py_False)
+    FILL(zeros, zero)
+#undef FILL
+    blank[REQUEST_BYTES] = minus_one;
+    blank[BEGUN] = blank[AI_COST] = zero_f;
+    blank[ELAPSED] = minus_one_f;
+}
+
 /* Fill a new state. Returns 0 where a value is not as usual, -1 with an exception. */
 static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, Headers *headers)
 {
@@ -377,17 +397,12 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
         if (!PyUnicode_CheckExact(ip) || PyUnicode_GET_LENGTH(ip) > 64)
             return 0;
     }
-    struct { int slot; PyObject *value; } const same[] = {
-        {REMOTE_IP, ip}, {SOURCE, scope}, {LOCATE, locate}, {ROUTE, s_empty}, {TRACE_ID, s_empty}, {SPAN_ID, s_empty},
-        {SPAN, Py_None}, {SAMPLED, Py_False},
-        {USER_AGENT, s_empty}, {REFERRER, s_empty}, {HOST, s_empty}, {QUERY, s_empty}, {REQUEST_BYTES, minus_one},
-        {RESPONSE_BYTES, zero}, {STATUS, zero}, {START_NS, zero}, {BEGUN, zero_f}, {ELAPSED, minus_one_f},
-        {ERROR, Py_None}, {TRAILERS, Py_False}, {DISCONNECTED, Py_False}, {REPORTED, Py_False}, {FINISHED, Py_False},
-        {AI_INPUT, zero}, {AI_OUTPUT, zero}, {AI_COST, zero_f}, {AI_CALLS, zero}, {AI_UNPRICED, zero},
-        {ON_LEAVING, Py_None}, {LOG_FIELDS, Py_None},
-    };
-    for (size_t index = 0; index < sizeof same / sizeof *same; index++)
-        STATE(state, same[index].slot) = Py_NewRef(same[index].value); /* a new object's slots are empty */
+    for (int slot = 0; slot < STATE_SLOTS; slot++) /* a new object's slots are empty */
+        if (self->blank[slot] != NULL)
+            STATE(state, slot) = Py_NewRef(self->blank[slot]);
+    STATE(state, REMOTE_IP) = Py_NewRef(ip);
+    STATE(state, SOURCE) = Py_NewRef(scope);
+    STATE(state, LOCATE) = Py_NewRef(locate);
     PyObject *query = PyDict_GetItemWithError(scope, s_query_string);
     if (query == NULL ? PyErr_Occurred() != NULL : !PyBytes_CheckExact(query))
         return query == NULL ? -1 : 0;
@@ -1022,6 +1037,21 @@ static int record(Path *self, PyObject *cell, PyObject *state)
     return 0;
 }
 
+/* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
+static int is_sound(Path *self, PyObject *state)
+{
+    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID, HOST, REMOTE_IP, REFERRER, ROUTE};
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
+        PyObject *text = STATE(state, texts[index]);
+        if (text == NULL || !PyUnicode_CheckExact(text))
+            return 0;
+    }
+    PyObject *bound = STATE(state, BOUND), *begun_s = STATE(state, BEGUN), *elapsed = STATE(state, ELAPSED);
+    PyObject *status = STATE(state, STATUS), *start = STATE(state, START_NS);
+    return start != NULL && PyLong_CheckExact(start) && bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL
+           && PyFloat_CheckExact(begun_s) && elapsed != NULL && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
+}
+
 enum { MOST_SIZES = 2048 };
 static PyObject *known_sizes[MOST_SIZES];
 
@@ -1056,7 +1086,13 @@ fail:
         return -1;
     }
     int has_caller = caller != Py_None;
-    if (has_caller && (!PyTuple_Check(caller) || PyTuple_GET_SIZE(caller) != 4)) {
+    if (!is_sound(self, state)) { /* Python has run since it was looked at */
+        PyErr_SetString(PyExc_TypeError, "a slot of the request's state has been emptied, or holds something else");
+        goto fail;
+    }
+    if (has_caller
+        && (!PyTuple_Check(caller) || PyTuple_GET_SIZE(caller) != 4 || !PyUnicode_CheckExact(PyTuple_GET_ITEM(caller, 1))
+            || !PyUnicode_CheckExact(PyTuple_GET_ITEM(caller, 3)))) {
         PyErr_SetString(PyExc_TypeError, "the span's caller is not as incoming.caller_of gives it");
         goto fail;
     }
@@ -1067,13 +1103,6 @@ fail:
         STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME), STATE(state, HOST), protocol,
         STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
     };
-    int is_full = 1;
-    for (int index = 0; index < RECORD_SIZE; index++)
-        is_full &= values[index] != NULL;
-    if (!is_full) {
-        PyErr_SetString(PyExc_AttributeError, "a slot of the request's state has been emptied");
-        goto fail;
-    }
     if ((record = (PyObject *)new_record(values)) == NULL) {
         if ((record = PyTuple_New(RECORD_SIZE)) == NULL)
             goto fail;
@@ -1091,21 +1120,6 @@ fail:
     Py_DECREF(caller);
     Py_DECREF(protocol);
     return done == NULL ? -1 : 0;
-}
-
-/* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
-static int is_sound(Path *self, PyObject *state)
-{
-    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID, HOST, REMOTE_IP, REFERRER, ROUTE};
-    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
-        PyObject *text = STATE(state, texts[index]);
-        if (text == NULL || !PyUnicode_CheckExact(text))
-            return 0;
-    }
-    PyObject *bound = STATE(state, BOUND), *begun_s = STATE(state, BEGUN), *elapsed = STATE(state, ELAPSED);
-    PyObject *status = STATE(state, STATUS), *start = STATE(state, START_NS);
-    return start != NULL && PyLong_CheckExact(start) && bound != NULL && PyDict_CheckExact(bound) && begun_s != NULL
-           && PyFloat_CheckExact(begun_s) && elapsed != NULL && PyFloat_CheckExact(elapsed) && status != NULL && PyLong_Check(status) && STATE(state, SPAN) != NULL;
 }
 
 /* Whether Python must end this request: something is bound, has failed, or is not as usual. Returns -1 with an exception. */
@@ -1206,11 +1220,16 @@ end:
 
 /* ------------------------------------------------------------------ the last message, as `_Exchange._complete` */
 
+enum { CREATED, RUNNING, SUSPENDED, DONE };
+
+/* A coroutine in the place of Python's `_complete`, which does not pay for a frame of its own. What it awaits is a
+   coroutine that nobody else has: other things are awaited by one of Python's, which knows all that may be awaited. */
 typedef struct {
     PyObject_HEAD
     Exchange *exchange;
     PyObject *message; /* until it is sent */
-    PyObject *sending; /* what is awaited; NULL before and after */
+    PyObject *sending; /* the coroutine that is awaited; NULL before and after */
+    int phase;
 } Completion;
 
 static PyObject *completion_of(Exchange *exchange, PyObject *message)
@@ -1221,6 +1240,7 @@ static PyObject *completion_of(Exchange *exchange, PyObject *message)
     self->exchange = (Exchange *)Py_NewRef(exchange);
     self->message = Py_NewRef(message);
     self->sending = NULL;
+    self->phase = CREATED;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
@@ -1258,33 +1278,43 @@ static void note_disconnected(Exchange *exchange)
     PyErr_Restore(type, error, trace);
 }
 
-/* Begin to send. Returns -1 with an exception. */
+/* Begin to send. Returns -1 with an exception, and -2 where that is not for the server's errors. */
 static int begin_sending(Completion *self)
 {
     PyObject *message = self->message, *awaitable;
     self->message = NULL;
     int is_gone = has_left(self->exchange->receive);
-    if (is_gone > 0)
-        note_disconnected(self->exchange);
-    awaitable = is_gone < 0 ? NULL : PyObject_CallOneArg(self->exchange->send, message);
-    Py_DECREF(message);
-    if (awaitable == NULL || PyCoro_CheckExact(awaitable)) {
-        self->sending = awaitable;
-        return awaitable == NULL ? -1 : 0;
+    if (is_gone < 0) {
+        Py_DECREF(message);
+        return -2;
     }
-    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
-    if (methods == NULL || methods->am_await == NULL)
-        PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression", Py_TYPE(awaitable)->tp_name);
-    else
-        self->sending = methods->am_await(awaitable);
-    Py_DECREF(awaitable);
-    return self->sending == NULL ? -1 : 0;
+    if (is_gone)
+        note_disconnected(self->exchange);
+    awaitable = PyObject_CallOneArg(self->exchange->send, message);
+    Py_DECREF(message);
+    if (awaitable != NULL && !(PyCoro_CheckExact(awaitable) && Py_REFCNT(awaitable) == 1)) {
+        PyObject *waiting = PyObject_CallMethodOneArg((PyObject *)self->exchange, s__await, awaitable);
+        Py_DECREF(awaitable);
+        awaitable = waiting;
+        if (awaitable != NULL && !PyCoro_CheckExact(awaitable)) {
+            PyErr_SetString(PyExc_TypeError, "_await must be a coroutine function");
+            Py_CLEAR(awaitable);
+        }
+    }
+    self->sending = awaitable;
+    return awaitable == NULL ? -1 : 0;
 }
 
 /* It has been sent, or that has failed. Takes the result. */
 static PySendResult end_sending(Completion *self, PySendResult how, PyObject **result)
 {
-    Py_CLEAR(self->sending);
+    self->phase = DONE;
+    if (self->sending != NULL) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        Py_CLEAR(self->sending);
+        PyErr_Restore(type, error, trace);
+    }
     if (how == PYGEN_RETURN) {
         Py_CLEAR(*result);
         *result = exchange_finish(self->exchange, NULL);
@@ -1295,19 +1325,41 @@ static PySendResult end_sending(Completion *self, PySendResult how, PyObject **r
     return PYGEN_ERROR;
 }
 
+/* Raise what a coroutine raises that cannot be run now. */
+static int is_not_to_be_run(const Completion *self)
+{
+    if (self->phase == RUNNING)
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    else if (self->phase == DONE)
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    return self->phase == RUNNING || self->phase == DONE;
+}
+
 static PySendResult completion_am_send(Completion *self, PyObject *value, PyObject **result)
 {
     *result = NULL;
-    if (self->message != NULL && begin_sending(self) < 0)
-        return end_sending(self, PYGEN_ERROR, result);
-    if (self->sending == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    if (is_not_to_be_run(self))
         return PYGEN_ERROR;
+    if (self->phase == CREATED) {
+        if (value != Py_None) {
+            PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
+            return PYGEN_ERROR;
+        }
+        self->phase = RUNNING;
+        int begun = begin_sending(self);
+        if (begun == -2) {
+            self->phase = DONE;
+            return PYGEN_ERROR;
+        }
+        if (begun < 0)
+            return end_sending(self, PYGEN_ERROR, result);
     }
-    PyObject *sending = Py_NewRef(self->sending);
-    PySendResult how = PyIter_Send(sending, value, result);
-    Py_DECREF(sending);
-    return how == PYGEN_NEXT ? how : end_sending(self, how, result);
+    self->phase = RUNNING;
+    PySendResult how = PyIter_Send(self->sending, value, result);
+    if (how != PYGEN_NEXT)
+        return end_sending(self, how, result);
+    self->phase = SUSPENDED;
+    return how;
 }
 
 static PyObject *as_iterator(PySendResult how, PyObject *result)
@@ -1333,49 +1385,113 @@ static PyObject *completion_send(Completion *self, PyObject *value)
     return as_iterator(how, result);
 }
 
+static PyObject *completion_await(Completion *self)
+{
+    if (self->phase == SUSPENDED || self->phase == RUNNING) {
+        PyErr_SetString(PyExc_RuntimeError, "coroutine is being awaited already");
+        return NULL;
+    }
+    return Py_NewRef((PyObject *)self);
+}
+
+/* Close what is awaited. Returns -1 with an exception. */
+static int close_sending(Completion *self)
+{
+    self->phase = RUNNING;
+    PyObject *done = PyObject_CallMethodNoArgs(self->sending, s_close);
+    self->phase = SUSPENDED;
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Whether a coroutine has not ended. Leaves an exception as it is. */
+static int has_frame(PyObject *coroutine)
+{
+    PyObject *type, *error, *trace, *frame;
+    PyErr_Fetch(&type, &error, &trace);
+    frame = PyObject_GetAttr(coroutine, s_cr_frame);
+    int is_there = frame != NULL && frame != Py_None;
+    Py_XDECREF(frame);
+    PyErr_Restore(type, error, trace);
+    return is_there;
+}
+
+/* Let Python's coroutine, which has not begun either, do what was asked for. */
+static PyObject *by_python(Completion *self, PyObject *method, PyObject *args)
+{
+    PyObject *message = self->message, *coroutine, *bound, *result = NULL;
+    self->message = NULL;
+    self->phase = RUNNING;
+    if ((coroutine = PyObject_CallMethodOneArg((PyObject *)self->exchange, s__complete, message)) == NULL) {
+        self->phase = DONE;
+        Py_DECREF(message);
+        return NULL;
+    }
+    if ((bound = PyObject_GetAttr(coroutine, method)) != NULL) {
+        result = PyObject_CallObject(bound, args);
+        Py_DECREF(bound);
+    }
+    self->phase = DONE;
+    if (result == NULL && has_frame(coroutine)) { /* the arguments were wrong */
+        self->phase = CREATED;
+        self->message = Py_NewRef(message);
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        Py_XDECREF(PyObject_CallMethodNoArgs(coroutine, s_close)); /* nobody is to miss that it was never awaited */
+        PyErr_Restore(type, error, trace);
+    }
+    Py_DECREF(message);
+    Py_DECREF(coroutine);
+    return result;
+}
+
 static PyObject *completion_throw(Completion *self, PyObject *args)
 {
-    PyObject *sending = self->sending, *thrower = NULL, *result = NULL, *error, *value = NULL, *trace = NULL;
-    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &error, &value, &trace))
+    PyObject *result = NULL, *error = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL, *thrower;
+    if (is_not_to_be_run(self))
         return NULL;
-    Py_CLEAR(self->message); /* not begun: it never will be */
-    if (sending != NULL && (thrower = optional(sending, s_throw)) == NULL && PyErr_Occurred())
-        return NULL;
-    if (thrower == NULL) {
-        if (PyExceptionInstance_Check(error))
-            PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-        else
-            PyErr_SetObject(error, value);
+    if (self->phase == CREATED)
+        return by_python(self, s_throw, args);
+    if (error != NULL && PyErr_GivenExceptionMatches(error, PyExc_GeneratorExit)) {
+        if (close_sending(self) == 0)
+            PyErr_SetObject(PyExceptionInstance_Check(error) ? (PyObject *)Py_TYPE(error) : error,
+                            PyExceptionInstance_Check(error) ? error : NULL);
         end_sending(self, PYGEN_ERROR, &result);
         return NULL;
     }
-    Py_INCREF(sending);
+    if ((thrower = PyObject_GetAttr(self->sending, s_throw)) == NULL)
+        return NULL;
+    self->phase = RUNNING;
     result = PyObject_CallObject(thrower, args);
     Py_DECREF(thrower);
-    Py_DECREF(sending);
+    self->phase = SUSPENDED;
     if (result != NULL)
         return result;
-    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
-        end_sending(self, PYGEN_ERROR, &result);
-        return NULL;
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyErr_Clear(); /* it has been sent all the same */
+        PySendResult how = end_sending(self, PYGEN_RETURN, &result);
+        return as_iterator(how, result);
     }
-    PyErr_Clear(); /* it has been sent all the same */
-    PySendResult how = end_sending(self, PYGEN_RETURN, &result);
-    return as_iterator(how, result);
+    if (!has_frame(self->sending)) /* else the arguments were wrong, and it goes on */
+        end_sending(self, PYGEN_ERROR, &result);
+    return NULL;
 }
 
 static PyObject *completion_close(Completion *self, PyObject *Py_UNUSED(none))
 {
-    PyObject *sending = self->sending, *closer, *done;
-    self->sending = NULL;
+    PyObject *result = NULL;
+    if (self->phase == RUNNING) {
+        is_not_to_be_run(self);
+        return NULL;
+    }
+    if (self->phase == SUSPENDED && close_sending(self) < 0) {
+        end_sending(self, PYGEN_ERROR, &result);
+        return NULL;
+    }
+    self->phase = DONE;
     Py_CLEAR(self->message);
-    if (sending == NULL)
-        Py_RETURN_NONE;
-    closer = optional(sending, s_close);
-    done = closer == NULL ? (PyErr_Occurred() ? NULL : Py_NewRef(Py_None)) : PyObject_CallNoArgs(closer);
-    Py_XDECREF(closer);
-    Py_DECREF(sending);
-    return done;
+    Py_CLEAR(self->sending);
+    Py_RETURN_NONE;
 }
 
 static int completion_traverse(Completion *self, visitproc visit, void *arg)
@@ -1408,7 +1524,7 @@ static PyMethodDef completion_methods[] = {
     {"close", (PyCFunction)completion_close, METH_NOARGS, "close()\n--\n\nAs a coroutine's."},
     {NULL},
 };
-static PyAsyncMethods completion_async = {.am_await = PyObject_SelfIter, .am_send = (sendfunc)completion_am_send};
+static PyAsyncMethods completion_async = {.am_await = (unaryfunc)completion_await, .am_send = (sendfunc)completion_am_send};
 static PyTypeObject CompletionType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "obskit.signals._native.Completion",
@@ -1641,6 +1757,7 @@ static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PATH_OBJECTS(KEEP)
     memcpy(self->state_offsets, given.state_offsets, sizeof given.state_offsets);
     memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
+    fill_blank(self->blank);
     self->takes_all = given.takes_all;
     self->thick_s = given.thick_s;
     self->second = -1;

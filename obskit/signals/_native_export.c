@@ -31,7 +31,10 @@ static int take_in(Intake *self, PyObject *item, PyObject *size)
         return -1;
     Py_DECREF(done);
     if ((done = PyObject_CallOneArg(self->add_item, item)) == NULL) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
         Py_XDECREF(PyObject_CallMethodNoArgs(self->sizes, s_pop));
+        PyErr_Restore(type, error, trace);
         return -1;
     }
     Py_DECREF(done);
@@ -85,7 +88,8 @@ static PyObject *intake_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOLLLOO", names, &items, &sizes, &room, &most_bytes, &urgent_room,
                                      &refuse, &wake))
         return NULL;
-    PyObject *add_item = PyObject_GetAttr(items, s_append), *add_size = PyObject_GetAttr(sizes, s_append);
+    PyObject *add_item = PyObject_GetAttr(items, s_append);
+    PyObject *add_size = add_item == NULL ? NULL : PyObject_GetAttr(sizes, s_append);
     Intake *self = add_item == NULL || add_size == NULL ? NULL : (Intake *)type->tp_alloc(type, 0);
     if (self == NULL) {
         Py_XDECREF(add_item);
@@ -223,6 +227,12 @@ static int fan_traverse(Fan *self, visitproc visit, void *arg)
     return 0;
 }
 
+static int fan_clear(Fan *self)
+{
+    Py_XSETREF(self->intakes, PyTuple_New(0)); /* there is only one of these */
+    return 0;
+}
+
 static void fan_dealloc(Fan *self)
 {
     PyObject_GC_UnTrack(self);
@@ -246,6 +256,7 @@ static PyTypeObject FanType = {
     .tp_doc = "Puts what is to go everywhere into the queue of each destination.",
     .tp_new = fan_new,
     .tp_traverse = (traverseproc)fan_traverse,
+    .tp_clear = (inquiry)fan_clear,
     .tp_dealloc = (destructor)fan_dealloc,
     .tp_methods = fan_methods,
     .tp_getset = fan_getset,
@@ -539,7 +550,8 @@ static Record *new_record(PyObject *const *values)
     }
     int is_usual = read_id(values[R_TRACE], self->trace_id, 2) && read_id(values[R_SPAN], &self->span_id, 1)
                    && (PyUnicode_GET_LENGTH(values[R_PARENT]) == 0 || read_id(values[R_PARENT], &self->parent_id, 1))
-                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_OF_KIND + 2]);
+                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_OF_KIND + 2])
+                   && PyFloat_AS_DOUBLE(values[R_ELAPSED]) >= 0 && PyFloat_AS_DOUBLE(values[R_ELAPSED]) < 1e9;
     if (is_usual) {
         self->start_ns = PyLong_AsLongLong(values[R_START]);
         is_usual = !(self->start_ns == -1 && PyErr_Occurred()) && (self->kind = kind_of(values + R_OF_KIND)) != NULL;

@@ -86,6 +86,14 @@ _LIKE: Final = (1, 2, True, _SAMPLED, NO_STATES, True)
 new_context: Final = tuple.__new__ if tuple(_checked(SpanContext, _LIKE)) == _LIKE else _checked
 
 
+_OF_A_SAMPLE: Final = ("GET", "/a", 200, "", "http", "a", "1.1", "/a", "", "", "a", None)
+_SAMPLES: Final = (
+    ("1" * 32, "2" * 16, True, "", False, "", 1, 1.0, *_OF_A_SAMPLE),
+    ("3" * 32, "4" * 16, False, "5" * 16, True, "", 2, 2.0, *_OF_A_SAMPLE),
+)
+"""Of which the compiled module must make what Python makes."""
+
+
 def record_of(
     state: RequestState, caller: Caller | None, kind: str, protocol: str, more: Mapping[str, Any] | None
 ) -> Record:
@@ -174,22 +182,29 @@ class EndedSpans:
         make, marks = self._make or self._load(), [object() for _ in range(5)]
         own, parent, attributes, start, end = cast("list[Any]", marks)
         resource = self.resource()
-        like = make("", own, parent, resource, attributes, (), (), KIND, None, _UNSET, start, end, self._scope)
-        found = [[name for name, value in vars(like).items() if value is mark] for mark in marks]
-        is_plain = type(like) is make and make.__new__ is object.__new__ and new_context is tuple.__new__
-        if MODULE is None or not is_plain or any(len(names) != 1 for names in found):
+        is_plain = make.__new__ is object.__new__ and new_context is tuple.__new__
+        if MODULE is None or not is_plain or any("__slots__" in vars(each) for each in make.__mro__):
             return None
-        builder = MODULE.Builder(
-            slow=self.built,
-            alike=self._alike,
-            add_own=self.add_own,
-            shown_agent=self._shown.agent,
-            span_type=make,
-            context_type=SpanContext,
-            names=tuple(names[0] for names in found),
-            flags=(_SAMPLED, _UNSAMPLED, _SAMPLED_ROOT, _UNSAMPLED_ROOT),
-            no_states=NO_STATES,
-        )
+        try:
+            like = make("", own, parent, resource, attributes, (), (), KIND, None, _UNSET, start, end, self._scope)
+            found = [[name for name, value in vars(like).items() if value is mark] for mark in marks]
+            if type(like) is not make or any(len(names) != 1 for names in found):
+                return None
+            builder = MODULE.Builder(
+                slow=self.built,
+                alike=self._alike,
+                add_own=self.add_own,
+                shown_agent=self._shown.agent,
+                span_type=make,
+                context_type=SpanContext,
+                names=tuple(names[0] for names in found),
+                flags=(_SAMPLED, _UNSAMPLED, _SAMPLED_ROOT, _UNSAMPLED_ROOT),
+                no_states=NO_STATES,
+            )
+            if any(vars(builder.built(one, resource)) != vars(self.built(one, resource)) for one in _SAMPLES):
+                return None  # its constructor does more than keep what it is given
+        except Exception:  # noqa: BLE001 - nothing is lost: spans are made in Python, and what is wrong shows there
+            return None
         return cast("Callable[[Record, Resource], ReadableSpan]", builder.built)
 
     def _alike(self, key: Record, resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -106,10 +106,14 @@ class _Intake:
             if room < 0 or size_bytes > self.most_bytes:
                 self._refuse(size_bytes)
                 return False
+            self._sizes.append(size_bytes)
+            try:
+                self._items.append(item)
+            except BaseException:  # no memory
+                self._sizes.pop()
+                raise
             self.room = room
             self.put_count += 1
-            self._sizes.append(size_bytes)
-            self._items.append(item)
         if room < self.urgent_room:
             self._wake()
         return True

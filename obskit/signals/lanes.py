@@ -120,6 +120,7 @@ class Lane:
             is_native=is_native,
         )
         self._refused: Counter[str] = Counter()
+        self._refused_lock = threading.RLock()  # re-entrant: a signal handler may end a span, too
         self._closed_as: str | None = None
         self._settle_lock = threading.RLock()
         self._flight: deque[Any] = deque()
@@ -139,10 +140,12 @@ class Lane:
         return self.intake.put(item, size_bytes)
 
     def _refuse(self, size_bytes: int) -> None:
-        if self._closed_as is None:
-            self._refused["too_large" if size_bytes > self.intake.most_bytes else "queue_full"] += 1
-        elif self._closed_as:
-            self._refused[self._closed_as] += 1
+        reason = self._closed_as
+        if reason is None:
+            reason = "too_large" if size_bytes > self.intake.most_bytes else "queue_full"
+        if reason:
+            with self._refused_lock:
+                self._refused[reason] += 1
 
     # ------------------------------------------------------------------ figures
 
