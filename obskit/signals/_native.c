@@ -176,6 +176,7 @@ typedef struct {
     PyObject *blank[STATE_SLOTS]; /* what a new state has, where that is always the same; borrowed of the module */
     int takes_all;
     double thick_s, last_ended;
+    PyObject *last_start; /* scheme, host and what `start_of` made of them, a tuple; or NULL */
     long long second; /* of `moment` */
     char second_text[24];
 } Path;
@@ -775,6 +776,23 @@ static PyObject *known(Path *self, PyObject *parts, PyObject *key, PyObject *mak
     return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs(self->lines, maker, first, second, NULL);
 }
 
+/* What URLs of a host begin with; most requests are to the same one. */
+static PyObject *start_of(Path *self, PyObject *scheme, PyObject *host)
+{
+    PyObject *last = self->last_start;
+    if (last != NULL && PyTuple_GET_ITEM(last, 1) == host
+        && (PyTuple_GET_ITEM(last, 0) == scheme || PyUnicode_Compare(PyTuple_GET_ITEM(last, 0), scheme) == 0))
+        return Py_NewRef(PyTuple_GET_ITEM(last, 2));
+    PyObject *key = PyTuple_Pack(2, scheme, host);
+    PyObject *start = key == NULL ? NULL : known(self, self->starts, key, s__start, scheme, host);
+    Py_XDECREF(key);
+    if (start != NULL && (last = PyTuple_Pack(3, scheme, host, start)) == NULL)
+        PyErr_Clear();
+    else if (start != NULL)
+        Py_XSETREF(self->last_start, last);
+    return start;
+}
+
 /* What a line is made of, held while Python runs. */
 enum {
     O_PATH, O_IP, O_TRACE, O_SPAN, O_AGENT, O_SCHEME, O_HOST, O_QUERY, O_REFERRER, TEXTS,
@@ -842,13 +860,7 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     }
     else
         ADD(line, "null,\"requestUrl\":\"");
-    PyObject *start = PyTuple_Pack(2, parts[O_SCHEME], parts[O_HOST]);
-    if (start == NULL)
-        add_made(line, NULL);
-    else {
-        add_made(line, known(self, self->starts, start, s__start, parts[O_SCHEME], parts[O_HOST]));
-        Py_DECREF(start);
-    }
+    add_made(line, start_of(self, parts[O_SCHEME], parts[O_HOST]));
     add_text(line, path);
     if (PyUnicode_GET_LENGTH(parts[O_QUERY]))
         add_made(line, PyObject_CallMethodOneArg(self->lines, s__query, parts[O_QUERY]));
@@ -957,12 +969,14 @@ end:
 /* ------------------------------------------------------------------ the end */
 
 /* The route's template, looked up once for each route: the key has an id, so the objects are kept along with it. */
-static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
+static PyObject *route_of(Path *self, PyObject *state, PyObject *routes, int *has_run_python)
 {
     PyObject *route = held(state, self->state_offsets[ROUTE], &PyUnicode_Type), *scope = STATE(state, SOURCE);
     PyObject *matched, *effective = Py_None, *inner = NULL, *root = NULL, *key, *seen, *entry = NULL;
+    *has_run_python = 0;
     if (route == NULL || PyUnicode_GET_LENGTH(route))
         return route;
+    *has_run_python = 1;
     Py_DECREF(route);
     if (scope == NULL || !PyDict_CheckExact(scope) || (matched = PyDict_GetItemWithError(scope, s_route)) == NULL
         || matched == Py_None)
@@ -990,6 +1004,7 @@ static PyObject *route_of(Path *self, PyObject *state, PyObject *routes)
         goto end;
     if (seen != NULL && PyTuple_GET_ITEM(seen, 0) == matched && PyTuple_GET_ITEM(seen, 1) == effective) {
         route = Py_NewRef(PyTuple_GET_ITEM(seen, 2));
+        *has_run_python = 0;
         put(state, self->state_offsets[ROUTE], Py_NewRef(route));
         goto end;
     }
@@ -1193,9 +1208,9 @@ static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
 {
     Path *self = exchange->native;
     PyObject *state = exchange->state, *route = NULL, *series = NULL, *elapsed, *done = NULL;
-    int is_left = is_left_to_python(self, state);
-    if (is_left == 0 && (route = route_of(self, state, exchange->routes)) != NULL && PyUnicode_CheckExact(route)
-        && (series = series_of(self, state, route)) != NULL)
+    int is_left = is_left_to_python(self, state), has_run_python;
+    if (is_left == 0 && (route = route_of(self, state, exchange->routes, &has_run_python)) != NULL && PyUnicode_CheckExact(route)
+        && (series = series_of(self, state, route)) != NULL && has_run_python)
         is_left = is_left_to_python(self, state); /* who looked for the route may have touched the span, too */
     if (is_left || series == NULL) {
         if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -1768,6 +1783,7 @@ static int path_traverse(Path *self, visitproc visit, void *arg)
 {
 #define VISIT(name) Py_VISIT(self->name);
     PATH_OBJECTS(VISIT)
+    Py_VISIT(self->last_start);
     return 0;
 }
 
@@ -1776,6 +1792,7 @@ static void path_dealloc(Path *self)
     PyObject_GC_UnTrack(self);
 #define FORGET(name) Py_XDECREF(self->name);
     PATH_OBJECTS(FORGET)
+    Py_XDECREF(self->last_start);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
