@@ -118,8 +118,8 @@ def _cpu(name: str, values: Results, over: float | None) -> str:
 
 
 _UNDER_A_SERVER = (
-    "50 keep-alive connections, capacity asked for by {asked_by}; memory is that over bare's. In brackets are the quartiles of the rounds: a share is no "
-    "surer than they are apart."
+    "50 keep-alive connections, capacity asked for by {asked_by}; memory is that over bare's. In brackets are the "
+    "quartiles of the rounds: a share is no surer than they are apart."
 )
 
 

@@ -34,9 +34,8 @@ from variants import HERE, ROOT, VARIANTS, environment
 
 WRK = shutil.which("wrk") or ""
 CONNECTIONS = 50
-GENERATIONS = 3
-LEAST_ROUNDS = 3
-"""Of throughput with each set of servers: two bare apps side by side differ by up to a fifth in a single round."""
+GENERATIONS = 9
+"""Sets of servers: two bare apps side by side differ by up to a tenth for as long as they live."""
 
 
 class Server:
@@ -187,7 +186,8 @@ class _Seen:
 def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seconds: float) -> dict[str, Any]:
     """Return by variant throughput, latency and memory, or why there are none.
 
-    The rounds are shared out to `GENERATIONS` sets of servers, as a process may be lucky with its place in memory.
+    The rounds are shared out to `GENERATIONS` sets of servers, as a process may be lucky with its place in memory, and
+    throughput has a round with each of them.
     """
     names = ["bare", *(variant for variant in variants if variant != "bare")]
     seen: dict[str, _Seen] = defaultdict(_Seen)
@@ -195,10 +195,8 @@ def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seco
     rates: list[float] = []
     done = 0
     for generation in range(GENERATIONS):
-        share = round(rounds * (generation + 1) / GENERATIONS) - done
+        share = math.ceil(rounds * (generation + 1) / GENERATIONS) - done
         done += share
-        if not share:
-            continue
         with ExitStack() as stack:
             running: dict[str, Server] = {}
             for variant in names:
@@ -210,15 +208,15 @@ def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seco
                 except (RuntimeError, OSError) as error:
                     running.pop(variant, None)
                     failed[variant] = {"failed": str(error)}
-            for number in range(max(share, LEAST_ROUNDS)):
-                _throughput(running, seen, seconds, done + number)
+            for number in range(max(share, 1)):
+                _throughput(running, seen, seconds, generation + number)
             rates.append(statistics.median(seen["bare"].rps) / 10)
             for number in range(share):
                 _latency(running, seen, 2 * seconds, rates[0], done + number)
             for variant, server in running.items():
                 seen[variant].rss_start_mib.append(server.rss_start_mib)
                 seen[variant].rss_mib.append(server.rss_mib())
-        print(f"{framework}: {done} of {rounds} rounds", file=sys.stderr, flush=True)
+        print(f"{framework}: {generation + 1} of {GENERATIONS} sets of servers", file=sys.stderr, flush=True)
     return {variant: _medians(seen[variant], rates[0]) for variant in names if variant not in failed} | failed
 
 
