@@ -69,8 +69,7 @@ class Pipeline:
         shown: takes secrets out of what is known of requests.
 
     Attributes:
-        submit_request: queues the span of a request that has ended, and about how many bytes it keeps alive; it becomes
-            a span again on the export thread.
+        submit_request: queues the record of a span that takes about so many bytes.
         prepare: called on the export thread when it first has nothing to do; imports what requests must not wait for.
     """
 
@@ -90,10 +89,9 @@ class Pipeline:
         redactor = Redactor(config.redact_keys)
         self._late = LateParts(self._submit_span, self.flush, redactor)
         shown = shown or Shown(redactor)
-        self.ended = EndedSpans(
-            lambda: self._worker.renewed(self.resource), config.sample_ratio, shown, is_native=config.native
-        )
-        self._fan = fan(is_native=config.native)
+        is_native, ratio = config.native, config.sample_ratio
+        self.ended = EndedSpans(lambda: self._worker.renewed(self.resource), ratio, shown, is_native=is_native)
+        self._fan = fan(is_native=is_native)
         self.submit_request: Callable[[Record, int], None] = self._fan.submit
         self._at_fork: tuple[Baseline, int] = ({}, 0)
         self._is_gated = self._is_held = False
@@ -104,7 +102,7 @@ class Pipeline:
     def _renew(self) -> None:
         self._tally = Tally()
         cap = max(1, self._config.queue_bytes // max(1, len(self._factories)))
-        # By the module's name: gevent may have replaced it since this one was imported, and would be blocked by it.
+        # By the module's name: gevent may have replaced it since, and would be blocked by this one.
         self._commands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
         self._is_woken = False
         self._gate = threading.Lock()
