@@ -34,8 +34,8 @@ from variants import HERE, ROOT, VARIANTS, environment
 
 WRK = shutil.which("wrk") or ""
 CONNECTIONS = 50
-GENERATIONS = 9
-"""Sets of servers: two bare apps side by side differ by up to a tenth for as long as they live."""
+LEAST_SETS = 4
+"""Of servers: two bare apps side by side differ by up to a tenth for as long as they live."""
 
 
 class Server:
@@ -186,17 +186,14 @@ class _Seen:
 def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seconds: float) -> dict[str, Any]:
     """Return by variant throughput, latency and memory, or why there are none.
 
-    The rounds are shared out to `GENERATIONS` sets of servers, as a process may be lucky with its place in memory, and
-    throughput has a round with each of them.
+    Each round of throughput has servers of its own, as a process may be lucky with its place in memory.
     """
     names = ["bare", *(variant for variant in variants if variant != "bare")]
     seen: dict[str, _Seen] = defaultdict(_Seen)
     failed: dict[str, dict[str, str]] = {}
     rates: list[float] = []
-    done = 0
-    for generation in range(GENERATIONS):
-        share = math.ceil(rounds * (generation + 1) / GENERATIONS) - done
-        done += share
+    sets = max(rounds, LEAST_SETS)
+    for number in range(sets):
         with ExitStack() as stack:
             running: dict[str, Server] = {}
             for variant in names:
@@ -208,15 +205,14 @@ def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seco
                 except (RuntimeError, OSError) as error:
                     running.pop(variant, None)
                     failed[variant] = {"failed": str(error)}
-            for number in range(max(share, 1)):
-                _throughput(running, seen, seconds, generation + number)
+            _throughput(running, seen, seconds, number)
             rates.append(statistics.median(seen["bare"].rps) / 10)
-            for number in range(share):
-                _latency(running, seen, 2 * seconds, rates[0], done + number)
+            if number < rounds:
+                _latency(running, seen, 2 * seconds, rates[0], number)
             for variant, server in running.items():
                 seen[variant].rss_start_mib.append(server.rss_start_mib)
                 seen[variant].rss_mib.append(server.rss_mib())
-        print(f"{framework}: {generation + 1} of {GENERATIONS} sets of servers", file=sys.stderr, flush=True)
+        print(f"{framework}: {number + 1} of {sets} sets of servers", file=sys.stderr, flush=True)
     return {variant: _medians(seen[variant], rates[0]) for variant in names if variant not in failed} | failed
 
 
