@@ -75,7 +75,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
     X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
-    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__)
+    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__) X(__dict__)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;

@@ -786,7 +786,11 @@ static PyObject *builder_built(Builder *self, PyObject *const *args, Py_ssize_t 
         || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->names, F_ATTRIBUTES), attributes) < 0)
         goto end;
     PyTypeObject *type = (PyTypeObject *)self->span_type;
+#if PY_VERSION_HEX >= 0x030D0000 /* attributes are looked for within the object, unless they are told of the dict */
+    if ((span = type->tp_alloc(type, 0)) != NULL && PyObject_SetAttr(span, s___dict__, fields) < 0)
+#else
     if ((span = type->tp_alloc(type, 0)) != NULL && PyObject_GenericSetDict(span, fields, NULL) < 0)
+#endif
         Py_CLEAR(span);
 end:
     close_view(&view);

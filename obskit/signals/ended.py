@@ -201,8 +201,10 @@ class EndedSpans:
                 flags=(_SAMPLED, _UNSAMPLED, _SAMPLED_ROOT, _UNSAMPLED_ROOT),
                 no_states=NO_STATES,
             )
-            if any(vars(builder.built(one, resource)) != vars(self.built(one, resource)) for one in _SAMPLES):
-                return None  # its constructor does more than keep what it is given
+            for record in _SAMPLES:
+                made, fields = builder.built(record, resource), vars(self.built(record, resource))
+                if vars(made) != fields or any(getattr(made, name) != value for name, value in fields.items()):
+                    return None  # its constructor does more than keep what it is given
         except Exception:  # noqa: BLE001 - nothing is lost: spans are made in Python, and what is wrong shows there
             return None
         return cast("Callable[[Record, Resource], ReadableSpan]", builder.built)
