@@ -175,7 +175,9 @@ typedef struct {
     Py_ssize_t state_offsets[STATE_SLOTS], cell_offsets[CELL_SLOTS];
     PyObject *blank[STATE_SLOTS]; /* what a new state has, where that is always the same; borrowed of the module */
     int takes_all;
+    int is_json; /* the last line was no readable one */
     double thick_s, last_ended;
+    Gathered *lines_waiting; /* those that were waiting last, or NULL */
     PyObject *last_start; /* scheme, host and what `start_of` made of them, a tuple; or NULL */
     long long second; /* of `moment` */
     char second_text[24];
@@ -802,8 +804,9 @@ static const int part_slots[PARTS] = {
     PATH, REMOTE_IP, TRACE_ID, SPAN_ID, USER_AGENT, SCHEME, HOST, QUERY, REFERRER, RESPONSE_BYTES, START_NS, STATUS,
 };
 
-static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts, PyObject *head, PyObject *http,
-                       long long micros)
+/* `state` is NULL for a line that is made later: of a request that was sampled, called no AI, and had no referrer. */
+static void write_line(Path *self, Line *line, PyObject *state, PyObject *const *parts, PyObject *head, PyObject *http,
+                       long long micros, long long received)
 {
     PyObject *path = parts[O_PATH];
     long long millis = micros / 1000, started = PyLong_AsLongLong(parts[O_START]);
@@ -829,14 +832,14 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     add_text(line, parts[O_TRACE]);
     ADD(line, "\",\"logging.googleapis.com/spanId\":\"");
     add_text(line, parts[O_SPAN]);
-    if (STATE(state, SAMPLED) == Py_True)
+    if (state == NULL || STATE(state, SAMPLED) == Py_True)
         ADD(line, "\",\"logging.googleapis.com/trace_sampled\":true,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
     else
         ADD(line, "\",\"logging.googleapis.com/trace_sampled\":false,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
     add_number(line, millis, 1);
     ADD(line, ".");
     add_number(line, micros % 1000, 3);
-    if (STATE(state, AI_CALLS) == zero)
+    if (state == NULL || STATE(state, AI_CALLS) == zero)
         ADD(line, ",\"gemini_tokens\":{\"input\":0,\"output\":0}");
     else
         add_made(line, PyObject_CallMethodOneArg(self->lines, s__ai, state));
@@ -850,8 +853,13 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject **parts
     add_whole(line, parts[O_SENT]);
     ADD(line, "\"");
     add_made(line, known(self, self->agents, parts[O_AGENT], s__agent, parts[O_AGENT], NULL));
-    if (PyUnicode_GET_LENGTH(parts[O_REFERRER]) || STATE(state, REQUEST_BYTES) != minus_one)
+    if (state != NULL && (PyUnicode_GET_LENGTH(parts[O_REFERRER]) || STATE(state, REQUEST_BYTES) != minus_one))
         add_made(line, PyObject_CallMethodOneArg(self->lines, s__rest, state));
+    else if (state == NULL && received >= 0) {
+        ADD(line, ",\"requestSize\":\"");
+        add_number(line, received, 1);
+        ADD(line, "\"");
+    }
     ADD(line, ",\"remoteIp\":");
     if (PyUnicode_GET_LENGTH(parts[O_IP])) {
         ADD(line, "\"");
@@ -877,17 +885,29 @@ static PyObject *text_of_line(const Line *line)
     return text;
 }
 
-/* Make the line of `requestlines.RequestLines.line` with nothing bound. Returns 0 where Python must make it, -1 with an
-   exception. `line` is to be freed in any case. */
-static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
+static void open_line(Line *line)
 {
-    PyObject *parts[PARTS] = {NULL};
-    int held_parts = 0, is_made = 1;
     line->size = 0;
     line->room = sizeof line->fixed;
     line->is_bad = line->is_wide = 0;
     line->type = line->error = line->trace = NULL;
     line->data = line->fixed;
+}
+
+static void close_line(Line *line)
+{
+    if (line->data != line->fixed)
+        PyMem_Free(line->data);
+}
+
+static long long micros_of(double elapsed_s) { return (long long)(elapsed_s * 1e6 + 0.5); }
+
+/* Make the line of `requestlines.RequestLines.line` with nothing bound. Returns 0 where Python must make it, -1 with an
+   exception. */
+static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
+{
+    PyObject *parts[PARTS] = {NULL};
+    int held_parts = 0, is_made = 1;
     for (; held_parts < PARTS && is_made; held_parts++) {
         PyTypeObject *type = held_parts < TEXTS ? &PyUnicode_Type : held_parts == O_STATUS ? NULL : &PyLong_Type;
         parts[held_parts] = held(state, self->state_offsets[part_slots[held_parts]], type);
@@ -896,7 +916,7 @@ static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, Py
     PyErr_Clear(); /* Python meets it again, and tells */
     is_made = is_made && is_plain_path(parts[O_PATH]) && is_address(parts[O_IP]) && PyUnicode_GET_LENGTH(parts[O_TRACE]);
     if (is_made) {
-        write_line(self, line, state, parts, head, http, (long long)(elapsed_s * 1e6 + 0.5));
+        write_line(self, line, state, parts, head, http, micros_of(elapsed_s), -1);
         if (line->type != NULL) {
             PyErr_Restore(line->type, line->error, line->trace);
             is_made = -1;
@@ -909,40 +929,99 @@ static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, Py
     return is_made;
 }
 
+/* Make a line whose request has ended some milliseconds ago. */
+static int make_later(Gathered *lines, const Later *later)
+{
+    Path *self = (Path *)later->path;
+    const Record *record = (const Record *)later->record;
+    PyObject *const *kind = ((PyTupleObject *)record->kind)->ob_item - R_OF_KIND;
+    PyObject *made[] = {
+        text_of_id(record->trace_id, 2), text_of_id(&record->span_id, 1), PyLong_FromLongLong(later->sent),
+        PyLong_FromLongLong(record->start_ns),
+    };
+    PyObject *const parts[PARTS] = {
+        record->path, record->remote_ip, made[0], made[1], record->user_agent, kind[R_SCHEME], kind[R_HOST], record->query,
+        s_empty, made[2], made[3], kind[R_STATUS],
+    };
+    int failed = made[0] == NULL || made[1] == NULL || made[2] == NULL || made[3] == NULL;
+    Line line;
+    open_line(&line);
+    if (!failed) {
+        PyObject *head = PyTuple_GET_ITEM(later->series, 1), *http = PyTuple_GET_ITEM(later->series, 2);
+        write_line(self, &line, NULL, parts, head, http, micros_of(record->elapsed_s), later->received);
+        if (line.type != NULL)
+            PyErr_Restore(line.type, line.error, line.trace);
+        else if (line.is_bad)
+            PyErr_SetString(PyExc_ValueError, "a request's line cannot be encoded");
+        failed = line.type != NULL || line.is_bad || gather_bytes(lines, line.data, line.size) < 0;
+    }
+    close_line(&line);
+    for (size_t index = 0; index < sizeof made / sizeof *made; index++)
+        Py_XDECREF(made[index]);
+    return failed ? tell(self, s_end) : 0;
+}
+
+/* Let the line be made later. Returns 0 where it cannot be. */
+static int is_put_off(Path *self, Gathered *lines, PyObject *state, PyObject *series, PyObject *record)
+{
+    long long numbers[2];
+    static const int slots[] = {RESPONSE_BYTES, REQUEST_BYTES};
+    if (STATE(state, AI_CALLS) != zero || PyUnicode_GET_LENGTH(STATE(state, REFERRER))
+        || !is_plain_path(STATE(state, PATH)) || !is_address(STATE(state, REMOTE_IP))
+        || ((Record *)record)->start_ns < 0)
+        return 0;
+    for (int index = 0; index < 2; index++) {
+        PyObject *number = STATE(state, slots[index]);
+        int overflow;
+        if (number == NULL || !PyLong_CheckExact(number))
+            return 0;
+        numbers[index] = PyLong_AsLongLongAndOverflow(number, &overflow);
+        if (overflow || numbers[index] < -index)
+            return 0;
+    }
+    return gather_later(lines, (PyObject *)self, series, record, numbers[0], numbers[1]) == 0;
+}
+
+static int is_waiting(const Gathered *lines, double now_s)
+{
+    return lines->size + lines->count > 0 && now_s <= lines->until;
+}
+
 /* Those that wait for each other, owned, if some do that will be written in time; None where there are none. */
-static PyObject *waiting(PyObject *output, double now_s)
+static PyObject *waiting(Path *self, PyObject *output, double now_s)
 {
     PyObject *gathered = PyObject_GetAttr(output, s__gathered), *until;
     if (gathered == NULL)
         return NULL;
-    int is_waiting;
-    if (Py_IS_TYPE(gathered, &GatheredType))
-        is_waiting = ((Gathered *)gathered)->size > 0 && now_s <= ((Gathered *)gathered)->until;
+    int is_there;
+    if (Py_IS_TYPE(gathered, &GatheredType)) {
+        Py_XSETREF(self->lines_waiting, (Gathered *)Py_NewRef(gathered));
+        is_there = is_waiting((Gathered *)gathered, now_s);
+    }
     else {
         Py_ssize_t size = PyObject_Size(gathered);
         until = size > 0 ? PyObject_GetAttr(gathered, s_until) : NULL;
-        is_waiting = until != NULL && now_s <= PyFloat_AsDouble(until);
+        is_there = until != NULL && now_s <= PyFloat_AsDouble(until);
         Py_XDECREF(until);
     }
-    if (!PyErr_Occurred() && is_waiting)
+    if (!PyErr_Occurred() && is_there)
         return gathered;
     Py_DECREF(gathered);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 /* Say a line, together with those that wait if it comes soon after another, as `Observer._finish`. */
-static int say(Path *self, const Line *line, PyObject *text, double ended)
+static int say(Path *self, const Line *line, PyObject *text, double ended, int is_thick)
 {
     PyObject *output = PyObject_GetAttr(self->logs, s_OUTPUT), *lines = NULL, *loop = NULL, *now, *done = NULL;
-    double before = self->last_ended;
-    self->last_ended = ended;
     if (output == NULL)
         return -1;
-    int is_thick = ended - before < self->thick_s;
-    if (is_thick && (lines = waiting(output, ended)) == NULL)
+    if (is_thick && (lines = waiting(self, output, ended)) == NULL)
         goto end;
     if (lines != NULL && text == NULL && Py_IS_TYPE(lines, &GatheredType)) {
-        done = gather_bytes((Gathered *)lines, line->data, line->size) < 0 ? NULL : Py_NewRef(Py_None);
+        Gathered *gathered = (Gathered *)lines;
+        int failed = (gathered->count && make_all(gathered) < 0) || gather_bytes(gathered, line->data, line->size) < 0;
+        done = failed ? NULL : Py_NewRef(Py_None);
         goto end;
     }
     if ((text = text != NULL ? Py_NewRef(text) : text_of_line(line)) == NULL)
@@ -964,6 +1043,31 @@ end:
     Py_XDECREF(done);
     Py_DECREF(output);
     return done == NULL ? -1 : 0;
+}
+
+/* Make a request's line and say it. */
+static __attribute__((noinline)) int say_now(Path *self, PyObject *state, PyObject *series, double ended, int is_thick)
+{
+    PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2), *text = NULL;
+    PyObject *readable = PyDict_GetItemWithError(PyModule_GetDict(self->logs), s__is_readable);
+    /* Where the setting says it, without a call. */
+    if (readable == Py_True || readable == Py_False)
+        Py_INCREF(readable);
+    else if (PyErr_Occurred() || (readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
+        return -1;
+    Py_DECREF(readable);
+    self->is_json = readable == Py_False;
+    Line line;
+    open_line(&line);
+    int is_made = readable == Py_True ? 0 : make_line(self, &line, state, head, http, PyFloat_AS_DOUBLE(STATE(state, ELAPSED)));
+    if (is_made == 0) {
+        text = PyObject_CallMethodObjArgs(self->lines, s_line, state, s_empty, no_fields, head, http, NULL);
+        is_made = text == NULL ? -1 : 1;
+    }
+    int failed = is_made < 0 ? -1 : say(self, &line, text, ended, is_thick);
+    Py_XDECREF(text);
+    close_line(&line);
+    return failed;
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -1079,8 +1183,9 @@ static PyObject *known_size(Py_ssize_t bytes) /* owned; one number for all that 
     return Py_NewRef(known_sizes[bytes]);
 }
 
-/* End the span of a request that went well, as `RequestSpan.finish` with nothing more to say. */
-static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route)
+/* End the span of a request that went well, as `RequestSpan.finish` with nothing more to say. `kept` is set to what is
+   kept of it, owned, if that is a `Record`. */
+static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route, PyObject **kept)
 {
     PyObject *done;
     if (STATE(state, SAMPLED) != Py_True) { /* it may be kept all the same */
@@ -1131,7 +1236,10 @@ fail:
     done = size == NULL ? NULL : PyObject_Vectorcall(self->submit, arguments, 2, NULL);
     Py_XDECREF(done);
     Py_XDECREF(size);
-    Py_DECREF(record);
+    if (Py_IS_TYPE(record, &RecordType))
+        *kept = record;
+    else
+        Py_DECREF(record);
     Py_DECREF(caller);
     Py_DECREF(protocol);
     return done == NULL ? -1 : 0;
@@ -1173,33 +1281,21 @@ static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* owne
     return series;
 }
 
-static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double begun_s, double elapsed_s)
+static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double ended_s)
 {
-    PyObject *readable, *span = Py_NewRef(STATE(state, SPAN));
-    int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route) < 0;
+    PyObject *span = Py_NewRef(STATE(state, SPAN)), *kept = NULL;
+    int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route, &kept) < 0;
     Py_DECREF(span);
-    if (failed || self->lines == Py_None)
-        return failed ? -1 : 0;
-    /* Where the setting says it, without a call. */
-    readable = PyDict_GetItemWithError(PyModule_GetDict(self->logs), s__is_readable);
-    if (readable == Py_True || readable == Py_False)
-        Py_INCREF(readable);
-    else if (PyErr_Occurred() || (readable = PyObject_CallMethodNoArgs(self->logs, s_is_readable)) == NULL)
-        return -1;
-    Py_DECREF(readable);
-    PyObject *head = PyTuple_GET_ITEM(series, 1), *http = PyTuple_GET_ITEM(series, 2), *text = NULL;
-    Line line;
-    line.data = line.fixed;
-    int is_made = readable == Py_True ? 0 : make_line(self, &line, state, head, http, elapsed_s);
-    if (is_made == 0) {
-        text = PyObject_CallMethodObjArgs(self->lines, s_line, state, s_empty, no_fields, head, http, NULL);
-        is_made = text == NULL ? -1 : 1;
+    if (!failed && self->lines != Py_None) {
+        int is_thick = ended_s - self->last_ended < self->thick_s;
+        Gathered *lines = self->lines_waiting;
+        self->last_ended = ended_s;
+        if (!is_thick || !self->is_json || lines == NULL || !is_waiting(lines, ended_s) || kept == NULL || !is_sound(self, state)
+            || !is_put_off(self, lines, state, series, kept))
+            failed = say_now(self, state, series, ended_s, is_thick);
     }
-    failed = is_made < 0 ? -1 : say(self, &line, text, begun_s + elapsed_s);
-    Py_XDECREF(text);
-    if (line.data != line.fixed)
-        PyMem_Free(line.data);
-    return failed;
+    Py_XDECREF(kept);
+    return failed ? -1 : 0;
 }
 
 PyDoc_STRVAR(finish_doc, "_finish()\n--\n\nNote that the response is complete, as `Observer.body_sent`.");
@@ -1224,7 +1320,7 @@ static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
         goto end;
     put(state, self->state_offsets[ELAPSED], elapsed);
     put(state, self->state_offsets[FINISHED], Py_NewRef(Py_True));
-    if (ended(self, state, series, route, begun_s, elapsed_s) == 0 || tell(self, s_end) == 0)
+    if (ended(self, state, series, route, begun_s + elapsed_s) == 0 || tell(self, s_end) == 0)
         done = Py_NewRef(Py_None);
     release(self, state);
 end:
@@ -1793,6 +1889,7 @@ static void path_dealloc(Path *self)
 #define FORGET(name) Py_XDECREF(self->name);
     PATH_OBJECTS(FORGET)
     Py_XDECREF(self->last_start);
+    Py_XDECREF(self->lines_waiting);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

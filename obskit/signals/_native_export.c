@@ -264,16 +264,26 @@ static PyTypeObject FanType = {
 
 /* ------------------------------------------------------------------ lines that share a write, as `gathering._Gathered` */
 
+/* A request's line that is not made yet. Those of a few milliseconds are made in one go: the code that makes a line, and
+   the texts in it, are out of the processor's caches by the time that the next request ends, but not for the next line. */
+typedef struct {
+    PyObject *path; /* the Path that the request took */
+    PyObject *series, *record;
+    long long sent, received; /* bytes; the latter is -1 where it is not known */
+} Later;
+
 /* One piece of memory, which is written as it is: a text for each line, and their joint and encoded copies, would go
    through several times as much of the processor's cache. */
 typedef struct {
     PyObject_HEAD
     PyObject *bytes; /* longer than what is in it; NULL when nothing is */
     Py_ssize_t size;
+    Later *later; /* come behind the bytes */
+    Py_ssize_t count, room;
     double until;
 } Gathered;
 
-enum { LEAST_ROOM = 1 << 15 };
+enum { LEAST_ROOM = 1 << 15, LEAST_LATER = 64 };
 
 static PyTypeObject GatheredType;
 
@@ -294,6 +304,63 @@ static int gather_bytes(Gathered *self, const char *data, Py_ssize_t size)
     return 0;
 }
 
+/* Add a line that is to be made later. Returns -1 where there is no memory, without an exception. */
+static int gather_later(Gathered *self, PyObject *path, PyObject *series, PyObject *record, long long sent, long long received)
+{
+    if (self->count == self->room) {
+        Py_ssize_t room = self->room ? 2 * self->room : LEAST_LATER;
+        Later *more = PyMem_Realloc(self->later, room * sizeof(Later));
+        if (more == NULL)
+            return -1;
+        self->later = more;
+        self->room = room;
+    }
+    self->later[self->count++] = (Later){Py_NewRef(path), Py_NewRef(series), Py_NewRef(record), sent, received};
+    return 0;
+}
+
+static void forget_later(Later *later, Py_ssize_t count)
+{
+    for (Py_ssize_t place = 0; place < count; place++) {
+        Py_DECREF(later[place].path);
+        Py_DECREF(later[place].series);
+        Py_DECREF(later[place].record);
+    }
+}
+
+/* Make a line and add its bytes. Returns -1 with an exception, and then nothing has been added. */
+static int make_later(Gathered *self, const Later *later);
+
+/* Make the lines that are to be made. Returns -1 with an exception, with nothing lost. */
+static int make_all(Gathered *self)
+{
+    Later *taken = self->later; /* Python may run, and come here or add more */
+    Py_ssize_t count = self->count, room = self->room;
+    PyObject *type = NULL, *error = NULL, *trace = NULL;
+    self->later = NULL;
+    self->count = self->room = 0;
+    for (Py_ssize_t place = 0; place < count; place++)
+        if (make_later(self, &taken[place]) < 0) { /* a signal's handler has raised; it does so once */
+            Py_XDECREF(type);
+            Py_XDECREF(error);
+            Py_XDECREF(trace);
+            PyErr_Fetch(&type, &error, &trace);
+            if (make_later(self, &taken[place]) < 0)
+                PyErr_Clear();
+        }
+    forget_later(taken, count);
+    if (self->later == NULL) { /* as most times: to be used again */
+        self->later = taken;
+        self->room = room;
+    }
+    else
+        PyMem_Free(taken);
+    if (type == NULL)
+        return 0;
+    PyErr_Restore(type, error, trace);
+    return -1;
+}
+
 PyDoc_STRVAR(gathered_append_doc, "append(line)\n--\n\nAdd a line.");
 
 static PyObject *gathered_append(Gathered *self, PyObject *line)
@@ -303,6 +370,8 @@ static PyObject *gathered_append(Gathered *self, PyObject *line)
         PyErr_Format(PyExc_TypeError, "a line is a str, not %.100s", Py_TYPE(line)->tp_name);
         return NULL;
     }
+    if (self->count && make_all(self) < 0)
+        return NULL;
     const char *data = PyUnicode_AsUTF8AndSize(line, &size);
     if (data != NULL) {
         if (gather_bytes(self, data, size) < 0)
@@ -326,6 +395,8 @@ PyDoc_STRVAR(gathered_take_doc, "take()\n--\n\nTake all lines out, encoded, one 
 
 static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
 {
+    if (self->count && make_all(self) < 0)
+        return NULL;
     PyObject *taken = self->bytes;
     Py_ssize_t size = self->size;
     self->bytes = NULL;
@@ -336,7 +407,7 @@ static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
     return taken;
 }
 
-static Py_ssize_t gathered_length(Gathered *self) { return self->size; }
+static Py_ssize_t gathered_length(Gathered *self) { return self->size + self->count; }
 
 static PyObject *gathered_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -349,6 +420,8 @@ static PyObject *gathered_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 static void gathered_dealloc(Gathered *self)
 {
     Py_XDECREF(self->bytes);
+    forget_later(self->later, self->count);
+    PyMem_Free(self->later);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -379,7 +452,8 @@ static PyTypeObject GatheredType = {
 
 /* Where a record has what. */
 enum {
-    R_TRACE, R_SPAN, R_SAMPLED, R_PARENT, R_PARENT_SAMPLED, R_STATES, R_START, R_ELAPSED, R_OF_KIND, R_PATH = 15,
+    R_TRACE, R_SPAN, R_SAMPLED, R_PARENT, R_PARENT_SAMPLED, R_STATES, R_START, R_ELAPSED, R_OF_KIND,
+    R_STATUS = R_OF_KIND + 2, R_SCHEME = R_OF_KIND + 4, R_HOST, R_PATH = 15,
     R_QUERY, R_IP, R_AGENT, R_MORE, RECORD_SIZE
 };
 
@@ -550,7 +624,7 @@ static Record *new_record(PyObject *const *values)
     }
     int is_usual = read_id(values[R_TRACE], self->trace_id, 2) && read_id(values[R_SPAN], &self->span_id, 1)
                    && (PyUnicode_GET_LENGTH(values[R_PARENT]) == 0 || read_id(values[R_PARENT], &self->parent_id, 1))
-                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_OF_KIND + 2])
+                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_STATUS])
                    && PyFloat_AS_DOUBLE(values[R_ELAPSED]) >= 0 && PyFloat_AS_DOUBLE(values[R_ELAPSED]) < 1e9;
     if (is_usual) {
         self->start_ns = PyLong_AsLongLong(values[R_START]);

@@ -53,6 +53,7 @@ class Output:
         self._asked: Any = None
         self._is_terminal = False
         self._is_native = False
+        self._gathered = gathered(is_native=False)
         self._reset()
         atexit.register(self.finish)
         if hasattr(os, "register_at_fork"):
@@ -65,6 +66,7 @@ class Output:
         self._guard = threading.RLock()
         self._waiting: deque[bytes] = deque()  # each one line, or several
         self._waiting_bytes = 0
+        self._gathered.until = 0.0  # nobody is to add to them: they go nowhere in this process
         self._gathered = gathered(is_native=self._is_native)
         self._rest: memoryview | None = None  # of the first line that waits, if it has begun
         self._dropped = self._dropped_bytes = 0
