@@ -23,7 +23,20 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCE = Path("obskit", "signals", "_native.c")  # which includes the others beside it
 # Small and without detours: what it takes of the caches, the app does not find there. To be small
 # gcc would also copy a few bytes by a slow instruction where the C library has a quick function.
-FLAGS = ("-std=c11", "-Os", "-fno-plt", "-fno-builtin", "-DNDEBUG", "-fwrapv", "-Wall", "-shared", "-fPIC")
+FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-falign-functions=1",
+    "-falign-loops=1",
+    "-falign-jumps=1",
+    "-fno-plt",
+    "-fno-builtin",
+    "-DNDEBUG",
+    "-fwrapv",
+    "-Wall",
+    "-shared",
+    "-fPIC",
+)
 SWITCH = "OBSKIT_BUILD_NATIVE"
 TIMEOUT_S = 120.0
 TRIAL = """\

@@ -3,8 +3,7 @@
    Python is the reference. Whatever is out of the ordinary (another instrumentation, a span around, bound fields, an
    error, a server's error, a path that may hold a secret, …) is left to it, from the very point on where it shows:
    `begin` returns None before it has changed anything, and `_finish` hands the state over to `Observer.body_sent`.
-   Objects are those that Python makes: the slots of a `RequestState` are filled in place, which is all that is gained.
-   A request that Python serves runs through some thousand byte codes, each read and predicted once. */
+   Objects are those that Python makes. A request that Python serves runs through some thousand byte codes, each read and predicted once. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -15,23 +14,37 @@
 
 /* ------------------------------------------------------------------ slots of Python's classes */
 
+/* Of `context.RequestState`, those first that begin with the same value. */
+#define STATE_FIELDS(X)                                                                                                \
+    X(ROUTE, "_route") X(TRACE_ID, "trace_id") X(SPAN_ID, "span_id") X(USER_AGENT, "user_agent")                       \
+    X(REFERRER, "referrer") X(HOST, "host") X(QUERY, "query")                                                          \
+    X(SPAN, "span") X(ERROR, "error") X(ON_LEAVING, "on_leaving") X(LOG_FIELDS, "log_fields")                          \
+    X(SAMPLED, "sampled") X(TRAILERS, "has_trailers") X(DISCONNECTED, "is_disconnected")                               \
+    X(REPORTED, "is_error_reported") X(FINISHED, "is_finished")                                                        \
+    X(RESPONSE_BYTES, "response_bytes") X(STATUS, "status") X(START_NS, "start_ns")                                    \
+    X(AI_INPUT, "ai_input_tokens") X(AI_OUTPUT, "ai_output_tokens") X(AI_CALLS, "ai_calls")                            \
+    X(AI_UNPRICED, "ai_unpriced_calls")                                                                                \
+    X(REQUEST_BYTES, "request_bytes") X(BEGUN, "begun") X(AI_COST, "ai_cost_usd") X(ELAPSED, "elapsed_s")              \
+    X(METHOD, "method") X(PATH, "path") X(SCHEME, "scheme") X(REMOTE_IP, "remote_ip") X(BOUND, "bound")                \
+    X(LOCATE, "_locate") X(SOURCE, "_source")
 enum {
-    LOCATE, ROUTE, SOURCE, AI_CALLS, AI_COST, AI_INPUT, AI_OUTPUT, AI_UNPRICED, BEGUN, BOUND, ELAPSED, ERROR, TRAILERS,
-    HOST, DISCONNECTED, REPORTED, FINISHED, LOG_FIELDS, METHOD, ON_LEAVING, PATH, QUERY, REFERRER, REMOTE_IP,
-    REQUEST_BYTES, RESPONSE_BYTES, SAMPLED, SCHEME, SPAN, SPAN_ID, START_NS, STATUS, TRACE_ID, USER_AGENT, STATE_SLOTS
+#define FIELD(name, text) name,
+    STATE_FIELDS(FIELD) STATE_SLOTS
 };
-static const char *const state_slots[STATE_SLOTS] = {
-    "_locate", "_route", "_source", "ai_calls", "ai_cost_usd", "ai_input_tokens", "ai_output_tokens",
-    "ai_unpriced_calls", "begun", "bound", "elapsed_s", "error", "has_trailers", "host", "is_disconnected",
-    "is_error_reported", "is_finished", "log_fields", "method", "on_leaving", "path", "query", "referrer", "remote_ip",
-    "request_bytes", "response_bytes", "sampled", "scheme", "span", "span_id", "start_ns", "status", "trace_id",
-    "user_agent",
-};
+
+/* The slots of `context.RequestState`, which is of this type where the module is used. Python's own would be found by
+   offsets that are read from its class, which also is read whole when an object goes. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *slots[STATE_SLOTS];
+} State;
+
+#define AT(slot) ((Py_ssize_t)(offsetof(State, slots) + (slot) * sizeof(PyObject *)))
 enum { PENDING, LAST, CELL_SLOTS };
 static const char *const cell_slots[CELL_SLOTS] = {"pending", "last"};
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-#define STATE(state, name) SLOT(state, self->state_offsets[name])
+#define STATE(state, name) (((State *)(state))->slots[name])
 
 static int find_slots(PyTypeObject *type, const char *const *names, Py_ssize_t *offsets, int count)
 {
@@ -80,7 +93,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
 static PyObject *s_url_path, *s_client_address, *s_user_agent_original;
-static PyObject *s_empty, *zero, *minus_one, *zero_f, *minus_one_f, *no_fields;
+static PyObject *s_empty, *zero, *minus_one, *zero_f, *minus_one_f, *no_fields, *no_arguments;
 
 /* Whether the path is as `shown.is_plain_path` wants it. */
 static int is_plain_path(PyObject *path)
@@ -172,11 +185,11 @@ typedef struct {
     PyObject *observer, *observer_type, *state_type, *span_type, *cell_type, *exchange_type, *context_type;
     PyObject *request_var, *bound_var, *otel_var, *span_key, *spans, *provider, *submit, *series, *caller_of;
     PyObject *lines, *agents, *starts, *logs, *loops, *own_leave, *excluded;
-    Py_ssize_t state_offsets[STATE_SLOTS], cell_offsets[CELL_SLOTS];
-    PyObject *blank[STATE_SLOTS]; /* what a new state has, where that is always the same; borrowed of the module */
+    Py_ssize_t cell_offsets[CELL_SLOTS];
     int takes_all;
     int is_json; /* the last line was no readable one */
     double thick_s, last_ended;
+    Fan *fan; /* whose method `submit` is, borrowed of it; NULL where it is another's */
     Gathered *lines_waiting; /* those that were waiting last, or NULL */
     PyObject *last_start; /* scheme, host and what `start_of` made of them, a tuple; or NULL */
     long long second; /* of `moment` */
@@ -201,7 +214,7 @@ typedef struct {
     char is_ended;
 } Span;
 
-static PyTypeObject PathType, ExchangeType, SpanType, CompletionType;
+static PyTypeObject PathType, StateType, ExchangeType, SpanType, CompletionType;
 
 static double perf_counter(void) /* as Python's on Linux */
 {
@@ -357,23 +370,10 @@ static int take_text(PyObject *state, Py_ssize_t offset, PyObject *scope, PyObje
     return 1;
 }
 
-static void fill_blank(PyObject **blank)
+static void begin_with(PyObject **slots, int first, int last, PyObject *value)
 {
-    static const int texts[] = {ROUTE, TRACE_ID, SPAN_ID, USER_AGENT, REFERRER, HOST, QUERY};
-    static const int nothings[] = {SPAN, ERROR, ON_LEAVING, LOG_FIELDS};
-    static const int noes[] = {SAMPLED, TRAILERS, DISCONNECTED, REPORTED, FINISHED};
-    static const int zeros[] = {RESPONSE_BYTES, STATUS, START_NS, AI_INPUT, AI_OUTPUT, AI_CALLS, AI_UNPRICED};
-#define FILL(slots, value)                                                                                             \
-    for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)                                              \
-        blank[slots[index]] = value;
-    FILL(texts, s_empty)
-    FILL(nothings, Py_None)
-    FILL(noes, Py_False)
-    FILL(zeros, zero)
-#undef FILL
-    blank[REQUEST_BYTES] = minus_one;
-    blank[BEGUN] = blank[AI_COST] = zero_f;
-    blank[ELAPSED] = minus_one_f;
+    for (int slot = first; slot <= last; slot++)
+        slots[slot] = Py_NewRef(value);
 }
 
 /* Fill a new state. Returns 0 where a value is not as usual, -1 with an exception. */
@@ -384,7 +384,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
     };
     for (size_t index = 0; index < sizeof named / sizeof *named; index++) {
         int slot = named[index].slot;
-        int is_text = take_text(state, self->state_offsets[slot], scope, named[index].key, named[index].otherwise);
+        int is_text = take_text(state, AT(slot), scope, named[index].key, named[index].otherwise);
         if (is_text <= 0)
             return is_text;
     }
@@ -400,9 +400,14 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
         if (!PyUnicode_CheckExact(ip) || PyUnicode_GET_LENGTH(ip) > 64)
             return 0;
     }
-    for (int slot = 0; slot < STATE_SLOTS; slot++) /* a new object's slots are empty */
-        if (self->blank[slot] != NULL)
-            STATE(state, slot) = Py_NewRef(self->blank[slot]);
+    PyObject **slots = ((State *)state)->slots; /* they are empty in a new object */
+    begin_with(slots, ROUTE, QUERY, s_empty);
+    begin_with(slots, SPAN, LOG_FIELDS, Py_None);
+    begin_with(slots, SAMPLED, FINISHED, Py_False);
+    begin_with(slots, RESPONSE_BYTES, AI_UNPRICED, zero);
+    begin_with(slots, REQUEST_BYTES, REQUEST_BYTES, minus_one);
+    begin_with(slots, BEGUN, AI_COST, zero_f);
+    begin_with(slots, ELAPSED, ELAPSED, minus_one_f);
     STATE(state, REMOTE_IP) = Py_NewRef(ip);
     STATE(state, SOURCE) = Py_NewRef(scope);
     STATE(state, LOCATE) = Py_NewRef(locate);
@@ -413,7 +418,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
         PyObject *text = latin(query, PY_SSIZE_T_MAX);
         if (text == NULL)
             return -1;
-        put(state, self->state_offsets[QUERY], text);
+        put(state, AT(QUERY), text);
     }
     if ((STATE(state, BOUND) = PyDict_New()) == NULL)
         return -1;
@@ -428,7 +433,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
                              : known_latin(texts[index].value, texts[index].most);
         if (text == NULL)
             return -1;
-        put(state, self->state_offsets[texts[index].slot], text);
+        put(state, AT(texts[index].slot), text);
     }
     if (headers->length != NULL && PyBytes_GET_SIZE(headers->length) < 16) {
         long long size = 0;
@@ -438,7 +443,7 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
             PyObject *number = PyLong_FromLongLong(size);
             if (number == NULL)
                 return -1;
-            put(state, self->state_offsets[REQUEST_BYTES], number);
+            put(state, AT(REQUEST_BYTES), number);
         }
     }
     return 1;
@@ -452,18 +457,18 @@ static PyObject *enter(Path *self, PyObject *state, PyObject *version, Headers *
         return NULL;
     if ((text = new_id(1)) == NULL)
         goto end;
-    put(state, self->state_offsets[SPAN_ID], text);
+    put(state, AT(SPAN_ID), text);
     text = caller == Py_None ? new_id(2) : Py_NewRef(PyTuple_GET_ITEM(caller, 0));
     if (text == NULL)
         goto end;
-    put(state, self->state_offsets[TRACE_ID], text);
+    put(state, AT(TRACE_ID), text);
     if (self->takes_all)
-        put(state, self->state_offsets[SAMPLED], Py_NewRef(Py_True));
+        put(state, AT(SAMPLED), Py_NewRef(Py_True));
     else {
         PyObject *taken = PyObject_CallMethodObjArgs(self->observer, s__is_taken, state, caller, NULL);
         if (taken == NULL)
             goto end;
-        put(state, self->state_offsets[SAMPLED], taken);
+        put(state, AT(SAMPLED), taken);
     }
     PyTypeObject *span_type = (PyTypeObject *)self->span_type;
     Span *span = (Span *)span_type->tp_alloc(span_type, 0);
@@ -474,8 +479,8 @@ static PyObject *enter(Path *self, PyObject *state, PyObject *version, Headers *
     span->caller = Py_NewRef(caller);
     span->protocol = Py_NewRef(version);
     span->live = Py_NewRef(Py_None);
-    put(state, self->state_offsets[SPAN], (PyObject *)span);
-    context = PyObject_CallNoArgs(self->context_type);
+    put(state, AT(SPAN), (PyObject *)span);
+    context = ((PyTypeObject *)self->context_type)->tp_new((PyTypeObject *)self->context_type, no_arguments, NULL);
     if (context != NULL && PyDict_SetItem(context, self->span_key, (PyObject *)span) < 0)
         Py_CLEAR(context);
 end:
@@ -531,7 +536,7 @@ static void release(Path *self, PyObject *state)
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     for (size_t index = 0; index < sizeof slots / sizeof *slots; index++)
-        put(state, self->state_offsets[slots[index]], Py_NewRef(Py_None));
+        put(state, AT(slots[index]), Py_NewRef(Py_None));
     PyErr_Restore(type, error, trace);
 }
 
@@ -605,10 +610,10 @@ static PyObject *begun(Path *self, PyObject *const *args)
         goto end;
     if ((number = PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec)) == NULL)
         goto end;
-    put(state, self->state_offsets[START_NS], number);
+    put(state, AT(START_NS), number);
     if ((number = PyFloat_FromDouble(begun_s)) == NULL)
         goto end;
-    put(state, self->state_offsets[BEGUN], number);
+    put(state, AT(BEGUN), number);
     if ((exchange = entered(self, state, scope, &headers, version, root)) != NULL) {
         exchange->receive = Py_NewRef(args[1]);
         exchange->send = Py_NewRef(args[2]);
@@ -910,7 +915,7 @@ static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, Py
     int held_parts = 0, is_made = 1;
     for (; held_parts < PARTS && is_made; held_parts++) {
         PyTypeObject *type = held_parts < TEXTS ? &PyUnicode_Type : held_parts == O_STATUS ? NULL : &PyLong_Type;
-        parts[held_parts] = held(state, self->state_offsets[part_slots[held_parts]], type);
+        parts[held_parts] = held(state, AT(part_slots[held_parts]), type);
         is_made = parts[held_parts] != NULL;
     }
     PyErr_Clear(); /* Python meets it again, and tells */
@@ -1075,7 +1080,7 @@ static __attribute__((noinline)) int say_now(Path *self, PyObject *state, PyObje
 /* The route's template, looked up once for each route: the key has an id, so the objects are kept along with it. */
 static PyObject *route_of(Path *self, PyObject *state, PyObject *routes, int *has_run_python)
 {
-    PyObject *route = held(state, self->state_offsets[ROUTE], &PyUnicode_Type), *scope = STATE(state, SOURCE);
+    PyObject *route = held(state, AT(ROUTE), &PyUnicode_Type), *scope = STATE(state, SOURCE);
     PyObject *matched, *effective = Py_None, *inner = NULL, *root = NULL, *key, *seen, *entry = NULL;
     *has_run_python = 0;
     if (route == NULL || PyUnicode_GET_LENGTH(route))
@@ -1109,7 +1114,7 @@ static PyObject *route_of(Path *self, PyObject *state, PyObject *routes, int *ha
     if (seen != NULL && PyTuple_GET_ITEM(seen, 0) == matched && PyTuple_GET_ITEM(seen, 1) == effective) {
         route = Py_NewRef(PyTuple_GET_ITEM(seen, 2));
         *has_run_python = 0;
-        put(state, self->state_offsets[ROUTE], Py_NewRef(route));
+        put(state, AT(ROUTE), Py_NewRef(route));
         goto end;
     }
     route = PyObject_GetAttr(state, s_route);
@@ -1233,7 +1238,10 @@ fail:
     Py_ssize_t bytes = 800 + PyUnicode_GET_LENGTH(STATE(state, PATH)) + PyUnicode_GET_LENGTH(STATE(state, QUERY))
                        + PyUnicode_GET_LENGTH(STATE(state, USER_AGENT));
     PyObject *size = known_size(bytes), *arguments[2] = {record, size};
-    done = size == NULL ? NULL : PyObject_Vectorcall(self->submit, arguments, 2, NULL);
+    if (size != NULL && self->fan != NULL)
+        done = put_into_all(self->fan, record, size) < 0 ? NULL : Py_NewRef(Py_None);
+    else
+        done = size == NULL ? NULL : PyObject_Vectorcall(self->submit, arguments, 2, NULL);
     Py_XDECREF(done);
     Py_XDECREF(size);
     if (Py_IS_TYPE(record, &RecordType))
@@ -1318,8 +1326,8 @@ static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
     double begun_s = PyFloat_AS_DOUBLE(STATE(state, BEGUN)), elapsed_s = perf_counter() - begun_s;
     if ((elapsed = PyFloat_FromDouble(elapsed_s)) == NULL)
         goto end;
-    put(state, self->state_offsets[ELAPSED], elapsed);
-    put(state, self->state_offsets[FINISHED], Py_NewRef(Py_True));
+    put(state, AT(ELAPSED), elapsed);
+    put(state, AT(FINISHED), Py_NewRef(Py_True));
     if (ended(self, state, series, route, begun_s + elapsed_s) == 0 || tell(self, s_end) == 0)
         done = Py_NewRef(Py_None);
     release(self, state);
@@ -1385,7 +1393,7 @@ static void note_disconnected(Exchange *exchange)
 {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
-    put(exchange->state, exchange->native->state_offsets[DISCONNECTED], Py_NewRef(Py_True));
+    put(exchange->state, AT(DISCONNECTED), Py_NewRef(Py_True));
     PyErr_Restore(type, error, trace);
 }
 
@@ -1668,7 +1676,6 @@ PyDoc_STRVAR(send_doc, "send(message)\n--\n\nPass a message to the server; the l
 
 static PyObject *exchange_send(Exchange *exchange, PyObject *message)
 {
-    Path *self = exchange->native;
     PyObject *state = exchange->state, *kind, *value;
     if (!PyDict_CheckExact(message))
         return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
@@ -1687,7 +1694,7 @@ static PyObject *exchange_send(Exchange *exchange, PyObject *message)
         if ((sent == -1 && PyErr_Occurred())
             || (number = PyLong_FromLongLong(sent + (value != NULL ? PyBytes_GET_SIZE(value) : 0))) == NULL)
             return NULL;
-        put(state, self->state_offsets[RESPONSE_BYTES], number);
+        put(state, AT(RESPONSE_BYTES), number);
         int has_more = is_given(message, s_more_body);
         if (has_more < 0)
             return NULL;
@@ -1700,12 +1707,12 @@ static PyObject *exchange_send(Exchange *exchange, PyObject *message)
             return NULL;
         if (value == NULL || !PyLong_Check(value))
             return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
-        put(state, self->state_offsets[STATUS], Py_NewRef(value));
+        put(state, AT(STATUS), Py_NewRef(value));
         int has_trailers = is_given(message, s_trailers);
         if (has_trailers < 0)
             return NULL;
         if (has_trailers)
-            put(state, self->state_offsets[TRAILERS], Py_NewRef(Py_True));
+            put(state, AT(TRAILERS), Py_NewRef(Py_True));
     }
     else
         return PyObject_CallMethodOneArg((PyObject *)exchange, s__send_any, message);
@@ -1839,6 +1846,48 @@ static PyTypeObject SpanType = {
     .tp_members = span_members,
 };
 
+/* ------------------------------------------------------------------ the state */
+
+static int state_traverse(State *self, visitproc visit, void *arg)
+{
+    for (int slot = 0; slot < STATE_SLOTS; slot++)
+        Py_VISIT(self->slots[slot]);
+    return 0;
+}
+
+static int state_clear(State *self)
+{
+    for (int slot = 0; slot < STATE_SLOTS; slot++)
+        Py_CLEAR(self->slots[slot]);
+    return 0;
+}
+
+static void state_dealloc(State *self)
+{
+    PyObject_GC_UnTrack(self);
+    for (int slot = 0; slot < STATE_SLOTS; slot++)
+        Py_XDECREF(self->slots[slot]);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMemberDef state_members[] = {
+#define MEMBER(name, text) {text, T_OBJECT_EX, offsetof(State, slots) + name * sizeof(PyObject *), 0, NULL},
+    STATE_FIELDS(MEMBER)
+    {NULL},
+};
+static PyTypeObject StateType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "obskit.signals._native.State",
+    .tp_basicsize = sizeof(State),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_doc = "The slots of a request's state.",
+    .tp_new = PyType_GenericNew,
+    .tp_traverse = (traverseproc)state_traverse,
+    .tp_clear = (inquiry)state_clear,
+    .tp_dealloc = (destructor)state_dealloc,
+    .tp_members = state_members,
+};
+
 /* ------------------------------------------------------------------ Path */
 
 static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -1852,26 +1901,28 @@ static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOpd", names, PATH_OBJECTS(PLACE_OF) &given.takes_all,
                                      &given.thick_s))
         return NULL;
-    if (!PyType_Check(given.state_type) || !PyType_Check(given.cell_type) || !PyType_Check(given.exchange_type)
+    if (!PyType_Check(given.state_type) || !PyType_IsSubtype((PyTypeObject *)given.state_type, &StateType)
+        || !PyType_Check(given.cell_type) || !PyType_Check(given.exchange_type)
         || !PyType_IsSubtype((PyTypeObject *)given.exchange_type, &ExchangeType) || !PyType_Check(given.span_type)
         || !PyType_IsSubtype((PyTypeObject *)given.span_type, &SpanType) || !PyModule_Check(given.logs) || !PyDict_CheckExact(given.series)
         || !PyDict_CheckExact(given.agents) || !PyDict_CheckExact(given.starts) || !PyContextVar_CheckExact(given.otel_var)
+        || !PyType_Check(given.context_type) || ((PyTypeObject *)given.context_type)->tp_init != PyDict_Type.tp_init
         || !PyContextVar_CheckExact(given.request_var) || !PyContextVar_CheckExact(given.bound_var)) {
         PyErr_SetString(PyExc_TypeError, "an argument is not of the type that it must be");
         return NULL;
     }
-    if (find_slots((PyTypeObject *)given.state_type, state_slots, given.state_offsets, STATE_SLOTS) < 0
-        || find_slots((PyTypeObject *)given.cell_type, cell_slots, given.cell_offsets, CELL_SLOTS) < 0
+    if (find_slots((PyTypeObject *)given.cell_type, cell_slots, given.cell_offsets, CELL_SLOTS) < 0
         || (self = (Path *)type->tp_alloc(type, 0)) == NULL)
         return NULL;
 #define KEEP(name) self->name = Py_NewRef(given.name);
     PATH_OBJECTS(KEEP)
-    memcpy(self->state_offsets, given.state_offsets, sizeof given.state_offsets);
     memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
-    fill_blank(self->blank);
+    memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
     self->takes_all = given.takes_all;
     self->thick_s = given.thick_s;
     self->second = -1;
+    if (PyCFunction_CheckExact(self->submit) && PyCFunction_GET_FUNCTION(self->submit) == (PyCFunction)(void (*)(void))fan_submit)
+        self->fan = (Fan *)PyCFunction_GET_SELF(self->submit);
     return (PyObject *)self;
 }
 
@@ -1940,13 +1991,14 @@ static int make_names(void)
     zero_f = PyFloat_FromDouble(0.0);
     minus_one_f = PyFloat_FromDouble(-1.0);
     no_fields = PyDict_New();
-    return zero == NULL || minus_one == NULL || zero_f == NULL || minus_one_f == NULL || no_fields == NULL ? -1 : 0;
+    no_arguments = PyTuple_New(0);
+    return zero == NULL || minus_one == NULL || zero_f == NULL || minus_one_f == NULL || no_fields == NULL || no_arguments == NULL ? -1 : 0;
 }
 
 PyMODINIT_FUNC PyInit__native(void)
 {
     static const struct { const char *name; PyTypeObject *type; } types[] = {
-        {"Path", &PathType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
+        {"Path", &PathType}, {"State", &StateType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
         {"Builder", &BuilderType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
     };
     if (make_names() < 0)

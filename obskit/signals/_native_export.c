@@ -280,10 +280,11 @@ typedef struct {
     Py_ssize_t size;
     Later *later; /* come behind the bytes */
     Py_ssize_t count, room;
+    Py_ssize_t usual; /* room that the next bytes begin with: what the last ones took, and some more */
     double until;
 } Gathered;
 
-enum { LEAST_ROOM = 1 << 15, LEAST_LATER = 64 };
+enum { LEAST_ROOM = 1 << 15, MOST_USUAL = 1 << 18, LEAST_LATER = 64 };
 
 static PyTypeObject GatheredType;
 
@@ -292,6 +293,7 @@ static int gather_bytes(Gathered *self, const char *data, Py_ssize_t size)
     Py_ssize_t room = self->bytes == NULL ? 0 : PyBytes_GET_SIZE(self->bytes);
     if (size > room - self->size) {
         room = 2 * (self->size + size);
+        room = room < self->usual ? self->usual : room;
         PyObject *more = PyBytes_FromStringAndSize(NULL, room < LEAST_ROOM ? LEAST_ROOM : room);
         if (more == NULL)
             return -1;
@@ -401,6 +403,7 @@ static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
     Py_ssize_t size = self->size;
     self->bytes = NULL;
     self->size = 0;
+    self->usual = size < MOST_USUAL ? size + size / 4 : MOST_USUAL;
     if (taken == NULL)
         return PyBytes_FromStringAndSize(NULL, 0);
     _PyBytes_Resize(&taken, size); /* NULL with an exception where that failed */

@@ -7,17 +7,70 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final
 
+from obskit.signals.native import MODULE
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-__all__ = ["BOUND", "REQUEST", "RequestState", "bind", "bound", "current_request", "enter", "leave", "set_route"]
+__all__ = [
+    "BOUND",
+    "REQUEST",
+    "SLOTS",
+    "RequestState",
+    "bind",
+    "bound",
+    "current_request",
+    "enter",
+    "leave",
+    "set_route",
+]
 
 
 def _nowhere(_source: Any) -> str:
     return ""
 
 
-class RequestState:
+SLOTS: Final = (
+    "_locate",
+    "_route",
+    "_source",
+    "ai_calls",
+    "ai_cost_usd",
+    "ai_input_tokens",
+    "ai_output_tokens",
+    "ai_unpriced_calls",
+    "begun",
+    "bound",
+    "elapsed_s",
+    "error",
+    "has_trailers",
+    "host",
+    "is_disconnected",
+    "is_error_reported",
+    "is_finished",
+    "log_fields",
+    "method",
+    "on_leaving",
+    "path",
+    "query",
+    "referrer",
+    "remote_ip",
+    "request_bytes",
+    "response_bytes",
+    "sampled",
+    "scheme",
+    "span",
+    "span_id",
+    "start_ns",
+    "status",
+    "trace_id",
+    "user_agent",
+)
+"""The names of a state's values."""
+_Slots: Any = object if MODULE is None else MODULE.State
+
+
+class RequestState(_Slots):  # type: ignore[misc]  # the compiled module's slots, where there is one
     """One request, from its first byte to the end of its response. Tasks and threads of a request share it.
 
     Attributes:
@@ -51,42 +104,7 @@ class RequestState:
             it holds for; None until it is first needed, and again where a field is bound.
     """
 
-    __slots__ = (
-        "_locate",
-        "_route",
-        "_source",
-        "ai_calls",
-        "ai_cost_usd",
-        "ai_input_tokens",
-        "ai_output_tokens",
-        "ai_unpriced_calls",
-        "begun",
-        "bound",
-        "elapsed_s",
-        "error",
-        "has_trailers",
-        "host",
-        "is_disconnected",
-        "is_error_reported",
-        "is_finished",
-        "log_fields",
-        "method",
-        "on_leaving",
-        "path",
-        "query",
-        "referrer",
-        "remote_ip",
-        "request_bytes",
-        "response_bytes",
-        "sampled",
-        "scheme",
-        "span",
-        "span_id",
-        "start_ns",
-        "status",
-        "trace_id",
-        "user_agent",
-    )
+    __slots__ = () if MODULE is not None else SLOTS
 
     def __init__(
         self,

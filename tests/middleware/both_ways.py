@@ -21,7 +21,7 @@ from obskit.config import Config
 from obskit.middleware.asgi import ASGIMiddleware
 from obskit.middleware.requests import CURRENT, Observer
 from obskit.signals import logs, reports
-from obskit.signals.context import BOUND, REQUEST, RequestState
+from obskit.signals.context import BOUND, REQUEST, SLOTS, RequestState
 from obskit.signals.durations import Durations
 from obskit.signals.ended import EndedSpans
 from obskit.signals.lines import moment
@@ -316,7 +316,7 @@ class Mask:
     def state(self) -> dict[str, Any]:
         if self._state is None:
             return {}
-        values = {name: getattr(self._state, name, "<empty>") for name in RequestState.__slots__}
+        values = {name: getattr(self._state, name, "<empty>") for name in SLOTS}
         for name in ("start_ns", "begun", "elapsed_s"):
             values[name] = isinstance(values[name], int | float) and values[name] > 0
         values["trace_id"], values["span_id"] = self.text(self._trace_id), self.text(self._span_id)

@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 
 import obskit
 from obskit.middleware.requests import CURRENT
-from obskit.signals.context import BOUND, RequestState
+from obskit.signals.context import BOUND, SLOTS
 
 pytestmark = pytest.mark.needs("native")
 
@@ -404,7 +404,7 @@ def test_a_plain_request_is_served_natively() -> None:
     assert NATIVE not in differences(Case(scope=SCOPES["headers of lists"]))[1]
 
 
-@pytest.mark.parametrize("slot", RequestState.__slots__)
+@pytest.mark.parametrize("slot", SLOTS)
 def test_a_slot_that_is_emptied_or_overwritten_is_no_fall(slot: str) -> None:
     """An app that breaks the state of its request gets what Python gives it, not the end of the process."""
     values = (None, b"x", "\udcff", 10**30, -7, 1.5, [], object)
