@@ -403,9 +403,9 @@ static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
     Py_ssize_t size = self->size;
     self->bytes = NULL;
     self->size = 0;
-    self->usual = size < MOST_USUAL ? size + size / 4 : MOST_USUAL;
     if (taken == NULL)
         return PyBytes_FromStringAndSize(NULL, 0);
+    self->usual = size < MOST_USUAL ? size + size / 4 : MOST_USUAL;
     _PyBytes_Resize(&taken, size); /* NULL with an exception where that failed */
     return taken;
 }

@@ -81,6 +81,7 @@ class Captured:
     @property
     def logs(self) -> tuple[Mapping[str, Any], ...]:
         """The log lines, requests' included, as Cloud Logging's fields, such as ``message`` and ``severity``."""
+        logs.OUTPUT.flush(0)
         return tuple(_entry(line) for line in self._lines)
 
     def span(self, name: str, **attributes: Any) -> ReadableSpan:
@@ -130,19 +131,21 @@ def capture() -> Iterator[Captured]:
     Captures may nest; each sees what was recorded since it began. The result can be read after the block too.
     """
     seen = Captured()
-    write, is_readable = logs.OUTPUT.write, logs._is_readable  # noqa: SLF001 - the same package
+    output, is_readable = logs.OUTPUT, logs._is_readable  # noqa: SLF001 - the same package
+    output.flush(0)  # lines of before may wait to be written together
+    write = output._write  # noqa: SLF001
 
-    def tee(line: str) -> None:
-        seen._lines.extend(f"{one}\n" for one in line.split("\n")[:-1])  # noqa: SLF001 - the same module
-        write(line)
+    def tee(data: bytes) -> None:
+        seen._lines.extend(f"{one}\n" for one in data.decode().split("\n")[:-1])  # noqa: SLF001 - the same module
+        write(data)
 
-    logs.OUTPUT.write = tee  # type: ignore[method-assign]
+    output._write = tee  # type: ignore[method-assign]  # noqa: SLF001
     logs._is_readable = False  # noqa: SLF001 - a test on a terminal sees the same fields as one in CI
     try:
         yield seen
     finally:
-        logs.OUTPUT.flush(0)
-        logs.OUTPUT.write = write  # type: ignore[method-assign]
+        output.flush(0)
+        output._write = write  # type: ignore[method-assign]  # noqa: SLF001
         logs._is_readable = is_readable  # noqa: SLF001
         _deliver()
 
