@@ -231,7 +231,8 @@ def _start(resolved: Resolved) -> None:
     traces.use_provider(tracers, redactor)
     metrics.use_provider(meters)
     is_own = type(meters) is providers.OwnMeterProvider
-    durations, others = Durations(resource, is_own=is_own), cells.begin(resource, is_own=is_own)
+    durations = Durations(resource, is_own=is_own, is_native=config.native)
+    others = cells.begin(resource, is_own=is_own)
     if type(meters) is providers.OwnMeterProvider:
         meters.when_shared = partial(_share, durations, others)
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":  # which no SDK of ours reads for them

@@ -40,8 +40,8 @@ typedef struct {
 } State;
 
 #define AT(slot) ((Py_ssize_t)(offsetof(State, slots) + (slot) * sizeof(PyObject *)))
-enum { PENDING, LAST, CELL_SLOTS };
-static const char *const cell_slots[CELL_SLOTS] = {"pending", "last"};
+enum { TALLY, LAST, CELL_SLOTS };
+static const char *const cell_slots[CELL_SLOTS] = {"tally", "last"};
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 #define STATE(state, name) (((State *)(state))->slots[name])
@@ -85,7 +85,7 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
 
 #define NAMES(X)                                                                                                       \
     X(type) X(http) X(method) X(path) X(query_string) X(scheme) X(headers) X(client) X(root_path) X(route) X(fastapi)  \
-    X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(fold) X(record) X(is_plain)      \
+    X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(add) X(fold) X(record) X(is_plain)      \
     X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
     X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__) X(__dict__)
@@ -677,22 +677,26 @@ typedef struct {
     PyObject *type, *error, *trace; /* what a method has raised */
 } Line;
 
-static void add(Line *line, const char *data, Py_ssize_t size)
+static __attribute__((noinline)) void make_room(Line *line, Py_ssize_t size)
 {
+    Py_ssize_t room = 2 * (line->size + size);
+    char *more = line->data == line->fixed ? PyMem_Malloc(room) : PyMem_Realloc(line->data, room);
+    if (more == NULL) {
+        line->is_bad = 1;
+        return;
+    }
+    if (line->data == line->fixed)
+        memcpy(more, line->fixed, line->size);
+    line->data = more;
+    line->room = room;
+}
+
+static inline void add(Line *line, const char *data, Py_ssize_t size)
+{
+    if (line->size + size > line->room)
+        make_room(line, size);
     if (line->is_bad)
         return;
-    if (line->size + size > line->room) {
-        Py_ssize_t room = 2 * (line->size + size);
-        char *more = line->data == line->fixed ? PyMem_Malloc(room) : PyMem_Realloc(line->data, room);
-        if (more == NULL) {
-            line->is_bad = 1;
-            return;
-        }
-        if (line->data == line->fixed)
-            memcpy(more, line->fixed, line->size);
-        line->data = more;
-        line->room = room;
-    }
     memcpy(line->data + line->size, data, size);
     line->size += size;
 }
@@ -1140,20 +1144,22 @@ static int record(Path *self, PyObject *cell, PyObject *state)
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    PyObject *pending = held(cell, self->cell_offsets[PENDING], NULL);
-    if (pending == NULL)
+    PyObject *tally = held(cell, self->cell_offsets[TALLY], NULL);
+    if (tally == NULL)
         return -1;
-    Py_ssize_t size = -1;
-    done = PyObject_CallMethodOneArg(pending, s_append, STATE(state, ELAPSED));
-    if (done != NULL) {
-        Py_DECREF(done);
-        put(cell, self->cell_offsets[LAST], Py_NewRef(state));
-        size = PyObject_Size(pending);
+    int is_full;
+    if (Py_IS_TYPE(tally, &TallyType))
+        is_full = count_value((Tally *)tally, PyFloat_AS_DOUBLE(STATE(state, ELAPSED)));
+    else {
+        done = PyObject_CallMethodOneArg(tally, s_add, STATE(state, ELAPSED));
+        is_full = done == NULL ? -1 : PyObject_IsTrue(done);
+        Py_XDECREF(done);
     }
-    Py_DECREF(pending);
-    if (size < 0)
+    Py_DECREF(tally);
+    if (is_full < 0)
         return -1;
-    if (size > 256) {
+    put(cell, self->cell_offsets[LAST], Py_NewRef(state));
+    if (is_full) {
         done = PyObject_CallMethodNoArgs(cell, s_fold);
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
@@ -1999,7 +2005,7 @@ PyMODINIT_FUNC PyInit__native(void)
 {
     static const struct { const char *name; PyTypeObject *type; } types[] = {
         {"Path", &PathType}, {"State", &StateType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
-        {"Builder", &BuilderType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
+        {"Builder", &BuilderType}, {"Tally", &TallyType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
     };
     if (make_names() < 0)
         return NULL;

@@ -11,13 +11,13 @@ import threading
 import time
 import weakref
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit import catalog
 from obskit.signals.ended import scope
 from obskit.signals.metrics import admit, record
+from obskit.signals.tallies import tally
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import HistogramDataPoint, MetricsData
@@ -29,7 +29,6 @@ __all__ = ["Cell", "Durations", "SdkCell"]
 
 _METRIC: Final = catalog.HTTP_SERVER_DURATION
 _BOUNDS: Final = tuple(_METRIC.buckets or ())
-_MOST_PENDING: Final = 256
 
 
 class Cell:
@@ -37,41 +36,30 @@ class Cell:
 
     Args:
         labels: of the series.
+        is_native: whether the compiled module may count.
     """
 
-    __slots__ = ("_buckets", "_exemplars", "_least", "_lock", "_most", "_sum", "labels", "last", "pending", "start_ns")
+    __slots__ = ("_exemplars", "_lock", "labels", "last", "start_ns", "tally")
 
-    def __init__(self, labels: Mapping[str, Any]) -> None:
+    def __init__(self, labels: Mapping[str, Any], *, is_native: bool = False) -> None:
         self.labels = labels
         self.start_ns = time.time_ns()
-        # Appending is atomic, so that the threads of an app need no lock; who reads folds.
-        self.pending: deque[float] = deque()
+        self.tally = tally(_BOUNDS, is_native=is_native)
         self.last: RequestState | None = None
         self._lock = threading.RLock()
-        self._buckets = [0] * (len(_BOUNDS) + 1)
-        self._sum = 0.0
-        self._least, self._most = float("inf"), float("-inf")
         self._exemplars: dict[int, tuple[float, int, str, str]] = {}
 
     def record(self, state: RequestState) -> None:
         """Record the duration of a request that has ended."""
-        self.pending.append(state.elapsed_s)
+        is_full = self.tally.add(state.elapsed_s)
         self.last = state
-        if len(self.pending) > _MOST_PENDING:
+        if is_full:
             self.fold()
 
     def fold(self) -> None:
-        """Add what is pending to the counts."""
-        take, buckets = self.pending.popleft, self._buckets
+        """Count what has been recorded, and keep the last request's trace as an exemplar."""
         with self._lock:
-            if values := [take() for _ in range(len(self.pending))]:
-                total = self._sum
-                for value in values:
-                    buckets[bisect_left(_BOUNDS, value)] += 1
-                    total += value
-                self._sum = total
-                self._least = min(self._least, *values)
-                self._most = max(self._most, *values)
+            self.tally.settle()
             last, self.last = self.last, None
             if last is not None and last.sampled and last.trace_id:
                 at_ns = last.start_ns + int(last.elapsed_s * 1e9)
@@ -82,17 +70,17 @@ class Cell:
         """Return the series' cumulative point, None when nothing was recorded."""
         self.fold()
         with self._lock:
-            count = sum(self._buckets)
-            if not count:
+            buckets, *figures = self.tally.figures()
+            if not any(buckets):
                 return None
             from obskit.signals import points  # noqa: PLC0415 - the SDK's metrics take long to import
 
             return points.histogram_point(
                 dict(self.labels),
                 times_ns=(self.start_ns, max(now_ns, self.start_ns)),
-                buckets=self._buckets,
+                buckets=buckets,
                 bounds=_BOUNDS,
-                figures=(self._sum, self._least, self._most),
+                figures=(figures[0], figures[1], figures[2]),
                 exemplars=(
                     (value, at_ns, int(span_id, 16), int(trace_id, 16))
                     for value, at_ns, span_id, trace_id in self._exemplars.values()
@@ -138,11 +126,13 @@ class Durations:
     Args:
         resource: returns the resource to export them under.
         is_own: whether they are kept here; else the app's meter provider keeps them.
+        is_native: whether the compiled module may count.
     """
 
-    def __init__(self, resource: Callable[[], Resource], *, is_own: bool) -> None:
+    def __init__(self, resource: Callable[[], Resource], *, is_own: bool, is_native: bool = False) -> None:
         self._resource = resource
         self._is_own = is_own
+        self._is_native = is_native
         self._cells: dict[tuple[Any, ...], Any] = {}
         self._lock = threading.RLock()
         self._kind = Cell
@@ -164,7 +154,7 @@ class Durations:
         with self._lock:
             found = self._cells.get(key)
             if found is None:
-                found = self._cells[key] = self._kind(admitted)
+                found = self._cells[key] = self._kind(admitted, is_native=self._is_native)
             return found
 
     def added_to(self, data: MetricsData | None) -> MetricsData | None:

@@ -213,7 +213,7 @@ class Way:
         processor, resource = SimpleSpanProcessor(self.exporter), OwnResource(config, {})
         policy = Policy(config.sample_ratio, trusts_incoming=config.trust_incoming_sampling)
         provider = OwnTracerProvider(policy, resource, lambda: processor)
-        self.durations = Durations(resource, is_own=True)
+        self.durations = Durations(resource, is_own=True, is_native=is_native)
         keeper = Keeper(config)
         spans = RequestSpans(
             provider,
@@ -270,7 +270,9 @@ class Way:
         )
 
     def _counts(self) -> dict[Any, int]:
-        return {key: sum(cell._buckets) + len(cell.pending) for key, cell in self.durations._cells.items()}
+        for cell in self.durations._cells.values():
+            cell.tally.settle()
+        return {key: sum(cell.tally.figures()[0]) for key, cell in self.durations._cells.items()}
 
 
 class Said(logging.Handler):

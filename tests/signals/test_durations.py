@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -16,9 +18,17 @@ from obskit.signals import metrics
 from obskit.signals.context import RequestState
 from obskit.signals.durations import Durations
 from obskit.signals.providers import OwnMeterProvider
+from obskit.signals.tallies import tally
 
 LABELS = {"http.request.method": "GET", "http.route": "/a", "http.response.status_code": 200, "url.scheme": "http"}
 VALUES = (0.0001, 0.005, 0.0051, 0.3, 0.3, 9.9, 10.0, 10.1, 500.0)
+
+
+@pytest.fixture(
+    params=[pytest.param(True, marks=pytest.mark.needs("native"), id="compiled"), pytest.param(False, id="python")]
+)
+def is_native(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
 
 
 @pytest.fixture
@@ -42,9 +52,9 @@ def only(data: Any) -> Any:
     return metric
 
 
-def test_it_is_what_the_sdk_makes_of_it(reader: InMemoryMetricReader):
+def test_it_is_what_the_sdk_makes_of_it(reader: InMemoryMetricReader, is_native: bool):
     """Name, unit, bounds, buckets, count, sum, least and most are the SDK's."""
-    own = Durations(lambda: Resource({}), is_own=True)
+    own = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     theirs = Durations(lambda: Resource({}), is_own=False)
     for value in VALUES:
         own.cell(LABELS).record(state(value))
@@ -60,10 +70,10 @@ def test_it_is_what_the_sdk_makes_of_it(reader: InMemoryMetricReader):
     assert dict(mine.attributes) == dict(its.attributes)
 
 
-def test_points_are_added_to_the_providers(reader: InMemoryMetricReader):
+def test_points_are_added_to_the_providers(reader: InMemoryMetricReader, is_native: bool):
     """One snapshot holds both, in the scope that both belong to."""
     metrics.record(catalog.TELEMETRY_LOST, 1, {"obskit.signal": "spans", "obskit.reason": "x"})
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     durations.cell(LABELS).record(state(0.1))
     data = durations.added_to(reader.get_metrics_data())
     assert data is not None
@@ -72,12 +82,12 @@ def test_points_are_added_to_the_providers(reader: InMemoryMetricReader):
     assert {metric.name for metric in scope.metrics} == {"http.server.request.duration", "obskit.telemetry.lost"}
 
 
-def test_another_reader_sees_them_too():
+def test_another_reader_sees_them_too(is_native: bool):
     """A reader that joins later has what is recorded from then on, in its temporality; obskit's own counts once."""
     own_reader, late = InMemoryMetricReader(), InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})
     provider = OwnMeterProvider(lambda: Resource({}), lambda: own_reader)
     metrics.use_provider(provider)
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     provider.when_shared = durations.share
     known = durations.cell(LABELS)
     known.record(state(0.1))
@@ -93,16 +103,16 @@ def test_another_reader_sees_them_too():
     provider.shutdown()
 
 
-def test_nothing_recorded_is_no_point():
+def test_nothing_recorded_is_no_point(is_native: bool):
     """A snapshot without requests stays as it is."""
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     durations.cell(LABELS)
     assert durations.added_to(None) is None
 
 
-def test_threads_lose_no_request(reader: InMemoryMetricReader):
+def test_threads_lose_no_request(reader: InMemoryMetricReader, is_native: bool):
     """Eight threads record while another one reads."""
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     cell = durations.cell(LABELS)
     threads = [threading.Thread(target=lambda: [cell.record(state(0.1)) for _ in range(2_000)]) for _ in range(8)]
     for thread in threads:
@@ -112,9 +122,9 @@ def test_threads_lose_no_request(reader: InMemoryMetricReader):
     assert only(durations.added_to(None)).data.data_points[0].count == 16_000
 
 
-def test_a_sampled_request_is_the_exemplar_of_its_bucket(reader: InMemoryMetricReader):
+def test_a_sampled_request_is_the_exemplar_of_its_bucket(reader: InMemoryMetricReader, is_native: bool):
     """The point leads to a trace that was exported, and only to such a one."""
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     durations.cell(LABELS).record(state(0.1))
     assert only(durations.added_to(None)).data.data_points[0].exemplars == []
     durations.cell(LABELS).record(state(0.3, sampled=True))
@@ -122,12 +132,43 @@ def test_a_sampled_request_is_the_exemplar_of_its_bucket(reader: InMemoryMetricR
     assert (exemplar.value, exemplar.trace_id, exemplar.span_id) == (0.3, int("a" * 32, 16), int("b" * 16, 16))
 
 
-def test_too_many_routes_share_a_cell(reader: InMemoryMetricReader):
+def test_too_many_routes_share_a_cell(reader: InMemoryMetricReader, is_native: bool):
     """Beyond the label's cap everything is counted under `other`."""
-    durations = Durations(lambda: Resource({}), is_own=True)
+    durations = Durations(lambda: Resource({}), is_own=True, is_native=is_native)
     cap = next(label.cap for label in catalog.HTTP_SERVER_DURATION.labels if label.name == "http.route")
     for number in range(cap + 50):
         durations.cell({**LABELS, "http.route": f"/r{number}"}).record(state(0.1))
     points = only(durations.added_to(None)).data.data_points
     assert len(points) == cap + 1
     assert [point.count for point in points if point.attributes["http.route"] == catalog.OTHER] == [50]
+
+
+@pytest.mark.needs("native")
+@given(st.lists(st.floats(), max_size=600))
+def test_both_count_the_same(values: list[float]) -> None:
+    """Whatever the numbers are, and also on a bound."""
+    bounds = tuple(catalog.HTTP_SERVER_DURATION.buckets or ())
+    ways = [tally(bounds, is_native=True), tally(bounds, is_native=False)]
+    for value in (*values, *bounds):
+        ours, reference = (way.add(value) for way in ways)
+        assert ours is reference
+        if ours:
+            for way in ways:
+                way.settle()
+    for way in ways:
+        way.settle()
+    ours, reference = (way.figures() for way in ways)
+    assert repr(ours) == repr(reference)
+
+
+@pytest.mark.needs("native")
+def test_what_is_no_number_is_refused() -> None:
+    """And counts nothing."""
+    compiled = tally((1.0, 2.0), is_native=True)
+    for odd in ("1", None, object(), 10**400):
+        with pytest.raises((TypeError, OverflowError)):
+            compiled.add(odd)  # type: ignore[arg-type]
+    for bounds in (("1",), [1.0], None):
+        with pytest.raises(TypeError):
+            tally(bounds, is_native=True)  # type: ignore[arg-type]
+    assert compiled.figures() == ((0, 0, 0), 0.0, float("inf"), float("-inf"))
