@@ -180,6 +180,13 @@ static PyObject *seed(PyObject *Py_UNUSED(module), PyObject *bytes)
 
 /* ------------------------------------------------------------------ the path and the exchange */
 
+/* What the last request of a route was made into, for the next one, which most times is the same. */
+typedef struct {
+    PyObject *route, *method, *status, *scheme, *series; /* a key of `Observer.series`, and what it leads to */
+    PyObject *host, *protocol, *kind;                    /* what else `kind_of` looks at, and what it returned */
+} Known;
+enum { KNOWN_FIELDS = sizeof(Known) / sizeof(PyObject *), MOST_ROUTES = 16 };
+
 typedef struct {
     PyObject_HEAD
     PyObject *observer, *observer_type, *state_type, *span_type, *cell_type, *exchange_type, *context_type;
@@ -192,6 +199,7 @@ typedef struct {
     Fan *fan; /* whose method `submit` is, borrowed of it; NULL where it is another's */
     Gathered *lines_waiting; /* those that were waiting last, or NULL */
     PyObject *last_start; /* scheme, host and what `start_of` made of them, a tuple; or NULL */
+    Known known[MOST_ROUTES]; /* by the address of their route */
     long long second; /* of `moment` */
     char second_text[24];
 } Path;
@@ -1194,9 +1202,19 @@ static PyObject *known_size(Py_ssize_t bytes) /* owned; one number for all that 
     return Py_NewRef(known_sizes[bytes]);
 }
 
+static int is_same(PyObject *one, PyObject *other) /* texts */
+{
+    return one == other || (one != NULL && PyUnicode_GET_LENGTH(one) == PyUnicode_GET_LENGTH(other) && PyUnicode_Compare(one, other) == 0);
+}
+
+static void know(PyObject **place, PyObject *value) /* texts, numbers, and tuples of them: nothing runs when they go */
+{
+    Py_XSETREF(*place, Py_XNewRef(value));
+}
+
 /* End the span of a request that went well, as `RequestSpan.finish` with nothing more to say. `kept` is set to what is
    kept of it, owned, if that is a `Record`. */
-static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *route, PyObject **kept)
+static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *series, PyObject *route, PyObject **kept)
 {
     PyObject *done;
     if (STATE(state, SAMPLED) != Py_True) { /* it may be kept all the same */
@@ -1234,7 +1252,17 @@ fail:
         STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME), STATE(state, HOST), protocol,
         STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
     };
-    if ((record = (PyObject *)new_record(values)) == NULL) {
+    Known *known = &self->known[(uintptr_t)route / 16 % MOST_ROUTES];
+    if (known->series != series)
+        known = NULL;
+    int is_known = known != NULL && known->kind != NULL && known->host == STATE(state, HOST) && is_same(known->protocol, protocol);
+    record = (PyObject *)new_record(values, is_known ? known->kind : NULL);
+    if (record != NULL && known != NULL && !is_known && PyUnicode_CheckExact(protocol)) {
+        know(&known->host, STATE(state, HOST));
+        know(&known->protocol, protocol);
+        know(&known->kind, ((Record *)record)->kind);
+    }
+    if (record == NULL) {
         if ((record = PyTuple_New(RECORD_SIZE)) == NULL)
             goto fail;
         for (int index = 0; index < RECORD_SIZE; index++)
@@ -1287,18 +1315,31 @@ static PyObject *series_of(Path *self, PyObject *state, PyObject *route) /* owne
     PyObject *method = STATE(state, METHOD), *status = STATE(state, STATUS), *scheme = STATE(state, SCHEME);
     if (method == NULL || status == NULL || scheme == NULL)
         return NULL;
+    Known *known = &self->known[(uintptr_t)route / 16 % MOST_ROUTES];
+    if (known->route == route && known->status == status && is_same(known->scheme, scheme) && is_same(known->method, method))
+        return Py_NewRef(known->series);
     PyObject *key = PyTuple_Pack(5, method, route, status, s_empty, scheme);
     if (key == NULL)
         return NULL;
     PyObject *series = Py_XNewRef(PyDict_GetItemWithError(self->series, key));
     Py_DECREF(key);
+    if (series != NULL && PyLong_CheckExact(status)) {
+        know(&known->kind, NULL);
+        know(&known->route, route);
+        know(&known->method, method);
+        know(&known->status, status);
+        know(&known->scheme, scheme);
+        PyObject *before = known->series;
+        known->series = Py_NewRef(series);
+        Py_XDECREF(before);
+    }
     return series;
 }
 
 static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route, double ended_s)
 {
     PyObject *span = Py_NewRef(STATE(state, SPAN)), *kept = NULL;
-    int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, route, &kept) < 0;
+    int failed = record(self, PyTuple_GET_ITEM(series, 0), state) < 0 || end_span(self, state, span, series, route, &kept) < 0;
     Py_DECREF(span);
     if (!failed && self->lines != Py_None) {
         int is_thick = ended_s - self->last_ended < self->thick_s;
@@ -1937,6 +1978,8 @@ static int path_traverse(Path *self, visitproc visit, void *arg)
 #define VISIT(name) Py_VISIT(self->name);
     PATH_OBJECTS(VISIT)
     Py_VISIT(self->last_start);
+    for (int place = 0; place < MOST_ROUTES; place++)
+        Py_VISIT(self->known[place].series);
     return 0;
 }
 
@@ -1947,6 +1990,8 @@ static void path_dealloc(Path *self)
     PATH_OBJECTS(FORGET)
     Py_XDECREF(self->last_start);
     Py_XDECREF(self->lines_waiting);
+    for (int place = 0; place < MOST_ROUTES * KNOWN_FIELDS; place++)
+        Py_XDECREF(((PyObject **)self->known)[place]);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

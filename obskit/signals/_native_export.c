@@ -719,8 +719,9 @@ static PyObject *kind_of(PyObject *const *values)
     return kind;
 }
 
-/* NULL, without an exception, where a tuple must hold it. `values` are as `end_span` has checked them. */
-static Record *new_record(PyObject *const *values)
+/* NULL, without an exception, where a tuple must hold it. `values` are as `end_span` has checked them; `kind` is what
+   they have of `kind_of`, or NULL where that is not known. */
+static Record *new_record(PyObject *const *values, PyObject *kind)
 {
     Record *self = (Record *)RecordType.tp_alloc(&RecordType, 0);
     if (self == NULL) {
@@ -733,7 +734,8 @@ static Record *new_record(PyObject *const *values)
                    && PyFloat_AS_DOUBLE(values[R_ELAPSED]) >= 0 && PyFloat_AS_DOUBLE(values[R_ELAPSED]) < 1e9;
     if (is_usual) {
         self->start_ns = PyLong_AsLongLong(values[R_START]);
-        is_usual = !(self->start_ns == -1 && PyErr_Occurred()) && (self->kind = kind_of(values + R_OF_KIND)) != NULL;
+        is_usual = !(self->start_ns == -1 && PyErr_Occurred()) 
+                   && (self->kind = kind != NULL ? Py_NewRef(kind) : kind_of(values + R_OF_KIND)) != NULL;
     }
     if (!is_usual) {
         PyErr_Clear();
