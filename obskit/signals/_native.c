@@ -16,7 +16,7 @@
 
 /* Of `context.RequestState`, those first that begin with the same value. */
 #define STATE_FIELDS(X)                                                                                                \
-    X(ROUTE, "_route") X(TRACE_ID, "trace_id") X(SPAN_ID, "span_id") X(USER_AGENT, "user_agent")                       \
+    X(ROUTE, "_route") X(USER_AGENT, "user_agent")                                                                     \
     X(REFERRER, "referrer") X(HOST, "host") X(QUERY, "query")                                                          \
     X(SPAN, "span") X(ERROR, "error") X(ON_LEAVING, "on_leaving") X(LOG_FIELDS, "log_fields")                          \
     X(SAMPLED, "sampled") X(TRAILERS, "has_trailers") X(DISCONNECTED, "is_disconnected")                               \
@@ -29,7 +29,7 @@
     X(LOCATE, "_locate") X(SOURCE, "_source")
 enum {
 #define FIELD(name, text) name,
-    STATE_FIELDS(FIELD) STATE_SLOTS
+    STATE_FIELDS(FIELD) TRACE_ID, SPAN_ID, STATE_SLOTS
 };
 
 /* The slots of `context.RequestState`, which is of this type where the module is used. Python's own would be found by
@@ -37,6 +37,8 @@ enum {
 typedef struct {
     PyObject_HEAD
     PyObject *slots[STATE_SLOTS];
+    uint64_t trace_id[2], span_id; /* the slots get the texts when they are asked for: few requests need them */
+    char has_trace, has_span;      /* whether those numbers are the ids, or texts that somebody has set */
 } State;
 
 #define AT(slot) ((Py_ssize_t)(offsetof(State, slots) + (slot) * sizeof(PyObject *)))
@@ -132,6 +134,18 @@ static void hex(char *out, uint64_t value)
 
 #include "_native_export.c"
 
+/* An id as text, borrowed; NULL with an exception. */
+static PyObject *id_text(State *state, int slot)
+{
+    PyObject **place = &state->slots[slot];
+    if (*place == NULL && (slot == TRACE_ID ? state->has_trace : state->has_span))
+        *place = slot == TRACE_ID ? text_of_id(state->trace_id, 2) : text_of_id(&state->span_id, 1);
+    if (*place == NULL && !PyErr_Occurred())
+        PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%s'", Py_TYPE(state)->tp_name,
+                     slot == TRACE_ID ? "trace_id" : "span_id");
+    return *place;
+}
+
 /* ------------------------------------------------------------------ ids: a generator of this process's own */
 
 static uint64_t random_state[4] = {1, 2, 3, 4}; /* until `seed` is called, at import */
@@ -150,21 +164,13 @@ static uint64_t random_bits(void) /* xoshiro256++, Blackman and Vigna, public do
     return result;
 }
 
-static PyObject *new_id(int words)
+static void new_id(uint64_t *words, int count)
 {
-    PyObject *text = PyUnicode_New(16 * words, 127);
-    if (text == NULL)
-        return NULL;
     uint64_t any = 0;
-    char *out = (char *)PyUnicode_1BYTE_DATA(text);
-    do {
-        for (int word = 0; word < words; word++) {
-            uint64_t bits = random_bits();
-            any |= bits;
-            hex(out + 16 * word, bits);
-        }
-    } while (any == 0); /* no valid id */
-    return text;
+    do
+        for (int word = 0; word < count; word++)
+            any |= words[word] = random_bits();
+    while (any == 0); /* no valid id */
 }
 
 static PyObject *seed(PyObject *Py_UNUSED(module), PyObject *bytes)
@@ -218,7 +224,9 @@ typedef struct {
 /* The span of a request that is served here; its Python class is of `spans.RequestSpan` too, which knows the rest. */
 typedef struct {
     PyObject_HEAD
-    PyObject *spans, *state, *caller, *protocol, *live;
+    PyObject *spans, *state, *protocol, *live;
+    PyObject *caller; /* NULL until it is asked for, where all of it is in `ids` */
+    Ids ids;
     char is_ended;
 } Span;
 
@@ -263,48 +271,42 @@ static PyObject *known_latin(PyObject *bytes, Py_ssize_t most)
     return text;
 }
 
-static inline int is_hex(const char *text, int size, int *has_other_than_zero)
+/* Read the span that the request was sent from, as most callers say it. Returns 0 where it is not so. */
+static int read_caller(Ids *ids, PyObject *parent)
 {
-    int any = 0;
-    for (int index = 0; index < size; index++) {
-        unsigned char sign = (unsigned char)text[index];
-        if (!((sign >= '0' && sign <= '9') || (sign >= 'a' && sign <= 'f')))
-            return 0;
-        any |= sign != '0';
-    }
-    *has_other_than_zero = any;
-    return 1;
+    if (parent == NULL || PyBytes_GET_SIZE(parent) != 55)
+        return 0;
+    const char *text = PyBytes_AS_STRING(parent);
+    int flags = digit_of[(unsigned char)text[54]];
+    ids->is_parent_sampled = flags & 1;
+    return memcmp(text, "00-", 3) == 0 && text[35] == '-' && text[52] == '-' && text[53] == '0' && flags < 16
+           && read_hex(text + 3, &ids->trace_id[0]) && read_hex(text + 19, &ids->trace_id[1])
+           && read_hex(text + 36, &ids->parent_id) && (ids->trace_id[0] | ids->trace_id[1]) != 0 && ids->parent_id != 0;
 }
 
-/* The span that the request was sent from, as `incoming.caller_of`; None where there is none. */
+/* What `incoming.caller_of` makes of it. */
+static PyObject *caller_of_ids(const Ids *ids, PyObject *states)
+{
+    PyObject *trace_id = text_of_id(ids->trace_id, 2), *span_id = text_of_id(&ids->parent_id, 1);
+    if (trace_id == NULL || span_id == NULL) {
+        Py_XDECREF(trace_id);
+        Py_XDECREF(span_id);
+        return NULL;
+    }
+    return Py_BuildValue("(NNOO)", trace_id, span_id, ids->is_parent_sampled ? Py_True : Py_False, states);
+}
+
+static PyObject *text_of_bytes(PyObject *bytes) /* empty where there are none */
+{
+    return bytes == NULL ? Py_NewRef(s_empty) : latin(bytes, PY_SSIZE_T_MAX);
+}
+
+/* The same, however it is said; None where there is none. */
 static PyObject *caller_from(Path *self, PyObject *parent, PyObject *states, PyObject *cloud)
 {
-    if (parent != NULL && PyBytes_GET_SIZE(parent) == 55) {
-        const char *text = PyBytes_AS_STRING(parent);
-        int trace, span, flags;
-        if (memcmp(text, "00-", 3) == 0 && text[35] == '-' && text[52] == '-' && text[53] == '0' && is_hex(text + 3, 32, &trace)
-            && is_hex(text + 36, 16, &span) && is_hex(text + 54, 1, &flags) && trace && span) {
-            PyObject *caller = PyTuple_New(4);
-            if (caller == NULL)
-                return NULL;
-            int digit = text[54] <= '9' ? text[54] - '0' : text[54] - 'a' + 10;
-            PyTuple_SET_ITEM(caller, 0, PyUnicode_DecodeLatin1(text + 3, 32, NULL));
-            PyTuple_SET_ITEM(caller, 1, PyUnicode_DecodeLatin1(text + 36, 16, NULL));
-            PyTuple_SET_ITEM(caller, 2, PyBool_FromLong(digit & 1));
-            PyTuple_SET_ITEM(caller, 3, states != NULL ? latin(states, PY_SSIZE_T_MAX) : Py_NewRef(s_empty));
-            for (int index = 0; index < 4; index++)
-                if (PyTuple_GET_ITEM(caller, index) == NULL) {
-                    Py_DECREF(caller);
-                    return NULL;
-                }
-            return caller;
-        }
-    }
     if (parent == NULL && cloud == NULL)
         Py_RETURN_NONE;
-    PyObject *texts[3] = {parent, parent != NULL ? states : NULL, cloud}, *caller = NULL;
-    for (int index = 0; index < 3; index++)
-        texts[index] = texts[index] != NULL ? latin(texts[index], PY_SSIZE_T_MAX) : Py_NewRef(s_empty);
+    PyObject *texts[3] = {text_of_bytes(parent), text_of_bytes(parent != NULL ? states : NULL), text_of_bytes(cloud)}, *caller = NULL;
     if (texts[0] != NULL && texts[1] != NULL && texts[2] != NULL)
         caller = PyObject_Vectorcall(self->caller_of, texts, 3, NULL);
     for (int index = 0; index < 3; index++)
@@ -457,42 +459,59 @@ static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, 
     return 1;
 }
 
+static PyObject *span_caller(Span *self, void *Py_UNUSED(closure));
+
 /* Give the state its ids and its span, and return the context that the app runs in; NULL with an exception. */
 static PyObject *enter(Path *self, PyObject *state, PyObject *version, Headers *headers)
 {
-    PyObject *caller = caller_from(self, headers->parent, headers->states, headers->cloud), *context = NULL, *text;
-    if (caller == NULL)
-        return NULL;
-    if ((text = new_id(1)) == NULL)
-        goto end;
-    put(state, AT(SPAN_ID), text);
-    text = caller == Py_None ? new_id(2) : Py_NewRef(PyTuple_GET_ITEM(caller, 0));
-    if (text == NULL)
-        goto end;
-    put(state, AT(TRACE_ID), text);
-    if (self->takes_all)
-        put(state, AT(SAMPLED), Py_NewRef(Py_True));
-    else {
-        PyObject *taken = PyObject_CallMethodObjArgs(self->observer, s__is_taken, state, caller, NULL);
-        if (taken == NULL)
-            goto end;
-        put(state, AT(SAMPLED), taken);
-    }
-    PyTypeObject *span_type = (PyTypeObject *)self->span_type;
+    State *own = (State *)state;
+    PyTypeObject *span_type = (PyTypeObject *)self->span_type, *context_type = (PyTypeObject *)self->context_type;
     Span *span = (Span *)span_type->tp_alloc(span_type, 0);
     if (span == NULL)
-        goto end;
+        return NULL;
     span->spans = Py_NewRef(self->spans);
     span->state = Py_NewRef(state);
-    span->caller = Py_NewRef(caller);
     span->protocol = Py_NewRef(version);
     span->live = Py_NewRef(Py_None);
     put(state, AT(SPAN), (PyObject *)span);
-    context = ((PyTypeObject *)self->context_type)->tp_new((PyTypeObject *)self->context_type, no_arguments, NULL);
-    if (context != NULL && PyDict_SetItem(context, self->span_key, (PyObject *)span) < 0)
+    new_id(&own->span_id, 1);
+    own->has_span = 1;
+    Ids *ids = &span->ids;
+    if (!read_caller(ids, headers->parent)) {
+        memset(ids, 0, sizeof *ids);
+        if ((span->caller = caller_from(self, headers->parent, headers->states, headers->cloud)) == NULL)
+            return NULL;
+    }
+    else if (headers->states != NULL) {
+        PyObject *states = latin(headers->states, PY_SSIZE_T_MAX);
+        span->caller = states == NULL ? NULL : caller_of_ids(ids, states);
+        Py_XDECREF(states);
+        ids->parent_id = 0;
+        if (span->caller == NULL)
+            return NULL;
+    }
+    if (span->caller != NULL && span->caller != Py_None)
+        put(state, AT(TRACE_ID), Py_NewRef(PyTuple_GET_ITEM(span->caller, 0)));
+    else {
+        own->has_trace = 1;
+        if (span->caller != NULL)
+            new_id(ids->trace_id, 2);
+        own->trace_id[0] = ids->trace_id[0];
+        own->trace_id[1] = ids->trace_id[1];
+    }
+    if (self->takes_all)
+        put(state, AT(SAMPLED), Py_NewRef(Py_True));
+    else {
+        PyObject *caller = span_caller(span, NULL), *taken;
+        taken = caller == NULL ? NULL : PyObject_CallMethodObjArgs(self->observer, s__is_taken, state, caller, NULL);
+        Py_XDECREF(caller);
+        if (taken == NULL)
+            return NULL;
+        put(state, AT(SAMPLED), taken);
+    }
+    PyObject *context = context_type->tp_new(context_type, no_arguments, NULL);
+    if (context != NULL && PyDict_SetItem(context, self->span_key, STATE(state, SPAN)) < 0)
         Py_CLEAR(context);
-end:
-    Py_DECREF(caller);
     return context;
 }
 
@@ -924,7 +943,7 @@ static long long micros_of(double elapsed_s) { return (long long)(elapsed_s * 1e
 static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, PyObject *http, double elapsed_s)
 {
     PyObject *parts[PARTS] = {NULL};
-    int held_parts = 0, is_made = 1;
+    int held_parts = 0, is_made = id_text((State *)state, TRACE_ID) != NULL && id_text((State *)state, SPAN_ID) != NULL;
     for (; held_parts < PARTS && is_made; held_parts++) {
         PyTypeObject *type = held_parts < TEXTS ? &PyUnicode_Type : held_parts == O_STATUS ? NULL : &PyLong_Type;
         parts[held_parts] = held(state, AT(part_slots[held_parts]), type);
@@ -1178,7 +1197,14 @@ static int record(Path *self, PyObject *cell, PyObject *state)
 /* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
 static int is_sound(Path *self, PyObject *state)
 {
-    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, TRACE_ID, SPAN_ID, HOST, REMOTE_IP, REFERRER, ROUTE};
+    static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, HOST, REMOTE_IP, REFERRER, ROUTE};
+    static const int ids[] = {TRACE_ID, SPAN_ID};
+    const State *own = (State *)state;
+    for (size_t index = 0; index < sizeof ids / sizeof *ids; index++) {
+        PyObject *text = own->slots[ids[index]];
+        if (text == NULL ? !(index ? own->has_span : own->has_trace) : !PyUnicode_CheckExact(text))
+            return 0;
+    }
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         PyObject *text = STATE(state, texts[index]);
         if (text == NULL || !PyUnicode_CheckExact(text))
@@ -1222,9 +1248,15 @@ static int end_span(Path *self, PyObject *state, PyObject *span, PyObject *serie
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
+    State *own = (State *)state;
     ((Span *)span)->is_ended = 1;
-    PyObject *caller = Py_XNewRef(((Span *)span)->caller), *protocol = Py_XNewRef(((Span *)span)->protocol);
-    PyObject *record = NULL;
+    Ids ids = ((Span *)span)->ids;
+    PyObject *record = NULL, *protocol = Py_XNewRef(((Span *)span)->protocol), *caller = Py_None;
+    int is_usual = own->has_trace && own->has_span && (ids.parent_id || ((Span *)span)->caller == Py_None);
+    if (!is_usual)
+        caller = span_caller((Span *)span, NULL);
+    else
+        Py_INCREF(caller);
     if (caller == NULL || protocol == NULL) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_AttributeError, "a field of the span has been emptied");
@@ -1234,33 +1266,48 @@ fail:
         Py_XDECREF(record);
         return -1;
     }
-    int has_caller = caller != Py_None;
     if (!is_sound(self, state)) { /* Python has run since it was looked at */
         PyErr_SetString(PyExc_TypeError, "a slot of the request's state has been emptied, or holds something else");
         goto fail;
     }
+again:;
+    int has_caller = caller != Py_None;
     if (has_caller
         && (!PyTuple_Check(caller) || PyTuple_GET_SIZE(caller) != 4 || !PyUnicode_CheckExact(PyTuple_GET_ITEM(caller, 1))
             || !PyUnicode_CheckExact(PyTuple_GET_ITEM(caller, 3)))) {
         PyErr_SetString(PyExc_TypeError, "the span's caller is not as incoming.caller_of gives it");
         goto fail;
     }
+    if (!is_usual && (id_text(own, TRACE_ID) == NULL || id_text(own, SPAN_ID) == NULL))
+        goto fail;
     PyObject *const values[RECORD_SIZE] = {
-        STATE(state, TRACE_ID), STATE(state, SPAN_ID), Py_True,
+        own->slots[TRACE_ID], own->slots[SPAN_ID], Py_True,
         has_caller ? PyTuple_GET_ITEM(caller, 1) : s_empty, has_caller ? PyTuple_GET_ITEM(caller, 2) : Py_False,
         has_caller ? PyTuple_GET_ITEM(caller, 3) : s_empty, STATE(state, START_NS), STATE(state, ELAPSED),
         STATE(state, METHOD), route, STATE(state, STATUS), s_empty, STATE(state, SCHEME), STATE(state, HOST), protocol,
         STATE(state, PATH), STATE(state, QUERY), STATE(state, REMOTE_IP), STATE(state, USER_AGENT), Py_None,
     };
+    if (is_usual) {
+        memcpy(ids.trace_id, own->trace_id, sizeof ids.trace_id);
+        ids.span_id = own->span_id;
+    }
     Known *known = &self->known[(uintptr_t)route / 16 % MOST_ROUTES];
     if (known->series != series)
         known = NULL;
     int is_known = known != NULL && known->kind != NULL && known->host == STATE(state, HOST) && is_same(known->protocol, protocol);
-    record = (PyObject *)new_record(values, is_known ? known->kind : NULL);
+    if (is_usual || read_ids(values, &ids))
+        record = (PyObject *)new_record(values, &ids, is_known ? known->kind : NULL);
     if (record != NULL && known != NULL && !is_known && PyUnicode_CheckExact(protocol)) {
         know(&known->host, STATE(state, HOST));
         know(&known->protocol, protocol);
         know(&known->kind, ((Record *)record)->kind);
+    }
+    if (record == NULL && is_usual) { /* a tuple, which has texts */
+        Py_DECREF(caller);
+        if ((caller = span_caller((Span *)span, NULL)) == NULL)
+            goto fail;
+        is_usual = 0;
+        goto again;
     }
     if (record == NULL) {
         if ((record = PyTuple_New(RECORD_SIZE)) == NULL)
@@ -1873,10 +1920,17 @@ static void span_dealloc(Span *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
+static PyObject *span_caller(Span *self, void *Py_UNUSED(closure))
+{
+    if (self->caller == NULL && self->ids.parent_id)
+        self->caller = caller_of_ids(&self->ids, s_empty);
+    return self->caller == NULL && PyErr_Occurred() ? NULL : Py_NewRef(self->caller == NULL ? Py_None : self->caller);
+}
+
+static PyGetSetDef span_getset[] = {{"_caller", (getter)span_caller, NULL, NULL, NULL}, {NULL}};
 static PyMemberDef span_members[] = {
     {"_spans", T_OBJECT, offsetof(Span, spans), READONLY, NULL},
     {"_state", T_OBJECT, offsetof(Span, state), READONLY, NULL},
-    {"_caller", T_OBJECT, offsetof(Span, caller), READONLY, NULL},
     {"_protocol", T_OBJECT, offsetof(Span, protocol), READONLY, NULL},
     {"_live", T_OBJECT, offsetof(Span, live), 0, NULL},
     {"_is_ended", T_BOOL, offsetof(Span, is_ended), 0, NULL},
@@ -1891,6 +1945,7 @@ static PyTypeObject SpanType = {
     .tp_traverse = (traverseproc)span_traverse,
     .tp_dealloc = (destructor)span_dealloc,
     .tp_members = span_members,
+    .tp_getset = span_getset,
 };
 
 /* ------------------------------------------------------------------ the state */
@@ -1904,6 +1959,7 @@ static int state_traverse(State *self, visitproc visit, void *arg)
 
 static int state_clear(State *self)
 {
+    self->has_trace = self->has_span = 0;
     for (int slot = 0; slot < STATE_SLOTS; slot++)
         Py_CLEAR(self->slots[slot]);
     return 0;
@@ -1917,6 +1973,23 @@ static void state_dealloc(State *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
+static PyObject *state_get_id(State *self, void *slot) { return Py_XNewRef(id_text(self, (int)(intptr_t)slot)); }
+
+static int state_set_id(State *self, PyObject *text, void *slot)
+{
+    int which = (int)(intptr_t)slot;
+    if (text == NULL && id_text(self, which) == NULL)
+        return -1;
+    *(which == TRACE_ID ? &self->has_trace : &self->has_span) = 0;
+    put((PyObject *)self, AT(which), Py_XNewRef(text));
+    return 0;
+}
+
+static PyGetSetDef state_getset[] = {
+    {"trace_id", (getter)state_get_id, (setter)state_set_id, NULL, (void *)(intptr_t)TRACE_ID},
+    {"span_id", (getter)state_get_id, (setter)state_set_id, NULL, (void *)(intptr_t)SPAN_ID},
+    {NULL},
+};
 static PyMemberDef state_members[] = {
 #define MEMBER(name, text) {text, T_OBJECT_EX, offsetof(State, slots) + name * sizeof(PyObject *), 0, NULL},
     STATE_FIELDS(MEMBER)
@@ -1933,6 +2006,7 @@ static PyTypeObject StateType = {
     .tp_clear = (inquiry)state_clear,
     .tp_dealloc = (destructor)state_dealloc,
     .tp_members = state_members,
+    .tp_getset = state_getset,
 };
 
 /* ------------------------------------------------------------------ Path */

@@ -580,28 +580,31 @@ static const unsigned char digit_of[256] = { /* of hex, lower case */
     [0 ... 255] = 16, ['0'] = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ['a'] = 10, 11, 12, 13, 14, 15,
 };
 
-/* Read an id of 16 hex digits. Returns 0 where it is none, and for an id of zeros. */
-static uint64_t id_of(const char *text)
+/* Read a number of 16 hex digits. Returns 0 where it is none. */
+static int read_hex(const char *text, uint64_t *number)
 {
-    uint64_t id = 0;
     int wrong = 0;
+    *number = 0;
     for (int index = 0; index < 16; index++) {
         int digit = digit_of[(unsigned char)text[index]];
         wrong |= digit;
-        id = id << 4 | (digit & 15);
+        *number = *number << 4 | (digit & 15);
     }
-    return wrong & 16 ? 0 : id;
+    return !(wrong & 16);
 }
 
 /* Read a text that is an id of 16 digits for each of `words`. Returns 0 where it is none. */
 static int read_id(PyObject *text, uint64_t *words, int count)
 {
+    uint64_t any = 0;
     if (!PyUnicode_IS_COMPACT_ASCII(text) || PyUnicode_GET_LENGTH(text) != 16 * count)
         return 0;
-    for (int word = 0; word < count; word++)
-        if ((words[word] = id_of((const char *)PyUnicode_1BYTE_DATA(text) + 16 * word)) == 0)
-            return 0; /* half a trace's id may be zeros: one in 10^19 goes the longer way */
-    return 1;
+    for (int word = 0; word < count; word++) {
+        if (!read_hex((const char *)PyUnicode_1BYTE_DATA(text) + 16 * word, &words[word]))
+            return 0;
+        any |= words[word];
+    }
+    return any != 0;
 }
 
 static PyObject *text_of_id(const uint64_t *words, int count)
@@ -719,19 +722,32 @@ static PyObject *kind_of(PyObject *const *values)
     return kind;
 }
 
-/* NULL, without an exception, where a tuple must hold it. `values` are as `end_span` has checked them; `kind` is what
-   they have of `kind_of`, or NULL where that is not known. */
-static Record *new_record(PyObject *const *values, PyObject *kind)
+/* Ids as numbers; a parent of 0 is none. */
+typedef struct {
+    uint64_t trace_id[2], span_id, parent_id;
+    char is_parent_sampled;
+} Ids;
+
+static int read_ids(PyObject *const *values, Ids *ids) /* returns 0 where they are not as most are */
+{
+    ids->parent_id = 0;
+    ids->is_parent_sampled = values[R_PARENT_SAMPLED] == Py_True;
+    return read_id(values[R_TRACE], ids->trace_id, 2) && read_id(values[R_SPAN], &ids->span_id, 1)
+           && (PyUnicode_GET_LENGTH(values[R_PARENT]) == 0 || read_id(values[R_PARENT], &ids->parent_id, 1))
+           && PyUnicode_GET_LENGTH(values[R_STATES]) == 0;
+}
+
+/* NULL, without an exception, where a tuple must hold it. `values` are as `end_span` has checked them, their ids in
+   `ids`; `kind` is what they have of `kind_of`, or NULL where that is not known. */
+static Record *new_record(PyObject *const *values, const Ids *ids, PyObject *kind)
 {
     Record *self = (Record *)RecordType.tp_alloc(&RecordType, 0);
     if (self == NULL) {
         PyErr_Clear();
         return NULL;
     }
-    int is_usual = read_id(values[R_TRACE], self->trace_id, 2) && read_id(values[R_SPAN], &self->span_id, 1)
-                   && (PyUnicode_GET_LENGTH(values[R_PARENT]) == 0 || read_id(values[R_PARENT], &self->parent_id, 1))
-                   && PyUnicode_GET_LENGTH(values[R_STATES]) == 0 && PyLong_CheckExact(values[R_STATUS])
-                   && PyFloat_AS_DOUBLE(values[R_ELAPSED]) >= 0 && PyFloat_AS_DOUBLE(values[R_ELAPSED]) < 1e9;
+    int is_usual = PyLong_CheckExact(values[R_STATUS]) && PyFloat_AS_DOUBLE(values[R_ELAPSED]) >= 0
+                   && PyFloat_AS_DOUBLE(values[R_ELAPSED]) < 1e9;
     if (is_usual) {
         self->start_ns = PyLong_AsLongLong(values[R_START]);
         is_usual = !(self->start_ns == -1 && PyErr_Occurred()) 
@@ -742,8 +758,12 @@ static Record *new_record(PyObject *const *values, PyObject *kind)
         Py_DECREF(self);
         return NULL;
     }
+    self->trace_id[0] = ids->trace_id[0];
+    self->trace_id[1] = ids->trace_id[1];
+    self->span_id = ids->span_id;
+    self->parent_id = ids->parent_id;
+    self->is_parent_sampled = ids->is_parent_sampled;
     self->elapsed_s = PyFloat_AS_DOUBLE(values[R_ELAPSED]);
-    self->is_parent_sampled = values[R_PARENT_SAMPLED] == Py_True;
     self->path = Py_NewRef(values[R_PATH]);
     self->query = Py_NewRef(values[R_QUERY]);
     self->remote_ip = Py_NewRef(values[R_IP]);

@@ -35,6 +35,9 @@ LATER: dict[str, Case] = {
     "plain": Case(),
     "a caller": Case(scope=headers((b"traceparent", b"-".join((b"00", TRACE, PARENT, b"01"))))),
     "no caller that is sampled": Case(scope=headers((b"traceparent", b"-".join((b"00", TRACE, PARENT, b"00"))))),
+    "a trace that begins with noughts": Case(
+        scope=headers((b"traceparent", b"-".join((b"00", b"0" * 16 + b"a" * 16, PARENT, b"01"))))
+    ),
     "a route": Case(scope=lambda: scope_of(route=Route("/a/{b}"))),
     "a query": Case(scope=lambda: scope_of(query_string=b"a=b&token=c")),
     "a query that is not ASCII": Case(scope=lambda: scope_of(query_string="a=\u00e4".encode())),
@@ -58,9 +61,6 @@ LATER: dict[str, Case] = {
 """Requests whose lines are made later."""
 
 AT_ONCE: dict[str, Case] = {
-    "a trace that begins with noughts": Case(
-        scope=headers((b"traceparent", b"-".join((b"00", b"0" * 16 + b"a" * 16, PARENT, b"01"))))
-    ),
     "a path that is not ASCII": Case(scope=lambda: scope_of(path="/\u00e4")),
     "a path with a secret": Case(scope=lambda: scope_of(path="/token/" + "a" * 40)),
     "a referrer": Case(scope=headers((b"referer", b"https://x/?token=abc"))),
