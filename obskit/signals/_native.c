@@ -728,6 +728,15 @@ static inline void add(Line *line, const char *data, Py_ssize_t size)
     line->size += size;
 }
 
+/* Add what is in the line already. */
+static void add_again(Line *line, Py_ssize_t from, Py_ssize_t size)
+{
+    if (line->size + size > line->room)
+        make_room(line, size); /* the line moves */
+    if (!line->is_bad)
+        add(line, line->data + from, size);
+}
+
 #define ADD(line, literal) add(line, literal, sizeof(literal) - 1)
 
 static void add_text(Line *line, PyObject *text)
@@ -840,12 +849,21 @@ static const int part_slots[PARTS] = {
     PATH, REMOTE_IP, TRACE_ID, SPAN_ID, USER_AGENT, SCHEME, HOST, QUERY, REFERRER, RESPONSE_BYTES, START_NS, STATUS,
 };
 
-/* `state` is NULL for a line that is made later: of a request that was sampled, called no AI, and had no referrer. */
-static void write_line(Path *self, Line *line, PyObject *state, PyObject *const *parts, PyObject *head, PyObject *http,
-                       long long micros, long long received)
+static void add_hex(Line *line, const uint64_t *words, int count)
+{
+    char digits[32];
+    for (int word = 0; word < count; word++)
+        hex(digits + 16 * word, words[word]);
+    add(line, digits, 16 * count);
+}
+
+/* `later` and `record` are NULL for a line that is made at once, and `state` for one that is made later: of a request
+   that was sampled, called no AI, and had no referrer. Its ids and numbers are in those two, not in `parts`. */
+static void write_line(Path *self, Line *line, PyObject *state, PyObject *const *parts, const Later *later,
+                       const Record *record, PyObject *head, PyObject *http, long long micros)
 {
     PyObject *path = parts[O_PATH];
-    long long millis = micros / 1000, started = PyLong_AsLongLong(parts[O_START]);
+    long long millis = micros / 1000, started = record != NULL ? record->start_ns : PyLong_AsLongLong(parts[O_START]);
     if (started == -1 && PyErr_Occurred())
         add_made(line, NULL); /* what is raised goes along with it */
     add_text(line, head);
@@ -856,18 +874,22 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject *const 
     Py_ssize_t moment = line->size;
     add_moment(self, line, started + micros * 1000);
     ADD(line, "\",\"timestamp\":\"");
-    if (!line->is_bad) {
-        char again[32];
-        memcpy(again, line->data + moment, 27);
-        add(line, again, 27);
-    }
+    add_again(line, moment, 27);
     ADD(line, "\",\"trace_id\":\"");
-    add_text(line, parts[O_TRACE]);
+    Py_ssize_t trace = line->size;
+    if (record != NULL)
+        add_hex(line, record->trace_id, 2);
+    else
+        add_text(line, parts[O_TRACE]);
+    Py_ssize_t trace_size = line->size - trace;
     ADD(line, "\",\"logging.googleapis.com/trace\":\"");
     add_made(line, PyObject_GetAttr(self->lines, s__trace));
-    add_text(line, parts[O_TRACE]);
+    add_again(line, trace, trace_size);
     ADD(line, "\",\"logging.googleapis.com/spanId\":\"");
-    add_text(line, parts[O_SPAN]);
+    if (record != NULL)
+        add_hex(line, &record->span_id, 1);
+    else
+        add_text(line, parts[O_SPAN]);
     if (state == NULL || STATE(state, SAMPLED) == Py_True)
         ADD(line, "\",\"logging.googleapis.com/trace_sampled\":true,\"user_id\":null,\"session_id\":null,\"latency_ms\":");
     else
@@ -886,14 +908,17 @@ static void write_line(Path *self, Line *line, PyObject *state, PyObject *const 
     add_number(line, millis % 1000, 3);
     add_number(line, micros % 1000, 3);
     ADD(line, "s\",\"responseSize\":\"");
-    add_whole(line, parts[O_SENT]);
+    if (later != NULL)
+        add_number(line, later->sent, 1);
+    else
+        add_whole(line, parts[O_SENT]);
     ADD(line, "\"");
     add_made(line, known(self, self->agents, parts[O_AGENT], s__agent, parts[O_AGENT], NULL));
     if (state != NULL && (PyUnicode_GET_LENGTH(parts[O_REFERRER]) || STATE(state, REQUEST_BYTES) != minus_one))
         add_made(line, PyObject_CallMethodOneArg(self->lines, s__rest, state));
-    else if (state == NULL && received >= 0) {
+    else if (later != NULL && later->received >= 0) {
         ADD(line, ",\"requestSize\":\"");
-        add_number(line, received, 1);
+        add_number(line, later->received, 1);
         ADD(line, "\"");
     }
     ADD(line, ",\"remoteIp\":");
@@ -952,7 +977,7 @@ static int make_line(Path *self, Line *line, PyObject *state, PyObject *head, Py
     PyErr_Clear(); /* Python meets it again, and tells */
     is_made = is_made && is_plain_path(parts[O_PATH]) && is_address(parts[O_IP]) && PyUnicode_GET_LENGTH(parts[O_TRACE]);
     if (is_made) {
-        write_line(self, line, state, parts, head, http, micros_of(elapsed_s), -1);
+        write_line(self, line, state, parts, NULL, NULL, head, http, micros_of(elapsed_s));
         if (line->type != NULL) {
             PyErr_Restore(line->type, line->error, line->trace);
             is_made = -1;
@@ -971,29 +996,20 @@ static int make_later(Gathered *lines, const Later *later)
     Path *self = (Path *)later->path;
     const Record *record = (const Record *)later->record;
     PyObject *const *kind = ((PyTupleObject *)record->kind)->ob_item - R_OF_KIND;
-    PyObject *made[] = {
-        text_of_id(record->trace_id, 2), text_of_id(&record->span_id, 1), PyLong_FromLongLong(later->sent),
-        PyLong_FromLongLong(record->start_ns),
-    };
     PyObject *const parts[PARTS] = {
-        record->path, record->remote_ip, made[0], made[1], record->user_agent, kind[R_SCHEME], kind[R_HOST], record->query,
-        s_empty, made[2], made[3], kind[R_STATUS],
+        record->path, record->remote_ip, NULL, NULL, record->user_agent, kind[R_SCHEME], kind[R_HOST], record->query,
+        s_empty, NULL, NULL, kind[R_STATUS],
     };
-    int failed = made[0] == NULL || made[1] == NULL || made[2] == NULL || made[3] == NULL;
+    PyObject *head = PyTuple_GET_ITEM(later->series, 1), *http = PyTuple_GET_ITEM(later->series, 2);
     Line line;
     open_line(&line);
-    if (!failed) {
-        PyObject *head = PyTuple_GET_ITEM(later->series, 1), *http = PyTuple_GET_ITEM(later->series, 2);
-        write_line(self, &line, NULL, parts, head, http, micros_of(record->elapsed_s), later->received);
-        if (line.type != NULL)
-            PyErr_Restore(line.type, line.error, line.trace);
-        else if (line.is_bad)
-            PyErr_SetString(PyExc_ValueError, "a request's line cannot be encoded");
-        failed = line.type != NULL || line.is_bad || gather_bytes(lines, line.data, line.size) < 0;
-    }
+    write_line(self, &line, NULL, parts, later, record, head, http, micros_of(record->elapsed_s));
+    if (line.type != NULL)
+        PyErr_Restore(line.type, line.error, line.trace);
+    else if (line.is_bad)
+        PyErr_SetString(PyExc_ValueError, "a request's line cannot be encoded");
+    int failed = line.type != NULL || line.is_bad || gather_bytes(lines, line.data, line.size) < 0;
     close_line(&line);
-    for (size_t index = 0; index < sizeof made / sizeof *made; index++)
-        Py_XDECREF(made[index]);
     return failed ? tell(self, s_end) : 0;
 }
 
