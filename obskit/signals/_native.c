@@ -1072,7 +1072,7 @@ static int say(Path *self, const Line *line, PyObject *text, double ended, int i
         goto end;
     if (lines != NULL && text == NULL && Py_IS_TYPE(lines, &GatheredType)) {
         Gathered *gathered = (Gathered *)lines;
-        int failed = (gathered->count && make_all(gathered) < 0) || gather_bytes(gathered, line->data, line->size) < 0;
+        int failed = make_all(gathered) < 0 || gather_bytes(gathered, line->data, line->size) < 0;
         done = failed ? NULL : Py_NewRef(Py_None);
         goto end;
     }

@@ -435,8 +435,8 @@ static void forget_later(Later *later, Py_ssize_t count)
 /* Make a line and add its bytes. Returns -1 with an exception, and then nothing has been added. */
 static int make_later(Gathered *self, const Later *later);
 
-/* Make the lines that are to be made. Returns -1 with an exception, with nothing lost. */
-static int make_all(Gathered *self)
+/* Make those that there are now. Returns -1 with an exception, with nothing lost. */
+static int make_some(Gathered *self)
 {
     Later *taken = self->later; /* Python may run, and come here or add more */
     Py_ssize_t count = self->count, room = self->room;
@@ -465,6 +465,16 @@ static int make_all(Gathered *self)
     return -1;
 }
 
+/* Make the lines that are to be made, also those that come from elsewhere meanwhile: nobody may write them soon. Returns
+   -1 with an exception, with nothing lost. */
+static int make_all(Gathered *self)
+{
+    while (self->count)
+        if (make_some(self) < 0)
+            return -1;
+    return 0;
+}
+
 PyDoc_STRVAR(gathered_append_doc, "append(line)\n--\n\nAdd a line.");
 
 static PyObject *gathered_append(Gathered *self, PyObject *line)
@@ -474,7 +484,7 @@ static PyObject *gathered_append(Gathered *self, PyObject *line)
         PyErr_Format(PyExc_TypeError, "a line is a str, not %.100s", Py_TYPE(line)->tp_name);
         return NULL;
     }
-    if (self->count && make_all(self) < 0)
+    if (make_all(self) < 0)
         return NULL;
     const char *data = PyUnicode_AsUTF8AndSize(line, &size);
     if (data != NULL) {
@@ -499,7 +509,7 @@ PyDoc_STRVAR(gathered_take_doc, "take()\n--\n\nTake all lines out, encoded, one 
 
 static PyObject *gathered_take(Gathered *self, PyObject *Py_UNUSED(none))
 {
-    if (self->count && make_all(self) < 0)
+    if (make_all(self) < 0)
         return NULL;
     PyObject *taken = self->bytes;
     Py_ssize_t size = self->size;

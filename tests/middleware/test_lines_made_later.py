@@ -324,6 +324,7 @@ def test_who_makes_a_part_may_say_something() -> None:
             run.serve(way, LATER["a query"])
         lines_of_way._query = talkative  # type: ignore[method-assign]
         assert logs.OUTPUT.flush(5)
+        assert not len(logs.OUTPUT._gathered)
         del lines_of_way._query  # type: ignore[attr-defined]
 
     lines, run = written(ask)
