@@ -1564,6 +1564,28 @@ static int is_not_to_be_run(const Completion *self)
     return self->phase == RUNNING || self->phase == DONE;
 }
 
+/* The end of an iteration that comes out of a coroutine would be taken for the coroutine's own: as Python's, raise
+   something else, which it is the cause of. */
+static PySendResult with_error(void)
+{
+    PyObject *type, *error, *trace, *other_type, *other, *other_trace;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return PYGEN_ERROR;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (trace != NULL)
+        PyException_SetTraceback(error, trace);
+    PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
+    PyErr_Fetch(&other_type, &other, &other_trace);
+    PyErr_NormalizeException(&other_type, &other, &other_trace);
+    PyException_SetCause(other, Py_NewRef(error)); /* both take a reference */
+    PyException_SetContext(other, error);
+    PyErr_Restore(other_type, other, other_trace);
+    Py_DECREF(type);
+    Py_XDECREF(trace);
+    return PYGEN_ERROR;
+}
+
 static PySendResult completion_am_send(Completion *self, PyObject *value, PyObject **result)
 {
     *result = NULL;
@@ -1578,10 +1600,12 @@ static PySendResult completion_am_send(Completion *self, PyObject *value, PyObje
         int begun = begin_sending(self);
         if (begun == -2) {
             self->phase = DONE;
-            return PYGEN_ERROR;
+            return with_error();
         }
-        if (begun < 0)
-            return end_sending(self, PYGEN_ERROR, result);
+        if (begun < 0) {
+            end_sending(self, PYGEN_ERROR, result);
+            return with_error();
+        }
     }
     self->phase = RUNNING;
     PySendResult how = PyIter_Send(self->sending, value, result);
