@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 
 def run(code: str) -> str:
@@ -41,13 +42,12 @@ print(hasattr(httpx.HTTPTransport.handle_request, "_obskit_original"))
     assert run(code) == "True"
 
 
-def test_a_failing_import_fails_as_ever() -> None:
+def test_a_failing_import_fails_as_ever(tmp_path: Path) -> None:
     """A library that is not installed, or breaks at import, raises what it would without obskit."""
-    code = """
-import sys, pathlib, tempfile
-folder = tempfile.mkdtemp()
-pathlib.Path(folder, "httpx.py").write_text("raise RuntimeError('broken')")
-sys.path.insert(0, folder)
+    (tmp_path / "httpx.py").write_text("raise RuntimeError('broken')")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
 import obskit.clients
 from obskit.config import Config
 obskit.clients.install(Config())
@@ -60,13 +60,12 @@ print("httpx" in sys.modules)
     assert run(code).splitlines() == ["broken", "False"]
 
 
-def test_a_library_of_another_shape_is_left_alone() -> None:
+def test_a_library_of_another_shape_is_left_alone(tmp_path: Path) -> None:
     """A module of that name without the known classes imports well, and one warning says it is not followed."""
-    code = """
-import sys, pathlib, tempfile
-folder = tempfile.mkdtemp()
-pathlib.Path(folder, "httpx.py").write_text("x = 1")
-sys.path.insert(0, folder)
+    (tmp_path / "httpx.py").write_text("x = 1")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
 import obskit.clients
 from obskit.config import Config
 obskit.clients.install(Config())
