@@ -3,7 +3,8 @@
    Python is the reference. Whatever is out of the ordinary (another instrumentation, a span around, bound fields, an
    error, a server's error, a path that may hold a secret, …) is left to it, from the very point on where it shows:
    `begin` returns None before it has changed anything, and `_finish` hands the state over to `Observer.body_sent`.
-   Objects are those that Python makes. A request that Python serves runs through some thousand byte codes, each read and predicted once. */
+   Objects are those that Python makes. A request that Python serves runs through some thousand byte codes, each read and
+   predicted once. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -42,8 +43,8 @@ typedef struct {
 } State;
 
 #define AT(slot) ((Py_ssize_t)(offsetof(State, slots) + (slot) * sizeof(PyObject *)))
-enum { TALLY, LAST, CELL_SLOTS };
-static const char *const cell_slots[CELL_SLOTS] = {"tally", "last"};
+enum { BUCKETS, LAST, CELL_SLOTS };
+static const char *const cell_slots[CELL_SLOTS] = {"buckets", "last"};
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 #define STATE(state, name) (((State *)(state))->slots[name])
@@ -87,10 +88,10 @@ static inline void put(PyObject *object, Py_ssize_t offset, PyObject *value) /* 
 
 #define NAMES(X)                                                                                                       \
     X(type) X(http) X(method) X(path) X(query_string) X(scheme) X(headers) X(client) X(root_path) X(route) X(fastapi)  \
-    X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(add) X(fold) X(record) X(is_plain)      \
-    X(_live) X(_is_ended) X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
+    X(effective_route_context) X(status) X(body) X(more_body) X(trailers) X(append) X(add) X(fold) X(record) X(is_plain) \
+    X(_is_taken) X(_failed) X(body_sent) X(finish) X(gather) X(write) X(OUTPUT) X(is_readable)   \
     X(running_loop) X(_trace) X(_ai) X(_query) X(_rest) X(_agent) X(_start) X(_complete) X(_send_any) X(_gathered)     \
-    X(until) X(http_version) X(_caller) X(_protocol) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__) X(__dict__)
+    X(until) X(http_version) X(GET) X(end) X(line) X(pop) X(put) X(is_excluded) X(disconnected) X(_closed) X(throw) X(close) X(_await) X(cr_frame) X(_is_readable) X(__self__) X(__dict__)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *s_seen, *s_seen_by_fastapi, *s_seen_by_starlette, *s_root, *s_start_type, *s_body_type, *s_mark;
@@ -387,7 +388,7 @@ static void begin_with(PyObject **slots, int first, int last, PyObject *value)
 }
 
 /* Fill a new state. Returns 0 where a value is not as usual, -1 with an exception. */
-static int fill(Path *self, PyObject *state, PyObject *scope, PyObject *locate, Headers *headers)
+static int fill(PyObject *state, PyObject *scope, PyObject *locate, Headers *headers)
 {
     struct { int slot; PyObject *key, *otherwise; } const named[] = {
         {METHOD, s_method, s_GET}, {PATH, s_path, NULL}, {SCHEME, s_scheme, s_http},
@@ -557,7 +558,7 @@ static int is_unusual(Path *self, PyObject *scope, PyObject *marks)
 }
 
 /* Forget the framework's objects, as `RequestState.release`. */
-static void release(Path *self, PyObject *state)
+static void release(PyObject *state)
 {
     static const int slots[] = {SOURCE, SPAN, LOG_FIELDS};
     PyObject *type, *error, *trace;
@@ -633,7 +634,7 @@ static PyObject *begun(Path *self, PyObject *const *args)
     if ((version = optional_text(scope, s_http_version)) == NULL || (root = optional_text(scope, s_root_path)) == NULL)
         goto end;
     PyTypeObject *state_type = (PyTypeObject *)self->state_type;
-    if ((state = state_type->tp_alloc(state_type, 0)) == NULL || fill(self, state, scope, args[3], &headers) <= 0)
+    if ((state = state_type->tp_alloc(state_type, 0)) == NULL || fill(state, scope, args[3], &headers) <= 0)
         goto end;
     if ((number = PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec)) == NULL)
         goto end;
@@ -647,7 +648,7 @@ static PyObject *begun(Path *self, PyObject *const *args)
         exchange->routes = Py_NewRef(args[5]);
     }
     else
-        release(self, state); /* no cycle stays behind */
+        release(state); /* no cycle stays behind */
 end:
     forget_headers(&headers);
     Py_XDECREF(version);
@@ -1187,18 +1188,18 @@ static int record(Path *self, PyObject *cell, PyObject *state)
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    PyObject *tally = held(cell, self->cell_offsets[TALLY], NULL);
-    if (tally == NULL)
+    PyObject *buckets = held(cell, self->cell_offsets[BUCKETS], NULL);
+    if (buckets == NULL)
         return -1;
     int is_full;
-    if (Py_IS_TYPE(tally, &TallyType))
-        is_full = count_value((Tally *)tally, PyFloat_AS_DOUBLE(STATE(state, ELAPSED)));
+    if (Py_IS_TYPE(buckets, &BucketsType))
+        is_full = count_value((Buckets *)buckets, PyFloat_AS_DOUBLE(STATE(state, ELAPSED)));
     else {
-        done = PyObject_CallMethodOneArg(tally, s_add, STATE(state, ELAPSED));
+        done = PyObject_CallMethodOneArg(buckets, s_add, STATE(state, ELAPSED));
         is_full = done == NULL ? -1 : PyObject_IsTrue(done);
         Py_XDECREF(done);
     }
-    Py_DECREF(tally);
+    Py_DECREF(buckets);
     if (is_full < 0)
         return -1;
     put(cell, self->cell_offsets[LAST], Py_NewRef(state));
@@ -1211,7 +1212,7 @@ static int record(Path *self, PyObject *cell, PyObject *state)
 }
 
 /* Whether the slots are as every function here wants them: anybody may set, or empty, any of them. */
-static int is_sound(Path *self, PyObject *state)
+static int is_sound(PyObject *state)
 {
     static const int texts[] = {PATH, QUERY, USER_AGENT, METHOD, SCHEME, HOST, REMOTE_IP, REFERRER, ROUTE};
     static const int ids[] = {TRACE_ID, SPAN_ID};
@@ -1282,7 +1283,7 @@ fail:
         Py_XDECREF(record);
         return -1;
     }
-    if (!is_sound(self, state)) { /* Python has run since it was looked at */
+    if (!is_sound(state)) { /* Python has run since it was looked at */
         PyErr_SetString(PyExc_TypeError, "a slot of the request's state has been emptied, or holds something else");
         goto fail;
     }
@@ -1354,7 +1355,7 @@ again:;
 static int is_left_to_python(Path *self, PyObject *state)
 {
     PyObject *bound = NULL, *span = STATE(state, SPAN);
-    if (!is_sound(self, state))
+    if (!is_sound(state))
         return 1;
     long status = PyLong_AsLong(STATE(state, STATUS));
     if (status == -1 && PyErr_Occurred())
@@ -1408,7 +1409,7 @@ static int ended(Path *self, PyObject *state, PyObject *series, PyObject *route,
         int is_thick = ended_s - self->last_ended < self->thick_s;
         Gathered *lines = self->lines_waiting;
         self->last_ended = ended_s;
-        if (!is_thick || !self->is_json || lines == NULL || !is_waiting(lines, ended_s) || kept == NULL || !is_sound(self, state)
+        if (!is_thick || !self->is_json || lines == NULL || !is_waiting(lines, ended_s) || kept == NULL || !is_sound(state)
             || !is_put_off(self, lines, state, series, kept))
             failed = say_now(self, state, series, ended_s, is_thick);
     }
@@ -1440,7 +1441,7 @@ static PyObject *exchange_finish(Exchange *exchange, PyObject *Py_UNUSED(none))
     put(state, AT(FINISHED), Py_NewRef(Py_True));
     if (ended(self, state, series, route, begun_s + elapsed_s) == 0 || tell(self, s_end) == 0)
         done = Py_NewRef(Py_None);
-    release(self, state);
+    release(state);
 end:
     Py_XDECREF(series);
     Py_XDECREF(route);
@@ -2078,7 +2079,6 @@ static PyObject *path_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 #define KEEP(name) self->name = Py_NewRef(given.name);
     PATH_OBJECTS(KEEP)
     memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
-    memcpy(self->cell_offsets, given.cell_offsets, sizeof given.cell_offsets);
     self->takes_all = given.takes_all;
     self->thick_s = given.thick_s;
     self->second = -1;
@@ -2164,7 +2164,7 @@ PyMODINIT_FUNC PyInit__native(void)
 {
     static const struct { const char *name; PyTypeObject *type; } types[] = {
         {"Path", &PathType}, {"State", &StateType}, {"Exchange", &ExchangeType}, {"Intake", &IntakeType}, {"Fan", &FanType},
-        {"Builder", &BuilderType}, {"Tally", &TallyType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
+        {"Builder", &BuilderType}, {"Buckets", &BucketsType}, {"Gathered", &GatheredType}, {"Record", &RecordType}, {"Span", &SpanType}, {"Completion", &CompletionType},
     };
     if (make_names() < 0)
         return NULL;

@@ -262,30 +262,30 @@ static PyTypeObject FanType = {
     .tp_getset = fan_getset,
 };
 
-/* ------------------------------------------------------------------ counts by bucket, as `tallies._Tally` */
+/* ------------------------------------------------------------------ counts by bucket, as `buckets._Buckets` */
 
 typedef struct {
     PyObject_VAR_HEAD
     Py_ssize_t since; /* how many have come since it was settled */
     double sum, least, most;
-    struct { double bound; long long count; } buckets[]; /* the last one has no bound */
-} Tally;
+    struct { double bound; long long count; } each[]; /* the last one has no bound */
+} Buckets;
 
 enum { MOST_SINCE = 256 };
 
-static PyTypeObject TallyType;
+static PyTypeObject BucketsType;
 
-static int count_value(Tally *self, double value) /* whether it is time to settle */
+static int count_value(Buckets *self, double value) /* whether it is time to settle */
 {
     Py_ssize_t low = 0, high = Py_SIZE(self) - 1;
     while (low < high) { /* as bisect_left */
         Py_ssize_t middle = (low + high) / 2;
-        if (self->buckets[middle].bound < value)
+        if (self->each[middle].bound < value)
             low = middle + 1;
         else
             high = middle;
     }
-    self->buckets[low].count++;
+    self->each[low].count++;
     self->sum += value;
     if (value < self->least)
         self->least = value;
@@ -294,29 +294,29 @@ static int count_value(Tally *self, double value) /* whether it is time to settl
     return ++self->since > MOST_SINCE;
 }
 
-PyDoc_STRVAR(tally_add_doc, "add(value)\n--\n\nCount a value; return whether it is time to settle.");
+PyDoc_STRVAR(buckets_add_doc, "add(value)\n--\n\nCount a value; return whether it is time to settle.");
 
-static PyObject *tally_add(Tally *self, PyObject *number)
+static PyObject *buckets_add(Buckets *self, PyObject *number)
 {
     double value = PyFloat_AsDouble(number);
     return value == -1.0 && PyErr_Occurred() ? NULL : PyBool_FromLong(count_value(self, value));
 }
 
-PyDoc_STRVAR(tally_settle_doc, "settle()\n--\n\nBegin to wait for more.");
+PyDoc_STRVAR(buckets_settle_doc, "settle()\n--\n\nBegin to wait for more.");
 
-static PyObject *tally_settle(Tally *self, PyObject *Py_UNUSED(none))
+static PyObject *buckets_settle(Buckets *self, PyObject *Py_UNUSED(none))
 {
     self->since = 0;
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(tally_figures_doc, "figures()\n--\n\nReturn the counts by bucket, the sum, the least and the greatest value.");
+PyDoc_STRVAR(buckets_figures_doc, "figures()\n--\n\nReturn the counts by bucket, the sum, the least and the greatest value.");
 
-static PyObject *tally_figures(Tally *self, PyObject *Py_UNUSED(none))
+static PyObject *buckets_figures(Buckets *self, PyObject *Py_UNUSED(none))
 {
     PyObject *counts = PyTuple_New(Py_SIZE(self));
     for (Py_ssize_t place = 0; counts != NULL && place < Py_SIZE(self); place++) {
-        PyObject *count = PyLong_FromLongLong(self->buckets[place].count);
+        PyObject *count = PyLong_FromLongLong(self->each[place].count);
         if (count == NULL)
             Py_CLEAR(counts);
         else
@@ -325,20 +325,20 @@ static PyObject *tally_figures(Tally *self, PyObject *Py_UNUSED(none))
     return counts == NULL ? NULL : Py_BuildValue("(Nddd)", counts, self->sum, self->least, self->most);
 }
 
-static PyObject *tally_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+static PyObject *buckets_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"bounds", NULL};
     PyObject *bounds;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!", names, &PyTuple_Type, &bounds))
         return NULL;
     Py_ssize_t size = PyTuple_GET_SIZE(bounds);
-    Tally *self = (Tally *)type->tp_alloc(type, size + 1);
+    Buckets *self = (Buckets *)type->tp_alloc(type, size + 1);
     if (self == NULL)
         return NULL;
     self->least = Py_HUGE_VAL;
     self->most = -Py_HUGE_VAL;
     for (Py_ssize_t place = 0; place < size; place++) {
-        self->buckets[place].bound = PyFloat_AsDouble(PyTuple_GET_ITEM(bounds, place));
+        self->each[place].bound = PyFloat_AsDouble(PyTuple_GET_ITEM(bounds, place));
         if (PyErr_Occurred()) {
             Py_DECREF(self);
             return NULL;
@@ -347,21 +347,21 @@ static PyObject *tally_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-static PyMethodDef tally_methods[] = {
-    {"add", (PyCFunction)tally_add, METH_O, tally_add_doc},
-    {"settle", (PyCFunction)tally_settle, METH_NOARGS, tally_settle_doc},
-    {"figures", (PyCFunction)tally_figures, METH_NOARGS, tally_figures_doc},
+static PyMethodDef buckets_methods[] = {
+    {"add", (PyCFunction)buckets_add, METH_O, buckets_add_doc},
+    {"settle", (PyCFunction)buckets_settle, METH_NOARGS, buckets_settle_doc},
+    {"figures", (PyCFunction)buckets_figures, METH_NOARGS, buckets_figures_doc},
     {NULL},
 };
-static PyTypeObject TallyType = {
+static PyTypeObject BucketsType = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "obskit.signals._native.Tally",
-    .tp_basicsize = sizeof(Tally),
-    .tp_itemsize = sizeof(((Tally *)NULL)->buckets[0]),
+    .tp_name = "obskit.signals._native.Buckets",
+    .tp_basicsize = sizeof(Buckets),
+    .tp_itemsize = sizeof(((Buckets *)NULL)->each[0]),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_doc = "The figures of a histogram.",
-    .tp_new = tally_new,
-    .tp_methods = tally_methods,
+    .tp_new = buckets_new,
+    .tp_methods = buckets_methods,
 };
 
 /* ------------------------------------------------------------------ lines that share a write, as `gathering._Gathered` */
@@ -449,8 +449,11 @@ static int make_some(Gathered *self)
             Py_XDECREF(error);
             Py_XDECREF(trace);
             PyErr_Fetch(&type, &error, &trace);
-            if (make_later(self, &taken[place]) < 0)
+            const Later *each = &taken[place];
+            if (make_later(self, each) < 0) { /* or again; then it comes later than others */
                 PyErr_Clear();
+                gather_later(self, each->path, each->series, each->record, each->sent, each->received);
+            }
         }
     forget_later(taken, count);
     if (self->later == NULL) { /* as most times: to be used again */

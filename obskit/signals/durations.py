@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit import catalog
+from obskit.signals.buckets import buckets
 from obskit.signals.ended import scope
 from obskit.signals.metrics import admit, record
-from obskit.signals.tallies import tally
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import HistogramDataPoint, MetricsData
@@ -39,19 +39,19 @@ class Cell:
         is_native: whether the compiled module may count.
     """
 
-    __slots__ = ("_exemplars", "_lock", "labels", "last", "start_ns", "tally")
+    __slots__ = ("_exemplars", "_lock", "buckets", "labels", "last", "start_ns")
 
     def __init__(self, labels: Mapping[str, Any], *, is_native: bool = False) -> None:
         self.labels = labels
         self.start_ns = time.time_ns()
-        self.tally = tally(_BOUNDS, is_native=is_native)
+        self.buckets = buckets(_BOUNDS, is_native=is_native)
         self.last: RequestState | None = None
         self._lock = threading.RLock()
         self._exemplars: dict[int, tuple[float, int, str, str]] = {}
 
     def record(self, state: RequestState) -> None:
         """Record the duration of a request that has ended."""
-        is_full = self.tally.add(state.elapsed_s)
+        is_full = self.buckets.add(state.elapsed_s)
         self.last = state
         if is_full:
             self.fold()
@@ -59,7 +59,7 @@ class Cell:
     def fold(self) -> None:
         """Count what has been recorded, and keep the last request's trace as an exemplar."""
         with self._lock:
-            self.tally.settle()
+            self.buckets.settle()
             last, self.last = self.last, None
             if last is not None and last.sampled and last.trace_id:
                 at_ns = last.start_ns + int(last.elapsed_s * 1e9)
@@ -70,15 +70,15 @@ class Cell:
         """Return the series' cumulative point, None when nothing was recorded."""
         self.fold()
         with self._lock:
-            buckets, *figures = self.tally.figures()
-            if not any(buckets):
+            counts, *figures = self.buckets.figures()
+            if not any(counts):
                 return None
             from obskit.signals import points  # noqa: PLC0415 - the SDK's metrics take long to import
 
             return points.histogram_point(
                 dict(self.labels),
                 times_ns=(self.start_ns, max(now_ns, self.start_ns)),
-                buckets=buckets,
+                buckets=counts,
                 bounds=_BOUNDS,
                 figures=(figures[0], figures[1], figures[2]),
                 exemplars=(

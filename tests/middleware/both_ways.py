@@ -271,8 +271,8 @@ class Way:
 
     def _counts(self) -> dict[Any, int]:
         for cell in self.durations._cells.values():
-            cell.tally.settle()
-        return {key: sum(cell.tally.figures()[0]) for key, cell in self.durations._cells.items()}
+            cell.buckets.settle()
+        return {key: sum(cell.buckets.figures()[0]) for key, cell in self.durations._cells.items()}
 
 
 class Said(logging.Handler):

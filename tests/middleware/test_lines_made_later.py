@@ -276,7 +276,8 @@ def test_a_part_that_is_no_text_is_told() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_a_signal_in_the_middle_loses_nothing(error: type[BaseException]) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_in_the_middle_loses_nothing(error: type[BaseException], times: int) -> None:
     """Its exception goes where the lines were to be written; they are the next time, and none is twice."""
     way = Way(is_native=True)
     lines_of_way = way.observer.lines
@@ -284,7 +285,7 @@ def test_a_signal_in_the_middle_loses_nothing(error: type[BaseException]) -> Non
     query, raised = lines_of_way._query, []
 
     def interrupted(text: str) -> str:
-        if not raised:
+        if len(raised) < times:
             raised.append(error)
             raise error
         return query(text)
@@ -300,7 +301,9 @@ def test_a_signal_in_the_middle_loses_nothing(error: type[BaseException]) -> Non
 
     lines, run = written(ask)
     del lines_of_way._query  # type: ignore[attr-defined]
-    assert lines == [line_of(way, state) for state in run.states]
+    wanted = [line_of(way, state) for state in run.states]
+    assert sorted(lines) == sorted(wanted)
+    assert times == 2 or lines == wanted
 
 
 def test_who_makes_a_part_may_say_something() -> None:

@@ -193,7 +193,7 @@ def test_shared_objects_are_neither_lost_nor_gained() -> None:
         *way.observer.lines.agents.values(),
     ]
     shared += [way.middleware._way, way.observer.spans, way.observer.lines, asgi._NativeExchange, RequestState, Context]
-    shared += [cell.tally for cell in way.durations._cells.values()]
+    shared += [cell.buckets for cell in way.durations._cells.values()]
     shared += [
         RequestSpan,
         Cell,
@@ -346,7 +346,7 @@ def test_failures_leave_nothing_behind() -> None:
     undecided.observer.spans.sampler = Undecided(0.5)  # type: ignore[union-attr]
     ways = [undecided, Way(is_native=True, submit=submitting(ValueError)), Way(is_native=True, redactor=Failing)]
     given = arguments()
-    shared = [ValueError, Policy, Undecided, ROUTE, *(way.observer for way in ways), RequestState.status, Cell.tally]
+    shared = [ValueError, Policy, Undecided, ROUTE, *(way.observer for way in ways), RequestState.status, Cell.buckets]
     shared += [RequestState, RequestSpan, Context, asgi._NativeExchange, *given.values()]
     found = []
     for number in (100, 1000):

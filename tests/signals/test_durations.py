@@ -15,10 +15,10 @@ from opentelemetry.sdk.resources import Resource
 
 from obskit import catalog
 from obskit.signals import metrics
+from obskit.signals.buckets import buckets
 from obskit.signals.context import RequestState
 from obskit.signals.durations import Durations
 from obskit.signals.providers import OwnMeterProvider
-from obskit.signals.tallies import tally
 
 LABELS = {"http.request.method": "GET", "http.route": "/a", "http.response.status_code": 200, "url.scheme": "http"}
 VALUES = (0.0001, 0.005, 0.0051, 0.3, 0.3, 9.9, 10.0, 10.1, 500.0)
@@ -148,7 +148,7 @@ def test_too_many_routes_share_a_cell(reader: InMemoryMetricReader, is_native: b
 def test_both_count_the_same(values: list[float]) -> None:
     """Whatever the numbers are, and also on a bound."""
     bounds = tuple(catalog.HTTP_SERVER_DURATION.buckets or ())
-    ways = [tally(bounds, is_native=True), tally(bounds, is_native=False)]
+    ways = [buckets(bounds, is_native=True), buckets(bounds, is_native=False)]
     for value in (*values, *bounds):
         ours, reference = (way.add(value) for way in ways)
         assert ours is reference
@@ -164,11 +164,11 @@ def test_both_count_the_same(values: list[float]) -> None:
 @pytest.mark.needs("native")
 def test_what_is_no_number_is_refused() -> None:
     """And counts nothing."""
-    compiled = tally((1.0, 2.0), is_native=True)
+    compiled = buckets((1.0, 2.0), is_native=True)
     for odd in ("1", None, object(), 10**400):
         with pytest.raises((TypeError, OverflowError)):
             compiled.add(odd)  # type: ignore[arg-type]
     for bounds in (("1",), [1.0], None):
         with pytest.raises(TypeError):
-            tally(bounds, is_native=True)  # type: ignore[arg-type]
+            buckets(bounds, is_native=True)  # type: ignore[arg-type]
     assert compiled.figures() == ((0, 0, 0), 0.0, float("inf"), float("-inf"))

@@ -9,12 +9,12 @@ from typing import Final, Protocol, cast
 
 from obskit.signals.native import MODULE
 
-__all__ = ["Tally", "tally"]
+__all__ = ["Buckets", "buckets"]
 
 _MOST_PENDING: Final = 256
 
 
-class Tally(Protocol):
+class Buckets(Protocol):
     """The figures of a histogram; values may be added by several threads at once, also in a signal's handler."""
 
     def add(self, value: float) -> bool:
@@ -27,17 +27,17 @@ class Tally(Protocol):
         """Return the counts by bucket, the sum, the least and the greatest value; of all that is settled."""
 
 
-def tally(bounds: tuple[float, ...], *, is_native: bool) -> Tally:
+def buckets(bounds: tuple[float, ...], *, is_native: bool) -> Buckets:
     """Make an empty one, compiled if that may and can be.
 
     Args:
         bounds: the greatest value of each bucket but the last, ascending.
         is_native: whether the compiled module may do it.
     """
-    return cast("Tally", MODULE.Tally(bounds)) if is_native and MODULE is not None else _Tally(bounds)
+    return cast("Buckets", MODULE.Buckets(bounds)) if is_native and MODULE is not None else _Buckets(bounds)
 
 
-class _Tally:
+class _Buckets:
     __slots__ = ("_bounds", "_counts", "_least", "_most", "_pending", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
