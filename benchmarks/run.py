@@ -193,7 +193,7 @@ def _measure(options: argparse.Namespace, sink: str) -> dict[str, Any]:
     attempt("ai", count_only(lambda: results.update(ai=ai.measure(rounds=rounds))))
     attempt("cpu", timed)
     attempt("imports", lambda: results.update(starts.imports(rounds=3 * rounds)))
-    attempt("start", lambda: results.update(start_ms=starts.first_request(sink, rounds=2 * rounds)))
+    attempt("start", lambda: results.update(start_ms=starts.first_request(sink, rounds=5 * rounds)))
     attempt("server", served)
     attempt("streams", streamed)
     attempt("google", lambda: results.update(google_loading=servers.google(sink, rounds=max(1, rounds // 2))))

@@ -7,10 +7,11 @@ The runtime records from this table, queries and ready-made definitions read it,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+
+from obskit.frozen import Frozen
 
 __all__ = [
     "AI_COST",
@@ -85,8 +86,7 @@ class Route(StrEnum):
     """OTLP to ``telemetry.googleapis.com``: ``prometheus.googleapis.com/NAME/KIND``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Label:
+class Label(Frozen):
     """One label of a metric.
 
     Attributes:
@@ -100,8 +100,7 @@ class Label:
     help: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Metric:
+class Metric(Frozen):
     """One metric of the catalog.
 
     Attributes:

@@ -53,6 +53,21 @@ def test_each_target_is_judged_by_what_was_measured(load: Any) -> None:
     assert len(rows) == 3
 
 
+def test_the_start_is_judged_by_what_an_import_takes_on_the_same_machine(load: Any) -> None:
+    """The target's 60 ms are 0.375 of an import of OpenTelemetry's SDK."""
+    start = {"wall_ms": 26.0, "cpu_ms": 25.0, "of_sdk_import": 0.37}
+    results = {
+        "import_ms": {"obskit": 10.0, "opentelemetry.sdk.trace": 70.0},
+        "import_mib": {"obskit": 2.0},
+        "start_ms": {"fastapi": start, "flask": start | {"of_sdk_import": 0.38}},
+    }
+    assert [(shown, holds) for _, shown, holds in load("report").targets(results)] == [
+        ("0.14 times (10.0 ms), 2.0 MiB", True),
+        ("0.37 times (26.0 ms)", True),
+        ("0.38 times (26.0 ms)", False),
+    ]
+
+
 def test_a_variant_that_failed_is_named_with_its_reason(load: Any) -> None:
     """The others keep their rows, and a column with nothing in it is left out."""
     body = load("report").body(RESULTS)

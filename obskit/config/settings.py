@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from obskit.config import values
+from obskit.frozen import Frozen
 
 __all__ = ["OTHER_ENVIRONMENT", "SETTINGS", "Config", "Setting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Setting:
+class Setting(Frozen):
     """One setting.
 
     Attributes:
@@ -293,8 +292,7 @@ OTHER_ENVIRONMENT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Frozen):
     """All settings, parsed. Field by field the same as `SETTINGS`; see there for meaning and units."""
 
     service_name: str = "unknown_service"
@@ -305,7 +303,7 @@ class Config:
     exporters: tuple[str, ...] = ("auto",)
     otlp_endpoint: str = ""
     local_endpoint: str = ""
-    sentry_dsn: str = field(default="", repr=False)
+    sentry_dsn: str = ""
     sample_ratio: float = 1.0
     trust_incoming_sampling: bool = False
     slow_request: timedelta = timedelta(seconds=5)
@@ -321,8 +319,8 @@ class Config:
     log_level: str = "info"
     log_format: str = "auto"
     access_log: bool = True
-    log_max_bytes: Mapping[str, int] = field(default_factory=lambda: {"*": values.MAX_LINE_BYTES})
-    log_rate_limits: Mapping[str, tuple[int, timedelta]] = field(default_factory=dict)
+    log_max_bytes: Mapping[str, int] = MappingProxyType({"*": values.MAX_LINE_BYTES})
+    log_rate_limits: Mapping[str, tuple[int, timedelta]] = MappingProxyType({})
     log_buffer_bytes: int = 8 * 1024 * 1024
     metric_export_interval: timedelta = timedelta(seconds=30)
     trace_export_interval: timedelta = timedelta(seconds=2)
@@ -334,8 +332,10 @@ class Config:
     gc_threshold: int = 2000
     prices: Mapping[str, Mapping[str, float]] | None = None
 
+    def __repr__(self) -> str:
+        shown = (f"{each.name}={getattr(self, each.name)!r}" for each in SETTINGS if not each.is_secret)
+        return f"Config({', '.join(shown)})"
 
-if {f.name for f in dataclass_fields(Config)} != {
-    setting.name for setting in SETTINGS
-}:  # pragma: no cover - a slip in this file
+
+if set(Config.FIELDS) != {setting.name for setting in SETTINGS}:  # pragma: no cover - a slip in this file
     raise AssertionError("Config and SETTINGS differ")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from obskit.config.settings import OTHER_ENVIRONMENT, SETTINGS, Config, Setting
 from obskit.errors import Problem, nearest
+from obskit.frozen import Frozen
 
 __all__ = ["Resolved", "read_table", "resolve"]
 
@@ -19,8 +19,7 @@ _OTHER_TABLES: Final = frozenset({"stacks"})
 """Tables below ``[tool.obskit]`` that are no settings of the app: definitions read them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Resolved:
+class Resolved(Frozen):
     """A `Config`, and how it came about.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ def send(
         handles.update(destination.handles)
         return _Witness(destination, sent)
 
-    quiet = replace(config, metric_export_interval=_LONG, trace_export_interval=_LONG)
+    quiet = Config(**vars(config) | {"metric_export_interval": _LONG, "trace_export_interval": _LONG})
     pipeline = Pipeline(quiet, resource, [load])
     pipeline.start()
     sent.record, possible = submit(pipeline, config, resource)
