@@ -12,6 +12,7 @@ help:  ## Show the targets
 $(BIN)/.installed: pyproject.toml hatch_build.py $(wildcard obskit/signals/_native*.c)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 obskit  # which pip does for what it installs, but not where that is editable
 	touch $@
 
 demo: $(BIN)/.installed  ## Two services, a scripted incident and the local backend; ARGS="--duration 60 --check"

@@ -49,12 +49,6 @@ assert variant != "obskit" or handle.status().is_running
 print(json.dumps({name: value * 1000 for name, value in figures.items()}), file=sys.stderr, flush=True)
 os._exit(0)
 """
-_IMPORT_SDK = """
-import json, sys, time
-begun = time.perf_counter()
-import opentelemetry.sdk.trace
-print(json.dumps({"wall_ms": (time.perf_counter() - begun) * 1000}), file=sys.stderr)
-"""
 
 
 def imports(*, rounds: int) -> dict[str, dict[str, float]]:
@@ -102,8 +96,8 @@ def _run(statement: str) -> dict[str, float]:
 def first_request(sink: str, *, rounds: int) -> dict[str, dict[str, float]]:
     """Return by framework the milliseconds from ``instrument(app)`` to the end of the first request, over bare's.
 
-    ``of_sdk_import`` is the share that this is of an import of ``opentelemetry.sdk.trace`` in the same round: it tells
-    more than the milliseconds of a machine whose pace changes from minute to minute.
+    ``of_sdk_import`` is the share that this is of an import of ``opentelemetry.sdk.trace`` over an empty interpreter in
+    the same round: it tells more than the milliseconds of a machine whose pace changes from minute to minute.
     """
     found: dict[str, dict[str, float]] = {}
     for framework in FRAMEWORKS:
@@ -111,12 +105,12 @@ def first_request(sink: str, *, rounds: int) -> dict[str, dict[str, float]]:
         shares: list[float] = []
         for number in range(rounds + 1):
             bare, own = (_first(sink, framework, variant) for variant in ("bare", "obskit"))
-            sdk = _timed(sink, _IMPORT_SDK)["wall_ms"]
+            empty, sdk = (_run(statement)["import_ms"] for statement in ("pass", _IMPORTS["opentelemetry.sdk.trace"]))
             if not number:
                 continue
             for unit in own:
                 seen[unit].append(own[unit] - bare[unit])
-            shares.append((own["wall_ms"] - bare["wall_ms"]) / sdk)
+            shares.append((own["wall_ms"] - bare["wall_ms"]) / (sdk - empty))
         found[framework] = {unit: round(statistics.median(each), 1) for unit, each in seen.items()}
         found[framework]["of_sdk_import"] = round(statistics.median(shares), 3)
         print(f"{framework}: {rounds} first requests", file=sys.stderr, flush=True)
@@ -124,13 +118,8 @@ def first_request(sink: str, *, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def _first(sink: str, framework: str, variant: str) -> dict[str, float]:
-    return _timed(sink, _FIRST, framework, variant)
-
-
-def _timed(sink: str, program: str, *arguments: str) -> dict[str, float]:
-    """Return the figures that a program has printed."""
     done = subprocess.run(
-        [str(environment("obskit")), "-c", program, *arguments],
+        [str(environment("obskit")), "-c", _FIRST, framework, variant],
         check=False,
         capture_output=True,
         text=True,

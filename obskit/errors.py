@@ -1,6 +1,6 @@
 """The exception tree, and the three-part problem that every error message is made of.
 
-Imports nothing from the package, so that every layer can raise these.
+Imports nothing of the layers, so that each of them can raise these.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
+
+from obskit.frozen import Frozen
 
 __all__ = [
     "BackendError",
@@ -28,9 +29,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong, where it is, and how to mend it.
+class Problem(Frozen):
+    """One thing that is wrong, where it is, and how to mend it; equal to another that says the same.
 
     Attributes:
         place: where to look, e.g. ``alerts/latency.py:12: policy "p95-high"``.
@@ -41,6 +41,16 @@ class Problem:
     place: str
     problem: str
     way_out: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.place, self.problem, self.way_out))
+
+    def at(self, place: str) -> Problem:
+        """Return the same problem of another place."""
+        return Problem(place=place, problem=self.problem, way_out=self.way_out)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.problem}. {self.way_out}."

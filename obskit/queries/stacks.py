@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from typing import Any, Final, Generic, ParamSpec, TypeVar
@@ -203,5 +203,5 @@ def _report_all(problems: Mapping[str, list[Problem]]) -> None:
             if problem in shared or not stack:
                 found.append(problem)
             else:
-                found.append(replace(problem, place=f'{problem.place}, stack "{stack}"'))
+                found.append(problem.at(f'{problem.place}, stack "{stack}"'))
     report(list(dict.fromkeys(found)))
