@@ -48,10 +48,6 @@ class Problem(Frozen):
     def __hash__(self) -> int:
         return hash((self.place, self.problem, self.way_out))
 
-    def at(self, place: str) -> Problem:
-        """Return the same problem of another place."""
-        return Problem(place=place, problem=self.problem, way_out=self.way_out)
-
     def __str__(self) -> str:
         return f"{self.place}: {self.problem}. {self.way_out}."
 

@@ -6,7 +6,7 @@ most of what such a module costs. These share their functions. Models that only 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 __all__ = ["Frozen"]
 
@@ -33,6 +33,10 @@ class Frozen:
         if not values.keys() <= set(self.FIELDS):
             raise TypeError(f"{type(self).__name__}() has no {', '.join(sorted(values.keys() - set(self.FIELDS)))}")
         vars(self).update(self._defaults | values)
+
+    def but(self, **values: Any) -> Self:
+        """Return another one with these values, and the rest as here."""
+        return type(self)(**vars(self) | values)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")

@@ -43,6 +43,15 @@ def test_nothing_can_be_set_or_deleted() -> None:
     assert vars(point) == {"x": 1, "y": 2}
 
 
+def test_another_one_with_other_values() -> None:
+    """The first stays as it is; what is unknown is refused as at the beginning."""
+    point = Point(x=1)
+    assert vars(point.but(y=5)) == {"x": 1, "y": 5}
+    assert vars(point) == {"x": 1, "y": 2}
+    with pytest.raises(TypeError, match="Point\\(\\) has no z"):
+        point.but(z=1)
+
+
 def test_it_is_equal_to_itself_only_and_can_be_a_key() -> None:
     """Which makes it a cheap one."""
     one, other = Point(x=1), Point(x=1)

@@ -136,7 +136,7 @@ def _joined(by_stack: Mapping[str, Sequence[Problem]]) -> list[Problem]:
     for stack, problems in by_stack.items():
         for problem in problems:
             is_shared = all(problem in others for others in by_stack.values())
-            found[problem if is_shared else problem.at(f'{problem.place}, stack "{stack}"')] = None
+            found[problem if is_shared else problem.but(place=f'{problem.place}, stack "{stack}"')] = None
     return list(found)
 
 

@@ -94,7 +94,7 @@ def send(
         handles.update(destination.handles)
         return _Witness(destination, sent)
 
-    quiet = Config(**vars(config) | {"metric_export_interval": _LONG, "trace_export_interval": _LONG})
+    quiet = config.but(metric_export_interval=_LONG, trace_export_interval=_LONG)
     pipeline = Pipeline(quiet, resource, [load])
     pipeline.start()
     sent.record, possible = submit(pipeline, config, resource)

@@ -203,5 +203,5 @@ def _report_all(problems: Mapping[str, list[Problem]]) -> None:
             if problem in shared or not stack:
                 found.append(problem)
             else:
-                found.append(problem.at(f'{problem.place}, stack "{stack}"'))
+                found.append(problem.but(place=f'{problem.place}, stack "{stack}"'))
     report(list(dict.fromkeys(found)))

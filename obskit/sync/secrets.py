@@ -47,7 +47,7 @@ def with_secrets(definitions: Iterable[object], context: RenderContext, *, read:
         try:
             found[name] = read(name)
         except BackendError as error:
-            problems += [each.at(f"{place}: {name}") for each in error.problems]
+            problems += [each.but(place=f"{place}: {name}") for each in error.problems]
     if problems:
         raise BackendError(problems)
     return replace(context, secrets={**context.secrets, **found})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -21,7 +20,7 @@ from obskit.signals.delivery import Outcome
 
 @pytest.fixture
 def destination(google: GoogleTwin) -> gcp.GcpDestination:
-    return gcp.create(replace(CONFIG, local_endpoint=google.address), resource())
+    return gcp.create(CONFIG.but(local_endpoint=google.address), resource())
 
 
 def refuse(method: str, code: grpc.StatusCode, retry_s: float | None = None) -> Any:
@@ -194,7 +193,7 @@ def test_errors_go_on_after_a_refused_one(google: GoogleTwin, destination: gcp.G
 
 def test_nobody_there() -> None:
     """An address where nothing listens is passing trouble for every signal, within the time given."""
-    destination = gcp.create(replace(CONFIG, local_endpoint="127.0.0.1:9"), resource())
+    destination = gcp.create(CONFIG.but(local_endpoint="127.0.0.1:9"), resource())
     for outcome in (
         destination.export_spans(spans(), 0.5),
         destination.export_metrics(snapshot(catalog.AI_COST), 0.5),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def dsn(collector: Collector) -> str:
 
 @pytest.fixture
 def destination(collector: Collector) -> sentry.SentryDestination:
-    return sentry.create(replace(CONFIG, sentry_dsn=dsn(collector)), resource())
+    return sentry.create(CONFIG.but(sentry_dsn=dsn(collector)), resource())
 
 
 def events(collector: Collector) -> list[dict[str, Any]]:
@@ -85,7 +84,7 @@ def test_trouble(collector: Collector, destination: sentry.SentryDestination) ->
 
 def test_unreachable() -> None:
     """A Sentry that is not there is passing trouble."""
-    destination = sentry.create(replace(CONFIG, sentry_dsn="http://public@127.0.0.1:9/7"), resource())
+    destination = sentry.create(CONFIG.but(sentry_dsn="http://public@127.0.0.1:9/7"), resource())
     outcome = destination.export_errors([report()], 1.0)
     assert (outcome.delivered, outcome.lost, outcome.retry_after_s) == (0, 0, 0.0)
     destination.close(0.1)
@@ -104,7 +103,7 @@ def test_the_apps_own_client_goes_first(collector: Collector) -> None:
     before = sentry_sdk.get_global_scope().client
     sentry_sdk.get_global_scope().set_client(own)
     try:
-        destination = sentry.create(replace(CONFIG, sentry_dsn=dsn(collector)), resource())
+        destination = sentry.create(CONFIG.but(sentry_dsn=dsn(collector)), resource())
     finally:
         sentry_sdk.get_global_scope().set_client(before)
         own.close(timeout=0)
@@ -114,5 +113,5 @@ def test_the_apps_own_client_goes_first(collector: Collector) -> None:
 def test_a_bad_dsn() -> None:
     """A DSN that is none is a problem with a way out, and does not show the value."""
     with pytest.raises(ConfigError, match="not a DSN") as caught:
-        sentry.create(replace(CONFIG, sentry_dsn="ftp://hidden@x/1"), resource())
+        sentry.create(CONFIG.but(sentry_dsn="ftp://hidden@x/1"), resource())
     assert "hidden" not in str(caught.value)

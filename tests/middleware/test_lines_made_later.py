@@ -85,7 +85,8 @@ AT_ONCE: dict[str, Case] = {
 @pytest.fixture(autouse=True)
 def _wide_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All requests of a test come soon after each other, and nothing is overdue."""
-    monkeypatch.setattr(asgi, "THICK_S", 1e6)
+    for module in (asgi, requests):
+        monkeypatch.setattr(module, "THICK_S", 1e6)
     monkeypatch.setattr(gathering, "_OVERDUE_S", 1e6)
     with json_lines():
         yield
@@ -349,9 +350,7 @@ def test_a_new_process_begins_with_none() -> None:
 
     lines, run = written(ask)
     assert run.put_off == [False, False, True, True, False, True]
-    first, *waited, fifth, sixth = [line_of(way, state) for state in run.states]
-    assert lines == [first, fifth, sixth]
-    assert len(waited) == 3
+    assert lines == [line_of(way, state) for state in run.states[-2:]]
 
 
 def test_lines_go_where_the_module_is_told_to_keep_out() -> None:

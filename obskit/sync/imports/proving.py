@@ -75,7 +75,7 @@ def _loaded(modules: Iterable[Module]) -> tuple[dict[tuple[Any, ...], Any], list
             (folder / each.path.name).write_text(each.text, encoding="utf-8")
             folders += [folder] if folder not in folders else []
         found = load(folders)
-        problems = [each.at(each.place.replace(f"{name}/", "")) for each in found.problems]
+        problems = [each.but(place=each.place.replace(f"{name}/", "")) for each in found.problems]
         return {_key(made): made for made in found.definitions}, problems
 
 
