@@ -56,6 +56,7 @@ def _create(path: str, config: Config, resource: Resource) -> Any:
     module, _, name = path.partition(":")
     with gentle.short_turns(), gentle.without_full_collection():
         if path == EXPORTERS["gcp"]:  # the others take little time, and what Sentry imports may start a process
-            imports.import_aside(module)
+            with import_module("obskit.signals.libraries").loaded_ahead():
+                imports.import_aside(module)
         with imports.no_fork_within():
             return getattr(import_module(module), name)(config, resource)

@@ -10,6 +10,7 @@
 #include <Python.h>
 #include <structmember.h>
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -183,6 +184,19 @@ static PyObject *seed(PyObject *Py_UNUSED(module), PyObject *bytes)
     memcpy(random_state, PyBytes_AS_STRING(bytes), sizeof random_state);
     random_state[0] |= 1; /* all zeros would stay so */
     Py_RETURN_NONE;
+}
+
+static PyObject *load_library(PyObject *Py_UNUSED(module), PyObject *path)
+{
+    PyObject *name;
+    if (!PyUnicode_FSConverter(path, &name))
+        return NULL;
+    void *library;
+    Py_BEGIN_ALLOW_THREADS
+    library = dlopen(PyBytes_AS_STRING(name), RTLD_NOW | RTLD_LOCAL); /* stays open, as what the import opens */
+    Py_END_ALLOW_THREADS
+    Py_DECREF(name);
+    return PyBool_FromLong(library != NULL);
 }
 
 /* ------------------------------------------------------------------ the path and the exchange */
@@ -2129,6 +2143,8 @@ static PyTypeObject PathType = {
 
 static PyMethodDef functions[] = {
     {"seed", seed, METH_O, "seed(bytes)\n--\n\nBegin the ids anew, from 32 random bytes."},
+    {"load_library", load_library, METH_O,
+     "load_library(path)\n--\n\nLoad a shared library for good, while other threads run; return whether it could be."},
     {NULL},
 };
 /* Its types and names are of the process: CPython 3.12 and later refuse it to interpreters with a GIL of their own, which
