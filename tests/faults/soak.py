@@ -91,7 +91,8 @@ class Traffic:
                 with self._lock:
                     self.unanswered.add(number)
                     if len(self.wrong) < 20 and not isinstance(error, ConnectionError):
-                        self.wrong.append(f"{path}: {type(error).__name__}: {error}")
+                        at_s = time.monotonic() - self.begun
+                        self.wrong.append(f"{path}, after {at_s:.0f} s: {type(error).__name__}: {error}")
 
     def _ask(self, path: str, number: int) -> None:
         after = LEFT_AFTER.get(path)

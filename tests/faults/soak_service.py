@@ -41,8 +41,12 @@ class Lines:
                 self.broken.append(line[:500])
 
     def notable(self) -> list[str]:
-        """Return what was printed beside JSON lines, and the warnings, without what gunicorn says of its workers."""
-        return [line for line in dict.fromkeys(self.others) if not re.match(r"\[[^]]+\] \[\d+\] \[INFO\]", line)]
+        """Return what was printed beside JSON lines, and the warnings, without what is said of every run.
+
+        That is what gunicorn says of its workers, and that an export which failed is tried again.
+        """
+        usual = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\]|.*It is tried again\.$")
+        return [line for line in dict.fromkeys(self.others) if not usual.match(line)]
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "httpRequest" in entry and (found := NUMBER.search(entry["httpRequest"]["requestUrl"])):

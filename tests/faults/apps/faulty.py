@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -36,11 +37,15 @@ pool = ThreadPoolExecutor(8)
 CHUNKS = 4
 CHUNK_S = 0.05
 LARGE_BYTES = 40_000_000
-FILE, LARGE_FILE = (tempfile.NamedTemporaryFile() for _ in range(2))  # noqa: SIM115 - they live as long as the process
-for file, size in ((FILE, 3_000_000), (LARGE_FILE, LARGE_BYTES)):
-    file.write(b"zzzz")
-    file.truncate(size)
-    file.flush()
+# One of each for all processes, as some end without cleaning up.
+FILE, LARGE_FILE = (
+    Path(tempfile.gettempdir(), f"obskit-faulty-{os.getuid()}-{size}") for size in (3_000_000, LARGE_BYTES)
+)
+for file in (FILE, LARGE_FILE):
+    file.touch()
+    with file.open("r+b") as writing:
+        writing.write(b"zzzz")
+        writing.truncate(int(file.name.rpartition("-")[2]))
 
 
 class Refused(Exception):
@@ -192,12 +197,12 @@ async def _large() -> Response:
 
 @fast.get("/file")
 async def _file() -> FileResponse:
-    return FileResponse(FILE.name)
+    return FileResponse(FILE)
 
 
 @fast.get("/large-file")
 async def _large_file() -> FileResponse:
-    return FileResponse(LARGE_FILE.name)
+    return FileResponse(LARGE_FILE)
 
 
 @fast.get("/unavailable")
@@ -365,8 +370,8 @@ star = Starlette(
         Route("/broken", lambda _request: StreamingResponse(async_chunks(breaks=True))),
         Route("/broken-at-once", lambda _request: StreamingResponse(broken_at_once())),
         Route("/large", lambda _request: Response(b"z" * LARGE_BYTES)),
-        Route("/file", lambda _request: FileResponse(FILE.name)),
-        Route("/large-file", lambda _request: FileResponse(LARGE_FILE.name)),
+        Route("/file", lambda _request: FileResponse(FILE)),
+        Route("/large-file", lambda _request: FileResponse(LARGE_FILE)),
         Route("/unavailable", s_unavailable),
         Route("/endless", lambda _request: StreamingResponse(async_endless())),
         Route("/sync-endless", lambda _request: StreamingResponse(endless())),
@@ -433,12 +438,12 @@ def f_large() -> flask.Response:
 
 @wsgi.get("/file")
 def f_file() -> flask.Response:
-    return flask.send_file(FILE.name, mimetype="text/plain")
+    return flask.send_file(FILE, mimetype="text/plain")
 
 
 @wsgi.get("/large-file")
 def f_large_file() -> flask.Response:
-    return flask.send_file(LARGE_FILE.name, mimetype="text/plain")
+    return flask.send_file(LARGE_FILE, mimetype="text/plain")
 
 
 @wsgi.get("/unavailable")
