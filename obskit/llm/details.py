@@ -15,7 +15,7 @@ __all__ = ["add_to", "brief", "error_type", "whom"]
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
 _MOST_CHARACTERS: Final = 32
 
-_totals_lock: Final = threading.Lock()
+_totals_lock: Final = threading.RLock()  # re-entrant, as a finalizer may end a call at any time
 
 
 def add_to(
@@ -30,12 +30,14 @@ def add_to(
         is_late: whether it is no call of its own.
         is_priced: whether nothing is missing in its cost.
     """
+    # Nothing is called between the reading of a total and its writing.
+    calls, cost = int(not is_late), cost_usd or 0.0
+    tokens_in, tokens_out = (0, 0) if usage is None else (usage.billed_input, usage.billed_output)
     with _totals_lock:
-        request.ai_calls += not is_late
-        request.ai_cost_usd += cost_usd or 0.0
-        if usage is not None:
-            request.ai_input_tokens += usage.billed_input
-            request.ai_output_tokens += usage.billed_output
+        request.ai_calls += calls
+        request.ai_cost_usd += cost
+        request.ai_input_tokens += tokens_in
+        request.ai_output_tokens += tokens_out
         if not is_priced:
             request.ai_unpriced_calls += 1
 

@@ -15,7 +15,7 @@ class Kept:
     """Remembers the newest things by name, within a limit. All methods may be called by several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._things: OrderedDict[str, Any] = OrderedDict()
 
     def put(self, name: str, thing: Any) -> bool:

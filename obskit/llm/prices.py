@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache, partial
-from time import time
+from time import monotonic, time
 from typing import Any, Final
 
 from obskit.llm.rates import Rates, read
@@ -233,31 +233,54 @@ _CONTEXTS: Final = {
     "priority": {"service_tier": "priority"},
 }
 
-_lock: Final = threading.Lock()
+_PATIENCE_S: Final = 5.0
+"""How long calls wait for a list that is being loaded, all together: it takes a third of a second of processor time."""
+
+_lock = threading.RLock()  # re-entrant: a finalizer may end a call in the middle of loading
 _calculator: _Calculator | None = None
 is_tried = False
 """Whether it has been tried to load the list; not to be changed."""
+_begun_s = 0.0
+"""When the list began to be loaded, monotonic; 0 while it is not."""
 _thread: threading.Thread | None = None
 
 
 def load() -> _Calculator | None:
-    """Load the price list unless that has been done; returns None where it cannot be loaded, and says so once."""
-    global _calculator, is_tried
+    """Load the price list unless that has been done.
+
+    Returns:
+        None where it cannot be loaded, which is said once, and where another thread has been at it for five seconds: a
+        call must not wait for a price.
+    """
     if is_tried:
         return _calculator
-    with _lock:
-        if not is_tried:
-            try:
-                _calculator = _Calculator()
-            except Exception as error:  # noqa: BLE001 - a broken dependency must not break the app's call
-                _log.warning(
-                    "AI calls are recorded without their cost: genai-prices cannot be loaded (%s: %s). "
-                    "Reinstall it, or give prices in the setting `prices`.",
-                    type(error).__name__,
-                    error,
-                )
-            is_tried = True
+    waits_s = _PATIENCE_S - (monotonic() - _begun_s) if _begun_s else _PATIENCE_S
+    if not _lock.acquire(timeout=max(0.0, waits_s)):
+        return None
+    try:
+        _load()
+    finally:
+        _lock.release()
     return _calculator
+
+
+def _load() -> None:
+    global _begun_s, _calculator, is_tried
+    if is_tried or _begun_s:  # by another thread, or further up in this one
+        return
+    _begun_s = monotonic()
+    try:
+        _calculator = _Calculator()
+    except Exception as error:  # noqa: BLE001 - a broken dependency must not break the app's call
+        _log.warning(
+            "AI calls are recorded without their cost: genai-prices cannot be loaded (%s: %s). "
+            "Reinstall it, or give prices in the setting `prices`.",
+            type(error).__name__,
+            error,
+        )
+    finally:
+        _begun_s = 0.0
+    is_tried = True
 
 
 def warm_up(model: str, prices: Prices | None) -> None:
@@ -285,12 +308,27 @@ async def wait_until_loaded() -> None:
         await asyncio.to_thread(load)
 
 
+_forking: Final[set[int]] = set()
+
+
+def _before_fork() -> None:
+    if _lock.acquire(timeout=_PATIENCE_S):
+        _forking.add(threading.get_ident())
+
+
+def _after_fork() -> None:
+    me = threading.get_ident()
+    if me in _forking:
+        _forking.discard(me)
+        _lock.release()
+
+
 def _after_fork_in_child() -> None:
-    global _thread
-    _thread = None
-    _lock.release()
+    global _lock, _thread, _begun_s
+    _thread, _begun_s, _lock = None, 0.0, threading.RLock()
+    _forking.clear()
 
 
 if hasattr(os, "register_at_fork"):
     # Held over the fork: a child would wait for ever on the import lock of a thread that it has not.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

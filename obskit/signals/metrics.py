@@ -29,7 +29,7 @@ _Key = tuple[str, tuple[tuple[str, Value], ...]]
 _MOST_CHARS: Final = 200
 _MOST_KNOWN: Final = 20_000
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # re-entrant: a finalizer may record in the middle
 _provider: MeterProvider | None = None
 _recorders: dict[str, Callable[..., None]] = {}
 _seen: dict[tuple[str, str], set[Value]] = {}
@@ -40,7 +40,7 @@ _followers: list[Callable[[], object]] = []
 
 def _renew_lock() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # a thread of the parent may have held the lock

@@ -85,7 +85,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._said: Counter[str] = Counter()
         self._said_at = float("-inf")
         self._said_kept = ""
