@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -26,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
 from soak_collector import AI_DURATION, AI_TOKENS, DURATION, Collector  # noqa: E402
-from soak_service import Lines, Memory  # noqa: E402
+from soak_service import Lines, Memory, children  # noqa: E402
 from wire import Service, environment, eventually, gunicorn  # noqa: E402
 
 from obskit.demo.fake_gemini import FakeGemini  # noqa: E402
@@ -93,6 +95,9 @@ class Traffic:
                     if len(self.wrong) < 20 and not isinstance(error, ConnectionError):
                         at_s = time.monotonic() - self.begun
                         self.wrong.append(f"{path}, after {at_s:.0f} s: {type(error).__name__}: {error}")
+                        if len(self.wrong) == 1:  # before the process that hangs is killed
+                            for worker in children(self._service.process.pid):
+                                os.kill(worker, signal.SIGRTMIN + 1)
 
     def _ask(self, path: str, number: int) -> None:
         after = LEFT_AFTER.get(path)
@@ -150,6 +155,8 @@ def soak(*, minutes: float, rate: float, seed: int, flush_s: float) -> dict[str,
             "said": lines.notable()[:10],
             "wrong": (lines.broken + traffic.wrong)[:10],
         }
+        if stacks := lines.stacks():
+            print("What the workers did when the first request hung:", *stacks, sep="\n", file=sys.stderr)
         broken = [name for name, is_so in _checks(found, collector, lines, traffic).items() if not is_so]
         return {**found, "broken_checks": broken, "held": not broken}
 

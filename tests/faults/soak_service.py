@@ -14,6 +14,8 @@ from typing import Any
 
 from soak_collector import NUMBER
 
+_STACK = re.compile(r"(Current thread|Thread) 0x|  File \"")
+
 
 class Lines:
     """Reads what the server prints, for as long as it does, and keeps counts only."""
@@ -46,7 +48,11 @@ class Lines:
         That is what gunicorn says of its workers, and that an export which failed is tried again.
         """
         usual = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\]|.*It is tried again\.$")
-        return [line for line in dict.fromkeys(self.others) if not usual.match(line)]
+        return [line for line in dict.fromkeys(self.others) if not usual.match(line) and not _STACK.match(line)]
+
+    def stacks(self) -> list[str]:
+        """Return the stacks of all threads, where they were asked for."""
+        return [line for line in self.others if _STACK.match(line)]
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "httpRequest" in entry and (found := NUMBER.search(entry["httpRequest"]["requestUrl"])):
@@ -76,7 +82,7 @@ class Memory:
     def _watch(self) -> None:
         while not self._is_over.wait(0.5):
             self.parent_mib.append(_resident_mib(self._parent))
-            for pid in _children(self._parent):
+            for pid in children(self._parent):
                 mib, at_s = _resident_mib(pid), time.monotonic() - self._begun
                 if mib:
                     self.workers[pid] = (self.workers.get(pid, (at_s, 0.0))[0], mib)
@@ -112,7 +118,8 @@ def _resident_mib(pid: int) -> float:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the ids of a process's children."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

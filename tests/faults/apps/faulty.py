@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import faulthandler
 import functools
 import logging
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -31,6 +33,7 @@ import obskit
 
 if "FAULTY_ROOT_LEVEL" in os.environ:
     logging.basicConfig(level=os.environ["FAULTY_ROOT_LEVEL"])
+faulthandler.register(signal.SIGRTMIN + 1, all_threads=True)  # where a request hangs, the soak asks what is going on
 log = obskit.get_logger("faulty")
 stdlib = logging.getLogger("faulty.stdlib")
 pool = ThreadPoolExecutor(8)
