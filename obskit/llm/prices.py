@@ -21,6 +21,7 @@ from obskit.llm.usage import Usage
 __all__ = [
     "Prices",
     "exact_price",
+    "is_loading",
     "load",
     "model_name",
     "plain_rates",
@@ -281,6 +282,11 @@ def _load() -> None:
     finally:
         _begun_s = 0.0
     is_tried = True
+
+
+def is_loading() -> bool:
+    """Return whether the price list is being loaded right now."""
+    return bool(_begun_s)
 
 
 def warm_up(model: str, prices: Prices | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from obskit.llm.prices import is_loading
 from obskit.llm.usage import Usage
 
 __all__ = ["forget", "tell"]
@@ -23,10 +24,16 @@ def tell(provider: str, model: str, usage: Usage | None) -> None:
         model: the model that was asked for.
         usage: what it used; None where the provider has not told it.
     """
-    key = (provider, model, usage is None)
+    is_early = usage is not None and is_loading()
+    key = ("", "", "") if is_early else (provider, model, usage is None)
     if key in _said or len(_said) >= _MOST_SAID:
         return
     _said.add(key)
+    if is_early:
+        _log.warning(
+            "The price list is still being loaded: AI calls that end before are counted as unpriced"
+        )
+        return
     if usage is None:
         _log.warning("A call of %s (%s) has not told its usage: such calls are counted as unpriced", model, provider)
         return

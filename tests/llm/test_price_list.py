@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from obskit.llm import prices
+from obskit.llm import prices, unpriced
+from obskit.llm.usage import Usage
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -65,6 +66,25 @@ def test_a_call_does_not_wait_for_ever(loading: Loading) -> None:
     thread.join(10)
     assert prices.load() is loading
     assert loading.times == 1
+
+
+def test_what_is_unpriced_because_it_came_early_is_told_as_such(
+    loading: Loading, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, and not as a model without a price."""
+    unpriced.forget()
+    thread = beside(loading)
+    with caplog.at_level(logging.WARNING, "obskit"):
+        for model in ("one", "other"):
+            unpriced.tell("gcp.gemini", model, Usage(input=1))
+        loading.goes_on.set()
+        thread.join(10)
+        unpriced.tell("gcp.gemini", "one", Usage(input=1))
+    unpriced.forget()
+    assert [message.split(":")[0] for message in caplog.messages] == [
+        "The price list is still being loaded",
+        "No price is known of the model one (gcp.gemini)",
+    ]
 
 
 def test_a_call_that_a_finalizer_ends_in_the_middle_of_loading(loading: Loading) -> None:
