@@ -30,9 +30,7 @@ def tell(provider: str, model: str, usage: Usage | None) -> None:
         return
     _said.add(key)
     if is_early:
-        _log.warning(
-            "The price list is still being loaded: AI calls that end before are counted as unpriced"
-        )
+        _log.warning("The price list is still being loaded: AI calls that end before are counted as unpriced")
         return
     if usage is None:
         _log.warning("A call of %s (%s) has not told its usage: such calls are counted as unpriced", model, provider)
