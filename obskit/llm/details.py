@@ -6,11 +6,12 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from obskit.llm.settings import settings
+from obskit.llm.settings import redact, settings
 from obskit.llm.usage import Usage
+from obskit.signals.clientspans import ClientSpan, SdkSpan
 from obskit.signals.context import RequestState
 
-__all__ = ["add_to", "brief", "error_type", "whom"]
+__all__ = ["add_to", "brief", "error_type", "fail", "whom"]
 
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
 _MOST_CHARACTERS: Final = 32
@@ -66,3 +67,14 @@ def error_type(error: BaseException | str | int) -> str:
         return str(error)
     codes = (getattr(error, name, None) for name in ("code", "status_code"))
     return next((str(code) for code in codes if isinstance(code, int)), type(error).__qualname__)
+
+
+def fail(span: ClientSpan | SdkSpan, error: BaseException | str) -> str:
+    """Put on a call's span what the call failed with, and return that as `error.type`."""
+    kind = description = error_type(error)
+    span.note({"error.type": kind})
+    if isinstance(error, BaseException):
+        status = getattr(error, "status", None)
+        description = f"{kind} {status}" if status else redact(f"{kind}: {error}")[:200]
+    span.fail(description)
+    return kind

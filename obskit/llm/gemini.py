@@ -28,7 +28,8 @@ from obskit.llm.gemini_call import (
 from obskit.llm.hooks import hooks
 from obskit.llm.inside import around, enter
 from obskit.llm.patches import Patches
-from obskit.llm.prices import model_name, wait_until_loaded
+from obskit.llm.price_list import wait_until_loaded
+from obskit.llm.prices import model_name
 from obskit.llm.record import Call, begun, current_call, is_suppressed, settings
 from obskit.llm.tools import follow, follow_async
 from obskit.signals.context import leave

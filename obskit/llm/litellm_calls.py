@@ -11,7 +11,8 @@ from typing import Any, Final
 from obskit.llm.bodies import get, request_attributes
 from obskit.llm.openai_calls import OpenAIReply
 from obskit.llm.patches import Patches
-from obskit.llm.prices import model_name, wait_until_loaded
+from obskit.llm.price_list import wait_until_loaded
+from obskit.llm.prices import model_name
 from obskit.llm.record import Call, is_covered, is_suppressed
 from obskit.llm.replies import fail, finish
 from obskit.llm.streams import AsyncStream, SyncStream

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from obskit.llm import conventions, prices, unpriced
-from obskit.llm.details import add_to, brief, error_type, whom
+from obskit.llm import conventions, price_list, prices, unpriced
+from obskit.llm.details import add_to, brief, error_type, fail, whom
 from obskit.llm.hooks import CallHook, ended, hooks
 from obskit.llm.inside import Active, around, current_call, is_covered, is_suppressed
 from obskit.llm.rates import exact
 from obskit.llm.series import series_of
 from obskit.llm.settings import configure, redact, settings, shown
 from obskit.llm.usage import Usage
+from obskit.signals import chores, loops
 from obskit.signals.clientspans import SdkSpan, start
 from obskit.signals.context import bound_around, bound_to, current_request
 
@@ -129,8 +130,10 @@ class Call:
         self._start_ns = start_ns
         span = self._span = start(series.name, on_span, start_ns, around(), is_clean or not attributes)
         self.current_span: Any = span.live if type(span) is SdkSpan else span
-        if not prices.is_tried:
-            prices.warm_up(model, settings().prices)
+        if not price_list.is_tried and prices.needs_list(model, settings().prices):
+            price_list.warm_up()
+        if chores.are_waiting():  # a budget is to know of them before it grants this call
+            chores.run()
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
@@ -248,10 +251,24 @@ class Call:
             return
         self._is_ended = True
         duration_s = max(0.0, perf_counter() - self._begun - ended_s_ago)
+        known = (usage, error, cost_usd, duration_s, is_abandoned)
+        if price_list.is_tried or usage is None or not (is_abandoned or loops.running_loop()):
+            self._finish(*known)
+        else:  # the event loop, and what clears away after a client, wait for no price
+            price_list.once_there(partial(self._finish, *known))
+
+    def _finish(
+        self,
+        usage: Usage | None,
+        error: BaseException | str | None,
+        cost_usd: float | None,
+        duration_s: float,
+        is_abandoned: bool,  # noqa: FBT001 - of this class alone
+    ) -> None:
         end_ns = self._start_ns + int(duration_s * 1e9)
         config, span = settings(), self._span
         names = config.genai_semconv
-        kind = "" if error is None else self._fail(error)
+        kind = "" if error is None else fail(span, error)
         if self._attempts > 1:
             span.put({"obskit.gen_ai.attempts": self._attempts})
         if is_abandoned or (error is not None and usage is not None):
@@ -288,22 +305,14 @@ class Call:
         unpriced.disbelieve(self.provider, self.model, said)
         self._span.put({"obskit.gen_ai.usage.is_implausible": True})
 
-    def _fail(self, error: BaseException | str) -> str:
-        kind = error_type(error)
-        self._span.note({"error.type": kind})
-        description = kind
-        if isinstance(error, BaseException):
-            status = getattr(error, "status", None)
-            description = f"{kind} {status}" if status else redact(f"{kind}: {error}")[:200]
-        self._span.fail(description)
-        return kind
-
     def _price(self, usage: Usage | None, cost_usd: float | None) -> None:
         """Find the cost, and put it and what was used on the span."""
         if cost_usd is not None:
             self._cost = Decimal(str(cost_usd))
         elif usage is not None:
-            cost_usd = self._reckon(usage)
+            self._cost, cost_usd = prices.reckoned(
+                self.provider, self.response_model, self.model, usage, settings().prices
+            )
         self.cost_usd = cost_usd
         span = self._span
         on_span: dict[str, Any] = {} if span.own is None else span.own
@@ -317,22 +326,6 @@ class Call:
             unpriced.tell(self.provider, self.model, usage)
         if span.own is None:
             span.put(on_span)
-
-    def _reckon(self, usage: Usage) -> float | None:
-        """Return the cost in USD by the prices, None where they do not know the model."""
-        own = settings().prices
-        if not own and usage.is_plain:
-            rates = prices.plain_rates(self.provider, self.response_model or self.model, usage.processing)
-            if rates is not None:
-                amount = rates.amount(usage)
-                self._cost = (amount, rates.digits)
-                return amount / rates.scale  # two whole numbers: the nearest float to the exact cost
-        if usage.is_empty:
-            cost: Decimal | None = Decimal(0)
-        else:
-            cost = prices.exact_price(self.provider, (self.response_model, self.model), usage, own)
-        self._cost = cost
-        return None if cost is None else float(cost)
 
 
 def begun(

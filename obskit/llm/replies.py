@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any, Protocol
 
 from obskit.llm.record import Call
 from obskit.llm.usage import Usage
+from obskit.signals import chores
+from obskit.signals.chores import is_collecting, later
 
 __all__ = ["Reply", "fail", "finish", "http_explanation"]
 
 _log = logging.getLogger("obskit")
+
+chores.watch()
 
 
 class Reply(Protocol):
@@ -41,6 +46,12 @@ def finish(
 ) -> None:
     """End a call with what its reply has told so far. Never raises."""
     if call.is_ended:
+        return
+    if is_collecting():  # hooks and the price list have locks, and others may hold them who wait for this thread
+        ended_at = perf_counter() - ended_s_ago
+        later(
+            lambda: finish(call, reply, error=error, is_abandoned=is_abandoned, ended_s_ago=perf_counter() - ended_at)
+        )
         return
     usage = None
     try:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from obskit.llm.bodies import Asked, BodyReply
 from obskit.llm.patches import Patches
-from obskit.llm.prices import wait_until_loaded
+from obskit.llm.price_list import wait_until_loaded
 from obskit.llm.record import Call, current_call, is_covered, is_suppressed, settings
 from obskit.llm.replies import fail, finish
 from obskit.llm.streams import AsyncStream, SyncStream

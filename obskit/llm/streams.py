@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final, Self
 
-from obskit.llm.prices import wait_until_loaded
+from obskit.llm.price_list import wait_until_loaded
 from obskit.llm.record import Call
 from obskit.llm.replies import Reply, finish
 from obskit.signals.endings import before_the_end

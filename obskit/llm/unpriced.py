@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from obskit.llm.prices import is_loading
+from obskit.llm.price_list import is_loading
 from obskit.llm.usage import Usage
 
 __all__ = ["forget", "tell"]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
-from obskit.signals import logs
+from obskit.signals import chores, logs
 from obskit.signals.imports import when_imported
 
 __all__ = ["Ending", "before_the_end", "watch"]
@@ -72,6 +72,7 @@ def before_the_end(act: Callable[[], object]) -> None:
 def _act_at_last() -> None:
     for act in tuple(_last_acts):
         act()
+    chores.run()
 
 
 def _end_with_workers(util: ModuleType) -> None:

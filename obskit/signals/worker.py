@@ -10,6 +10,7 @@ from opentelemetry import context as otel_context
 
 from obskit.config import Config
 from obskit.errors import Problem
+from obskit.signals import chores
 from obskit.signals.lanes import MOST_PAUSE_S, Lane, backoff_s
 from obskit.signals.mending import steadied
 from obskit.signals.outlets import Outlet
@@ -31,6 +32,7 @@ _DEAD_PATIENCE_S: Final = 1.0
 _SILENT_SHARE: Final = 0.6
 """Of the time for the end of the process, where nothing at all is delivered in it: what ends it wants to go on too."""
 
+_LOOK_S: Final = 0.01
 _PARENT_S: Final = 1.0
 _STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
 
@@ -114,6 +116,7 @@ class Worker:
 
     def tick(self, pressed: Callable[[], bool] = lambda: False) -> None:
         """Deliver what is due, while not `pressed` for something more urgent."""
+        chores.run()
         for outlet in self.outlets:
             if (wait := outlet.due_in_s(self._span_interval_s)) is not None and wait <= 0:
                 outlet.load()
@@ -218,6 +221,7 @@ class Worker:
         Returns:
             Whether everything recorded since the last flush was delivered.
         """
+        self._catch_up(deadline)
         marks = [(lane, lane.accepted) for outlet in self.outlets for lane in outlet.lanes]
         self._metrics_attempt, retry_at = 0, self._metrics_asked_until
         for outlet in self.outlets:
@@ -260,11 +264,18 @@ class Worker:
             self._sleep(wait_s)
             self._clock.woke(begun, wait_s)
         lost = undelivered(self.outlets)
-        is_whole = not (lost - self._flushed) and not has_metrics
+        is_whole = not (lost - self._flushed) and not has_metrics and not chores.are_waiting()
         self._flushed = lost
         if any(outlet.store is not None and any(outlet.store.waiting().values()) for outlet in self.outlets):
             return False  # safe on disk is not delivered
         return is_whole and all(lane.accepted - lane.queued >= mark for lane, mark in marks)
+
+    def _catch_up(self, deadline: float) -> None:
+        """Do what others have put off, which may yet become telemetry; some of it puts itself off for a moment."""
+        chores.run()
+        while chores.are_waiting() and self._clock() < deadline:
+            self._sleep(_LOOK_S)
+            chores.run()
 
     def _sent(self) -> int:
         return sum(sum(outlet.sent().values()) for outlet in self.outlets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import runpy
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def flask_app(budgets: Budgets) -> Any:
             hold.settle(tokens=5)
         return {}
 
-    return app.test_client().get
+    client = app.test_client()
+    return lambda path: contextvars.copy_context().run(client.get, path)  # nothing bound stays behind
 
 
 def body(response: Any) -> Any:
