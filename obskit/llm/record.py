@@ -16,7 +16,9 @@ from obskit.llm.rates import exact
 from obskit.llm.series import series_of
 from obskit.llm.settings import configure, redact, settings, shown
 from obskit.llm.usage import Usage
-from obskit.signals import chores, loops
+from obskit.signals import loops
+from obskit.signals.chores import run as run_chores
+from obskit.signals.chores import waiting
 from obskit.signals.clientspans import SdkSpan, start
 from obskit.signals.context import bound_around, bound_to, current_request
 
@@ -132,8 +134,8 @@ class Call:
         self.current_span: Any = span.live if type(span) is SdkSpan else span
         if not price_list.is_tried and prices.needs_list(model, settings().prices):
             price_list.warm_up()
-        if chores.are_waiting():  # a budget is to know of them before it grants this call
-            chores.run()
+        if waiting:  # a budget is to know of them before it grants this call
+            run_chores()
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
@@ -251,11 +253,10 @@ class Call:
             return
         self._is_ended = True
         duration_s = max(0.0, perf_counter() - self._begun - ended_s_ago)
-        known = (usage, error, cost_usd, duration_s, is_abandoned)
         if price_list.is_tried or usage is None or not (is_abandoned or loops.running_loop()):
-            self._finish(*known)
+            self._finish(usage, error, cost_usd, duration_s, is_abandoned)
         else:  # the event loop, and what clears away after a client, wait for no price
-            price_list.once_there(partial(self._finish, *known))
+            price_list.once_there(partial(self._finish, usage, error, cost_usd, duration_s, is_abandoned))
 
     def _finish(
         self,

@@ -16,11 +16,12 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final
 
-__all__ = ["are_waiting", "is_collecting", "later", "run", "watch"]
+__all__ = ["are_waiting", "is_collecting", "later", "run", "waiting", "watch"]
 
 _log = logging.getLogger("obskit")
 
-_waiting: Final[deque[Callable[[], object]]] = deque()
+waiting: Final[deque[Callable[[], object]]] = deque()
+"""What is to be done, in order; not to be changed."""
 _busy: Final[list[int]] = []
 """The threads that are at it."""
 _collector = 0
@@ -48,12 +49,12 @@ def later(chore: Callable[[], object]) -> None:
 
     May be called at any point, by a finalizer too, and waits for nothing.
     """
-    _waiting.append(chore)
+    waiting.append(chore)
 
 
 def are_waiting() -> bool:
     """Return whether there is something to do, or another thread is still at it."""
-    return bool(_waiting) or any(thread != get_ident() for thread in tuple(_busy))
+    return bool(waiting) or any(thread != get_ident() for thread in tuple(_busy))
 
 
 def run() -> None:
@@ -61,9 +62,9 @@ def run() -> None:
     me = get_ident()
     _busy.append(me)
     try:
-        for _ in range(len(_waiting)):
+        for _ in range(len(waiting)):
             try:
-                chore = _waiting.popleft()
+                chore = waiting.popleft()
             except IndexError:  # somebody else does it
                 return
             try:
@@ -75,7 +76,7 @@ def run() -> None:
 
 
 def _leave_to_parent() -> None:
-    _waiting.clear()
+    waiting.clear()
     _busy.clear()
 
 

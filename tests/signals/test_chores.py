@@ -22,7 +22,7 @@ def nothing_waits() -> Iterator[None]:
     chores.watch()
     chores.run()
     yield
-    chores._waiting.clear()
+    chores.waiting.clear()
 
 
 class Dropped:
