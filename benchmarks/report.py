@@ -119,7 +119,7 @@ def _cpu(name: str, values: Results, over: float | None) -> str:
 
 _UNDER_A_SERVER = (
     "50 keep-alive connections, capacity asked for by {asked_by}; memory is that over bare's. In brackets are the "
-    "quartiles of the rounds: a share is no surer than they are apart."
+    "quartiles of the rounds ({rounds} for obskit), each with servers of its own: no share is surer than they are apart."
 )
 
 
@@ -148,7 +148,8 @@ def _served(framework: str, variants: Results) -> list[str]:
         ratios = [_share(values), values["p50_ms"], values["p99_ms"], f"{values['p99_ratio']:.2f}"]
         rows.append([name, f"{values['rps']:,}", *ratios, *memory])
     asked_by = bare.get("asked_by", "load.py")
-    return [*table(head, rows), "", _UNDER_A_SERVER.format(asked_by=asked_by), ""]
+    rounds = found.get("obskit", bare).get("rounds", "several")
+    return [*table(head, rows), "", _UNDER_A_SERVER.format(asked_by=asked_by, rounds=rounds), ""]
 
 
 def _share(values: Results) -> str:

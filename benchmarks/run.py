@@ -177,7 +177,7 @@ def _measure(options: argparse.Namespace, sink: str) -> dict[str, Any]:
 
     def streamed() -> None:
         for framework in options.framework:
-            results.setdefault("streams", {})[framework] = servers.streams(framework, sink, rounds=5 * rounds)
+            results.setdefault("streams", {})[framework] = servers.streams(framework, sink, rounds=max(20, 5 * rounds))
 
     def count_only(run: Callable[[], None]) -> Callable[[], None]:
         def checked() -> None:

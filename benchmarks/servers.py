@@ -36,6 +36,8 @@ WRK = shutil.which("wrk") or ""
 CONNECTIONS = 50
 LEAST_SETS = 4
 """Of servers: two bare apps side by side differ by up to a tenth for as long as they live."""
+SETS_OF_OURS = 15
+"""The same of bare and obskit alone: theirs is the ratio that is held to a target, to a tenth of that difference."""
 
 
 class Server:
@@ -186,18 +188,20 @@ class _Seen:
 def measure(framework: str, variants: list[str], sink: str, *, rounds: int, seconds: float) -> dict[str, Any]:
     """Return by variant throughput, latency and memory, or why there are none.
 
-    Each round of throughput has servers of its own, as a process may be lucky with its place in memory.
+    Each round of throughput has servers of its own, as a process may be lucky with its place in memory. The last ones
+    are of bare and obskit alone.
     """
     names = ["bare", *(variant for variant in variants if variant != "bare")]
     seen: dict[str, _Seen] = defaultdict(_Seen)
     failed: dict[str, dict[str, str]] = {}
     rates: list[float] = []
-    sets = max(rounds, LEAST_SETS)
+    of_all = max(rounds, LEAST_SETS)
+    sets = max(of_all, SETS_OF_OURS if "obskit" in names else 0)
     for number in range(sets):
         with ExitStack() as stack:
             running: dict[str, Server] = {}
             for variant in names:
-                if variant in failed:
+                if variant in failed or (number >= of_all and variant not in {"bare", "obskit"}):
                     continue
                 try:
                     running[variant] = stack.enter_context(Server(framework, variant, sink))
@@ -249,6 +253,7 @@ def _medians(seen: _Seen, rate: float) -> dict[str, Any]:
         "rps": round(statistics.median(seen.rps)),
         "throughput_ratio": round(statistics.median(seen.shares or [1.0]), 3),
         "throughput_quartiles": [round(each, 3) for each in statistics.quantiles(seen.shares or [1.0, 1.0], n=4)[::2]],
+        "rounds": len(seen.shares),
         "asked_by": "wrk" if WRK else "load.py (install wrk: it takes less of the processors)",
         "p50_ms": round(statistics.median(seen.p50_ms), 2),
         "p99_ms": round(statistics.median(seen.p99_ms), 2),
@@ -265,15 +270,15 @@ def _medians(seen: _Seen, rate: float) -> dict[str, Any]:
 def streams(framework: str, sink: str, *, rounds: int) -> dict[str, Any]:
     """Return how fast a streamed response of 1 GiB in chunks of 64 KiB is, bare and under obskit; a pair a round.
 
-    Every fifth round has servers of its own, as a process may be lucky with its place in memory.
+    Every second round has servers of its own, as a process may be lucky with its place in memory.
     """
     speeds: dict[str, list[float]] = {"bare": [], "obskit": []}
-    for begin in range(0, rounds, 5):
+    for begin in range(0, rounds, 2):
         with ExitStack() as stack:
             pair = {variant: stack.enter_context(Server(framework, variant, sink)) for variant in speeds}
             for server in pair.values():
                 server.load("stream", apps.STREAM_BYTES)
-            for number in range(begin, min(begin + 5, rounds)):
+            for number in range(begin, min(begin + 2, rounds)):
                 for variant in sorted(pair, reverse=bool(number % 2)):
                     speeds[variant].append(pair[variant].load("stream", apps.STREAM_BYTES)["mib_per_s"])
     ratios = [own / bare for bare, own in zip(speeds["bare"], speeds["obskit"], strict=True)]
