@@ -196,7 +196,7 @@ def _measure(options: argparse.Namespace, sink: str) -> dict[str, Any]:
     attempt("start", lambda: results.update(start_ms=starts.first_request(sink, rounds=5 * rounds)))
     attempt("server", served)
     attempt("streams", streamed)
-    attempt("google", lambda: results.update(google_loading=servers.google(sink, rounds=max(5, rounds))))
+    attempt("google", lambda: results.update(google_loading=servers.google(sink, rounds=max(10, rounds))))
     return results
 
 
