@@ -40,8 +40,6 @@ SETS_OF_OURS = 15
 """The same of bare and obskit alone: theirs is the ratio that is held to a target, to a tenth of that difference."""
 LATENCIES_OF_OURS = 9
 """So many of them are asked for their latency as well: a p99 of one is the machine's as often as its own."""
-
-
 _OURS = ("bare", "obskit")
 
 

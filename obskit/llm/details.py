@@ -11,7 +11,7 @@ from obskit.llm.usage import Usage
 from obskit.signals.clientspans import ClientSpan, SdkSpan
 from obskit.signals.context import RequestState
 
-__all__ = ["add_to", "brief", "error_type", "fail", "whom"]
+__all__ = ["add_to", "brief", "error_type", "note_failure", "whom"]
 
 _WHO: Final = {"user_id": "user.id", "session_id": "session.id", "user_tier": "user.tier"}
 _MOST_CHARACTERS: Final = 32
@@ -69,7 +69,7 @@ def error_type(error: BaseException | str | int) -> str:
     return next((str(code) for code in codes if isinstance(code, int)), type(error).__qualname__)
 
 
-def fail(span: ClientSpan | SdkSpan, error: BaseException | str) -> str:
+def note_failure(span: ClientSpan | SdkSpan, error: BaseException | str) -> str:
     """Put on a call's span what the call failed with, and return that as `error.type`."""
     kind = description = error_type(error)
     span.note({"error.type": kind})

@@ -9,7 +9,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from obskit.llm import conventions, price_list, prices, unpriced
-from obskit.llm.details import add_to, brief, error_type, fail, whom
+from obskit.llm.details import add_to, brief, error_type, note_failure, whom
 from obskit.llm.hooks import CallHook, ended, hooks
 from obskit.llm.inside import Active, around, current_call, is_covered, is_suppressed
 from obskit.llm.rates import exact
@@ -269,7 +269,7 @@ class Call:
         end_ns = self._start_ns + int(duration_s * 1e9)
         config, span = settings(), self._span
         names = config.genai_semconv
-        kind = "" if error is None else fail(span, error)
+        kind = "" if error is None else note_failure(span, error)
         if self._attempts > 1:
             span.put({"obskit.gen_ai.attempts": self._attempts})
         if is_abandoned or (error is not None and usage is not None):
