@@ -48,6 +48,9 @@ class CallHook:
     def after(self, call: Call) -> None:
         """Come after a call that has succeeded or that the app has left: `call.usage`, `cost_usd`, `is_incomplete`.
 
+        It is told on another thread, soon after, of a stream that was left while the price list was being loaded or
+        that the garbage collector has found, since that may run while this thread holds the hook's own locks.
+
         Args:
             call: its usage is None where the provider has not told it.
         """

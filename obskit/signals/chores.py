@@ -72,7 +72,8 @@ def run() -> None:
             except Exception as error:  # noqa: BLE001 - whoever does it has nothing to do with it
                 _log.warning("obskit could not end what was left behind: %s: %s", type(error).__name__, error)
     finally:
-        _busy.remove(me)
+        if me in _busy:  # not in a child that a chore has forked
+            _busy.remove(me)
 
 
 def _leave_to_parent() -> None:

@@ -64,7 +64,10 @@ def watch(ending: Ending) -> None:
 
 
 def before_the_end(act: Callable[[], object]) -> None:
-    """Have `act` called before the last telemetry is delivered, once or several times; it does not raise or wait."""
+    """Have `act` called before the last telemetry is delivered, once or several times.
+
+    It does not raise, and waits for a second at most.
+    """
     if act not in _last_acts:
         _last_acts.append(act)
 

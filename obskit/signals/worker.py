@@ -33,6 +33,8 @@ _SILENT_SHARE: Final = 0.6
 """Of the time for the end of the process, where nothing at all is delivered in it: what ends it wants to go on too."""
 
 _LOOK_S: Final = 0.01
+_CHORES_SHARE: Final = 0.5
+"""Of a flush's time, for what others have put off: what hangs there must not cost what waits already."""
 _PARENT_S: Final = 1.0
 _STEP_NS: Final = 1_000_000_000  # less is the clock's ordinary adjustment
 
@@ -221,7 +223,7 @@ class Worker:
         Returns:
             Whether everything recorded since the last flush was delivered.
         """
-        self._catch_up(deadline)
+        self._catch_up(self._clock() + (deadline - self._clock()) * _CHORES_SHARE)
         marks = [(lane, lane.accepted) for outlet in self.outlets for lane in outlet.lanes]
         self._metrics_attempt, retry_at = 0, self._metrics_asked_until
         for outlet in self.outlets:
@@ -270,10 +272,10 @@ class Worker:
             return False  # safe on disk is not delivered
         return is_whole and all(lane.accepted - lane.queued >= mark for lane, mark in marks)
 
-    def _catch_up(self, deadline: float) -> None:
+    def _catch_up(self, until: float) -> None:
         """Do what others have put off, which may yet become telemetry; some of it puts itself off for a moment."""
         chores.run()
-        while chores.are_waiting() and self._clock() < deadline:
+        while chores.are_waiting() and self._clock() < until:
             self._sleep(_LOOK_S)
             chores.run()
 

@@ -7,12 +7,15 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import obskit
 from obskit.signals import chores
+from obskit.testing import capture, capturing
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -122,3 +125,37 @@ def test_a_child_leaves_its_parent_the_work() -> None:
         os._exit(1 if chores.are_waiting() else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert chores.are_waiting()
+
+
+def test_one_that_hangs_does_not_cost_what_waits_for_its_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush gives it half of its time, delivers the rest in the other half, and does not call that whole."""
+    hangs = threading.Event()
+    handle = obskit.instrument(exporters="memory", service_name="chores", project="p")
+    try:
+        with capture() as seen:
+            with obskit.span("waits"):
+                pass
+            thread = threading.Thread(target=chores.run, daemon=True)
+            chores.later(lambda: hangs.wait(10))
+            thread.start()
+            while chores.waiting:
+                time.sleep(0.001)
+            assert not handle.flush("1s")
+            monkeypatch.setattr(capturing, "_deliver", lambda: None)
+            assert [span.name for span in seen.spans] == ["waits"]
+            hangs.set()
+            thread.join(10)
+        assert handle.flush("1s")
+    finally:
+        hangs.set()
+        handle.shutdown(5)
+
+
+def test_a_chore_that_forks() -> None:
+    """Its child goes on as if nothing were."""
+    children: list[int] = []
+    chores.later(lambda: children.append(os.fork()))
+    chores.run()
+    if not children[0]:
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
