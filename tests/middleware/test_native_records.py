@@ -7,8 +7,9 @@ import copy
 import gc
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -16,8 +17,11 @@ from both_ways import END, START, App, Case, Route, Server, Way, driven, json_li
 from opentelemetry.sdk.resources import Resource
 
 from obskit.signals import logs
+from obskit.signals.delivery import Outcome
 from obskit.signals.ended import RECORDS, EndedSpans
+from obskit.signals.lanes import BATCH_BYTES, BATCH_ITEMS, Lane
 from obskit.signals.native import MODULE
+from obskit.signals.pace import SpanBatch
 from obskit.signals.redaction import Redactor
 from obskit.signals.shown import Shown
 
@@ -93,6 +97,66 @@ def span_of(record: Any, *, is_native: bool) -> Any:
     parent = None if span.parent is None else (*span.parent, span.parent.trace_state.to_header())
     context = (*span.context, span.context.trace_state.to_header())
     return span.name, context, parent, attributes, span.start_time, span.end_time, list(vars(span))
+
+
+def through_a_lane(items: list[Any], size_bytes: int = 1000) -> tuple[list[list[Any]], list[Any]]:
+    """Return the batches that a lane sends, and what had to be made ready."""
+    prepared: list[Any] = []
+
+    def prepare(item: Any) -> Any:
+        prepared.append(item)
+        return item
+
+    batches: list[list[Any]] = []
+
+    def send(batch: Sequence[Any]) -> Outcome:
+        batches.append(list(batch))
+        return Outcome(delivered=len(batch))
+
+    lane = Lane("spans", 1 << 30, prepare=prepare)
+    for item in items:
+        assert lane.put(item, size_bytes)
+    lane.pump(send, until=float("inf"), pressed=lambda: False)
+    assert (lane.sent, lane.queued, lane.waiting_bytes) == (len(items), 0, 0)
+    return batches, prepared
+
+
+def test_a_lane_takes_them_as_they_are() -> None:
+    """In order, by as many as a batch may have, and by its bytes where they are large."""
+    records = [kept(KINDS["plain"]) for _ in range(3)] * 200
+    batches, prepared = through_a_lane(records)
+    assert [len(batch) for batch in batches] == [BATCH_ITEMS, 600 - BATCH_ITEMS]
+    assert all(ours is put for ours, put in zip(chain.from_iterable(batches), records, strict=True))
+    assert prepared == []
+    batches, _ = through_a_lane(records, BATCH_BYTES // 10)
+    assert [len(batch) for batch in batches] == [10] * 60
+
+
+def test_a_lane_makes_ready_what_is_between_them() -> None:
+    """A batch with something else in it is still one batch, in order."""
+    first, second = kept(KINDS["plain"]), kept(KINDS["a caller"])
+    other = ("another", "item")
+    batches, prepared = through_a_lane([first, other, second])
+    assert [[type(item) for item in batch] for batch in batches] == [[type(first), tuple, type(second)]]
+    assert batches[0][1] is other
+    assert prepared == [other]
+
+
+@pytest.mark.parametrize("is_hurried", [False, True])
+def test_a_batch_of_them_and_of_spans(is_hurried: bool) -> None:
+    """Each record becomes its span, in its place between spans that are spans already."""
+    ended = EndedSpans(lambda: RESOURCE, 1.0, Shown(Redactor(())), is_native=True)
+    records = [kept(KINDS[name]) for name in ("plain", "a caller", "a query")]
+    whole = tuple(records[1])  # as Python keeps it
+    items = [*records * 5, "span", *records, whole, "span", "span", records[0]]
+    spans = list(SpanBatch(items, ended, is_hurried=is_hurried))
+    assert len(spans) == len(items)
+    for item, span in zip(items, spans, strict=True):
+        if item == "span":
+            assert span == "span"
+        else:
+            assert format(span.context.span_id, "016x") == item[1]
+    assert list(SpanBatch(items, ended, is_hurried=is_hurried).items()) == items
 
 
 def test_a_plain_request_is_kept_in_little() -> None:
