@@ -311,9 +311,12 @@ class Outlet:
             return outcome
 
         def send(batch: Sequence[Any]) -> Outcome:
+            nonlocal is_hurried
             if signal == SPANS:
                 batch = SpanBatch(batch, self._ended, is_hurried=is_hurried)
             outcome = attempt(batch)
+            if isinstance(batch, SpanBatch):
+                is_hurried = batch.is_hurried  # beside an app that never pauses the next batch need not try it
             if outcome.is_divisible and len(batch) > 1:
                 outcome = divided(batch, attempt, is_late=lambda: self._awake() >= until)
             self._explain(signal, outcome)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
+from obskit.signals.delivery import Outcome
+from obskit.signals.lanes import BATCH_ITEMS
+from obskit.signals.names import SPANS
+from obskit.signals.outlets import Outlet
 from obskit.signals.pace import SpanBatch
 
 
@@ -52,3 +58,45 @@ def test_a_part_of_a_batch_is_one() -> None:
 def test_beside_an_app_that_never_pauses_the_rest_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pause that takes fifty times as long as asked for is the last one."""
     assert read(monkeypatch, each_s=0.00009, pause_s=0.005) == (list(range(100)), 1)
+
+
+class Slow:
+    """Takes everything, as beside an app that never pauses."""
+
+    name, handles, metric_spacing_s = "slow", frozenset({SPANS}), 0.0
+
+    def __init__(self, now: list[float]) -> None:
+        self.now = now
+        self.batches: list[bool] = []
+
+    def export_spans(self, batch: SpanBatch, _: float) -> Outcome:
+        self.batches.append(batch.is_hurried)
+        for _span in batch:
+            self.now[0] += 0.001
+        return Outcome(delivered=len(batch))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: Outcome()
+
+
+def test_what_one_batch_finds_holds_for_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try costs the app a turn, with cold caches; the next time that something is due is another matter."""
+    now, pauses = [0.0], []
+
+    def sleep(_: float) -> None:
+        pauses.append(now[0])
+        now[0] += 0.005
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    destination = Slow(now)
+    outlet = Outlet(lambda: destination, queue_bytes=1 << 26, tell=lambda problem: pytest.fail(str(problem)))
+    span = TracerProvider().get_tracer("t").start_span("a")
+    span.end()
+    for turn in (1, 2):
+        for _ in range(3 * BATCH_ITEMS):
+            assert outlet.spans.put(span, 100)
+        outlet.load()
+        outlet.pump(float("inf"))
+        assert destination.batches == [False, True, True] * turn
+        assert len(pauses) == turn
