@@ -1492,9 +1492,12 @@ static PyObject *completion_of(Exchange *exchange, PyObject *message)
 /* An attribute that may be missing, owned. NULL without an exception where it is. */
 static PyObject *optional(PyObject *object, PyObject *name)
 {
-    PyObject *value = PyObject_GetAttr(object, name);
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
-        PyErr_Clear();
+    PyObject *value;
+#if PY_VERSION_HEX >= 0x030D0000
+    (void)PyObject_GetOptionalAttr(object, name, &value);
+#else
+    (void)_PyObject_LookupAttr(object, name, &value); /* an error that is made, and thrown away, costs more than the rest */
+#endif
     return value;
 }
 
