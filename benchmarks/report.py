@@ -119,7 +119,8 @@ def _cpu(name: str, values: Results, over: float | None) -> str:
 
 _UNDER_A_SERVER = (
     "50 keep-alive connections, capacity asked for by {asked_by}; memory is that over bare's. In brackets are the "
-    "quartiles of the rounds (obskit: {rounds}), each with servers of its own: no share is surer than they are apart."
+    "quartiles of the rounds (obskit: {rounds}, of several turns each), each with servers of its own: no share is "
+    "surer than they are apart."
 )
 
 
