@@ -156,7 +156,12 @@ def soak(*, minutes: float, rate: float, seed: int, flush_s: float) -> dict[str,
             "wrong": (lines.broken + traffic.wrong)[:10],
         }
         if stacks := lines.stacks():
-            print("What the workers did when the first request hung:", *stacks, sep="\n", file=sys.stderr)
+            print(
+                "Stacks that workers have printed, as they are told to where a request hangs:",
+                *stacks,
+                sep="\n",
+                file=sys.stderr,
+            )
         broken = [name for name, is_so in _checks(found, collector, lines, traffic).items() if not is_so]
         return {**found, "broken_checks": broken, "held": not broken}
 
